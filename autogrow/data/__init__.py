@@ -1,0 +1,1 @@
+"""Tables and images to tensors: sources, splits, preprocessing, in-memory stream."""

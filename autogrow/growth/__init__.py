@@ -1,0 +1,1 @@
+"""How a net grows: torch only, no Lightning, no Hydra, no policy."""

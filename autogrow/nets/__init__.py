@@ -1,0 +1,1 @@
+"""What is trained. Nets know nothing of growth."""

@@ -1,0 +1,1 @@
+"""Whether, when, where and how much to grow, and when to stop: pure Python over recorded history."""

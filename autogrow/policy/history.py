@@ -1,0 +1,236 @@
+"""The record of a run: one `Row` per check, and the actions that rows carry.
+
+The row the controller writes to the ledger is the row a policy reads, the checkpoint stores and the report tabulates.
+A policy is `policy(history, options) -> Decision`: a pure function of the rows so far (the last one is the check that has
+just been measured; its `action` is still `Keep`) and of the options it is shown. It keeps no counters: patience and cooldown are
+recomputed from the rows, so that resume, replay and "what would policy B have done on run A" come for free.
+
+Plain Python: nothing here or elsewhere in `policy` imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autogrow.errors import CheckpointError, nearest
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Train on with the net as it is."""
+
+
+@dataclass(frozen=True)
+class Widen:
+    """Grow the named hidden widths to the given sizes (new totals, not increments), all in one event."""
+
+    widths: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Deepen:
+    """Insert a layer behind `after`: `kind` is 'identity' or 'residual'."""
+
+    after: str
+    kind: str = "identity"
+
+
+@dataclass(frozen=True)
+class ExtendInputs:
+    """Accept `count` more input columns."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class ExtendOutputs:
+    """Answer with `count` more outputs (classes, targets)."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Go back to the net as it was measured at the end of check `to_check`, and train on from there."""
+
+    to_check: int
+
+
+@dataclass(frozen=True)
+class Anneal:
+    """Go back to the net of check `back_to` and decay the learning rate to zero over `steps` optimizer steps."""
+
+    back_to: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End training; the deliverable is chosen from the history."""
+
+
+Action = Keep | Widen | Deepen | ExtendInputs | ExtendOutputs | Undo | Anneal | Stop
+GROWTHS = (Widen, Deepen, ExtendInputs, ExtendOutputs)
+_KINDS: dict[str, type[Any]] = {
+    "keep": Keep,
+    "widen": Widen,
+    "deepen": Deepen,
+    "extend_inputs": ExtendInputs,
+    "extend_outputs": ExtendOutputs,
+    "undo": Undo,
+    "anneal": Anneal,
+    "stop": Stop,
+}
+_NAMES = {cls: name for name, cls in _KINDS.items()}
+
+
+def action_name(action: Action) -> str:
+    """The word for an action in ledgers and reports: 'keep', 'widen', 'deepen', …"""
+    return _NAMES[type(action)]
+
+
+def action_to_plain(action: Action) -> dict[str, Any]:
+    """An action as a plain dict.
+
+    >>> action_to_plain(Widen({"hidden.0": 24}))
+    {'do': 'widen', 'widths': {'hidden.0': 24}}
+    """
+    fields = {f.name: getattr(action, f.name) for f in dataclasses.fields(action)}
+    return {"do": action_name(action)} | {k: dict(v) if isinstance(v, Mapping) else v for k, v in fields.items()}
+
+
+def action_from_plain(plain: Mapping[str, Any]) -> Action:
+    """The inverse of `action_to_plain`."""
+    fields = dict(plain)
+    name = fields.pop("do", None)
+    if name not in _KINDS:
+        raise CheckpointError(f"action {name!r} is not one a ledger may hold; {nearest(str(name), _KINDS)}")
+    action: Action = _KINDS[name](**fields)
+    return action
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do after this check, and why, in words that hold the numbers the policy saw."""
+
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a net costs: trainable parameters, and FLOPs of one forward pass on one sample (2 per multiply-add)."""
+
+    parameters: int
+    flops_per_sample: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a policy is shown besides the history.
+
+    `widths`: growable hidden widths by site name, from input to output, with their sizes now.
+    `depths`: places where a layer can be inserted, from input to output, each with the kinds that are exact there.
+    `cost(action)`: what the net would cost after the action (a dry run: nothing changes).
+    `scores`: first-order gain of growing each site, where the policy asked for scores; else empty.
+    `steps_per_check`: optimizer steps between two checks.  `max_steps`: the run's budget of optimizer steps, the final
+    anneal included, or None.
+    """
+
+    widths: Mapping[str, int]
+    depths: Mapping[str, tuple[str, ...]]
+    cost: Callable[[Action], Cost]
+    scores: Mapping[str, float] = field(default_factory=dict)
+    steps_per_check: int = 1
+    max_steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One check: what was measured, what had been applied at its start, what was decided at its end.
+
+    Losses are means per sample, by one eval-mode function on the weight average; `*_error` is the fraction of wrong classes,
+    or the rmse in target units for regression. `passes` counts passes over the training data. FLOPs are cumulated over
+    the run. `lineage` names a state of the net in time: it changes with each growth and each return to an earlier net.
+    """
+
+    check: int
+    step: int
+    passes: float
+    phase: str
+    lineage: int
+    train_loss: float
+    val_loss: float
+    train_error: float
+    val_error: float
+    score: float
+    gap: float
+    lr: float
+    widths: Mapping[str, int]
+    parameters: int
+    flops_per_sample: int
+    train_flops: int
+    eval_flops: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    action: Action = field(default_factory=Keep)
+    reason: str = ""
+    event: Mapping[str, Any] | None = None
+    timing: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def relative_gap(self) -> float:
+        """(val loss − train loss) / val loss; 0 where the val loss is 0."""
+        return self.gap / self.val_loss if self.val_loss else 0.0
+
+    @property
+    def depth(self) -> int:
+        """Number of growable hidden widths."""
+        return len(self.widths)
+
+    def finite(self) -> bool:
+        """Whether both losses and the score are finite: a row that is not never grows."""
+        return all(math.isfinite(v) for v in (self.train_loss, self.val_loss, self.score))
+
+    def to_plain(self) -> dict[str, Any]:
+        """The row as JSON-ready values: non-finite numbers become None."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        plain["action"] = action_to_plain(self.action)
+        cleaned: dict[str, Any] = _without_nonfinite(plain)
+        return cleaned
+
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any]) -> Row:
+        """The inverse of `to_plain`; a None number comes back as NaN."""
+        known = {f.name for f in dataclasses.fields(Row)}
+        unknown = [k for k in plain if k not in known]
+        if unknown:
+            raise CheckpointError(f"ledger row has the unknown field {unknown[0]!r}; {nearest(unknown[0], known)}")
+        values = dict(plain)
+        for name in ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr"):
+            if values.get(name) is None:
+                values[name] = math.nan
+        values["action"] = action_from_plain(values.get("action") or {"do": "keep"})
+        return Row(**values)
+
+    def comparable(self) -> dict[str, Any]:
+        """What two runs of the same seed must agree on: everything but `timing`."""
+        plain = self.to_plain()
+        del plain["timing"]
+        return plain
+
+
+History = Sequence[Row]
+
+
+def _without_nonfinite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: _without_nonfinite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nonfinite(v) for v in value]
+    return value

@@ -1,0 +1,1 @@
+"""Training inside Lightning: module, controller, rewire, learning rate, run."""
