@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from autogrow.errors import ConfigError, nearest
@@ -39,7 +38,9 @@ def activation_module(name: str) -> nn.Module:
 
 
 def _norm_module(name: str, width: int) -> nn.Module:
-    return {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "rms": nn.RMSNorm}[name](width)
+    if name == "batch":
+        return nn.BatchNorm1d(width)
+    return nn.LayerNorm(width) if name == "layer" else nn.RMSNorm(width)
 
 
 class DenseNet(nn.Module):
@@ -52,6 +53,7 @@ class DenseNet(nn.Module):
 
     Raises ConfigError for sizes below 1, unknown names, and combinations that do not exist.
 
+    >>> import torch
     >>> DenseNet(4, [8, 8], 3)(torch.zeros(2, 4)).shape
     torch.Size([2, 3])
     """
@@ -72,7 +74,7 @@ class DenseNet(nn.Module):
         shape = (inputs,) if isinstance(inputs, int) else tuple(inputs)
         _check_sizes(shape, widths, outputs, norm=norm, dropout=dropout, residual=residual, members=members)
         if len(shape) > 1:
-            self.flatten = nn.Flatten()
+            self.flatten = nn.Flatten(start_dim=1 if members == 1 else 2)
         features = 1
         for size in shape:
             features *= size
@@ -130,5 +132,3 @@ def _check_sizes(
         raise ConfigError(f"net.residual needs equal net.widths, got {list(widths)}")
     if members > 1 and norm == "batch":
         raise ConfigError("net.members > 1 goes with net.norm none, layer or rms: BatchNorm would mix the members")
-    if members > 1 and len(shape) > 1:
-        raise ConfigError(f"net.members > 1 needs flat inputs, got shape {shape}")

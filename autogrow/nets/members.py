@@ -52,4 +52,5 @@ class MeanOfMembers(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, I) → (B, O)."""
-        return self.net(x.unsqueeze(0).expand(self.members, *x.shape)).mean(0)
+        out: Tensor = self.net(x.unsqueeze(0).expand(self.members, *x.shape)).mean(0)
+        return out
