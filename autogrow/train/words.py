@@ -1,0 +1,226 @@
+"""Words and units for people: how the live display and the report say a number, a net, a decision, a growth.
+
+Both speak through this module, so that a growth reads the same on the screen while it happens and on the page afterwards.
+Percentages, units and thousands are written with plain spaces and commas; nothing here escapes or styles text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autogrow.policy import history
+from autogrow.policy.history import Action
+
+Widths = Mapping[str, int] | Sequence[int]
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A loss or an rmse, to so many significant digits.
+
+    >>> number(0.123456), number(1234.5), number(0.0000123), number(float("nan"))
+    ('0.1235', '1,234', '1.23e-05', 'not finite')
+    """
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    if magnitude < -4 or magnitude >= 9:
+        return f"{value:.2e}"
+    return f"{value:,.{max(0, digits - 1 - magnitude) if magnitude >= 0 else digits}f}"
+
+
+def percent(fraction: float | None, decimals: int = 2) -> str:
+    """A fraction as a percentage.
+
+    >>> percent(0.10764)
+    '10.76 %'
+    """
+    if fraction is None or not math.isfinite(fraction):
+        return "not finite"
+    return f"{100 * fraction:.{decimals}f} %"
+
+
+def measure(name: str, value: float | None) -> str:
+    """What a task is judged by: an error rate as a percentage, anything else (an rmse) as a number.
+
+    >>> measure("error", 0.109), measure("rmse", 53.123)
+    ('10.90 %', '53.12')
+    """
+    return percent(value) if name == "error" else number(value)
+
+
+def measure_name(task: object) -> str:
+    """'rmse' for a regression, else 'error'."""
+    return "rmse" if "regression" in str(task) else "error"
+
+
+def count(n: float) -> str:
+    """A number of parameters, rows or steps: exact below ten million.
+
+    >>> count(62410), count(12_345_678)
+    ('62,410', '12.3 M')
+    """
+    return f"{n:,.0f}" if abs(n) < 1e7 else _scaled(n, ("", " k", " M", " G", " T", " P"))
+
+
+def flops(n: float) -> str:
+    """Floating point operations, with the unit that leaves one to three digits.
+
+    >>> flops(6.9e11), flops(1.234e12), flops(820)
+    ('690 GFLOP', '1.23 TFLOP', '820 FLOP')
+    """
+    return _scaled(n, (" FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP", " EFLOP"))
+
+
+def _scaled(n: float, units: Sequence[str]) -> str:
+    power = 0
+    while abs(n) >= 999.5 and power < len(units) - 1:
+        n, power = n / 1000, power + 1
+    if power == 0:
+        return f"{n:.0f}{units[0]}"
+    return f"{n:.{2 if abs(n) < 9.995 else 1 if abs(n) < 99.95 else 0}f}{units[power]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people.
+
+    >>> duration(0.84), duration(42.3), duration(192), duration(7500)
+    ('0.8 s', '42 s', '3 min 12 s', '2 h 05 min')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def passes(value: float) -> str:
+    """Passes over the training data: '12.5 passes'.
+
+    >>> passes(12.46), passes(1.0), passes(0.04)
+    ('12.5 passes', '1 pass', '0.04 passes')
+    """
+    text = f"{value:.1f}" if value >= 0.95 or value == 0 else f"{value:.2f}"
+    text = text.removesuffix(".0")
+    return f"{text} pass" if text == "1" else f"{text} passes"
+
+
+def widths(sizes: Widths) -> str:
+    """Hidden widths from input to output; a net without hidden layers is linear.
+
+    >>> widths({"hidden.0": 216, "hidden.1": 216}), widths([64]), widths({})
+    ('216-216', '64', 'linear')
+    """
+    return "-".join(str(size) for size in width_list(sizes)) or "linear"
+
+
+def width_list(sizes: Widths) -> list[int]:
+    """Hidden widths as a list, from input to output."""
+    return list(sizes.values() if isinstance(sizes, Mapping) else sizes)
+
+
+def times(n: int, thing: str) -> str:
+    """A count and its noun.
+
+    >>> times(1, "growth"), times(7, "growth"), times(0, "check")
+    ('1 growth', '7 growths', 'no checks')
+    """
+    return f"{n or 'no'} {thing}{'' if n == 1 else 's'}"
+
+
+def intent(action: Action) -> str:  # noqa: PLR0911  (a table, one line a case)
+    """What a decision is about to do: 'widen hidden.0 to 96'."""
+    match action:
+        case history.Keep():
+            return "keep"
+        case history.Widen(widths=wanted):
+            return "widen " + ", ".join(f"{name} to {size}" for name, size in wanted.items())
+        case history.Deepen(after=after, kind=kind):
+            return f"deepen with {_article(kind)} {kind} layer behind {after}"
+        case history.ExtendInputs(count=more):
+            return f"accept {times(more, 'more input')}"
+        case history.ExtendOutputs(count=more):
+            return f"answer with {times(more, 'more output')}"
+        case history.Undo(to_check=check):
+            return f"go back to check {check}"
+        case history.Anneal(back_to=check, steps=steps):
+            return f"anneal from check {check} over {times(steps, 'step')}"
+        case history.Stop():
+            return "stop"
+
+
+def deed(event: Mapping[str, Any]) -> str:  # noqa: PLR0911  (a table, one line a case)
+    """What was applied, in the past tense, with the widths before and after where they changed.
+
+    >>> deed({"do": "widen", "before": {"widths": [64]}, "after": {"widths": [96]}})
+    'widened 64 → 96'
+    """
+    old, new = (widths(event[side]["widths"]) if event.get(side) else "" for side in ("before", "after"))
+    change = f" {old} → {new}" if old != new else ""
+    match event["do"]:
+        case "widen":
+            return f"widened{change}"
+        case "deepen":
+            kind = event.get("kind", "")
+            return f"deepened{change}" + (f" with {_article(kind)} {kind} layer" if kind else "")
+        case "extend_inputs":
+            return f"accepted {times(event['count'], 'more input')}"
+        case "extend_outputs":
+            return f"extended to {times(event['count'], 'more output')}"
+        case "undo":
+            return f"went back to check {event['to_check']}{change}"
+        case "anneal":
+            return f"returned to check {event['back_to']}{change} and annealed over {times(event['steps'], 'step')}"
+        case other:
+            return f"{other}{change}"
+
+
+def _article(word: str) -> str:
+    return "an" if word[:1] in "aeiou" else "a"
+
+
+def proof(receipt: Mapping[str, Any] | None) -> str:
+    """A growth's receipt in a sentence: how much the net's answers changed, and how much was allowed.
+
+    >>> proof({"promise": 1e-9, "max_abs_change": 2.2e-16})
+    'answers unchanged to 2.2e-16 (promised 1e-09)'
+    >>> proof({"promise": None, "max_abs_change": 0.12})
+    'answers changed by up to 0.12 (no promise)'
+    """
+    if not receipt:
+        return "no receipt"
+    change, promise = receipt["max_abs_change"], receipt["promise"]
+    size = f"{change:.2g}" if change is not None else "an unknown amount"
+    if promise is None:
+        return f"answers changed by up to {size} (no promise)"
+    said = "answers unchanged, exactly" if change == 0 else f"answers unchanged to {size}"
+    return f"{said} (promised {promise:.2g})"
+
+
+def cost_change(event: Mapping[str, Any]) -> str:
+    """What an event did to the net's cost, empty where it does not say.
+
+    >>> cost_change({"before": {"parameters": 4810, "flops_per_sample": 9472},
+    ...              "after": {"parameters": 7210, "flops_per_sample": 14208}})
+    '4,810 → 7,210 parameters'
+    """
+    if not (event.get("before") and event.get("after")):
+        return ""
+    old, new = event["before"]["parameters"], event["after"]["parameters"]
+    return f"{count(old)} → {count(new)} parameters" if old != new else ""
+
+
+def facts(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the delivered net is, what it took, and why training ended, from the contents of `result.json`."""
+    return {
+        "widths": widths(result["widths"]),
+        "parameters": count(result["parameters"]),
+        "training": f"{flops(result['train_flops'])} in {passes(result['epochs'])}, {duration(result['seconds'])}",
+        "best at": passes(result["best_epoch"]),
+        "stopped": str(result["stop_reason"]),
+    }
