@@ -110,6 +110,15 @@ def passes(value: float) -> str:
     return f"{text} pass" if text == "1" else f"{text} passes"
 
 
+def span(start: float, end: float) -> str:
+    """A stretch of passes.
+
+    >>> span(3.56, 14.24)
+    '3.6 to 14.2 passes'
+    """
+    return f"{passes(start).split()[0]} to {passes(end).split()[0]} passes"
+
+
 def widths(sizes: Widths) -> str:
     """Hidden widths from input to output; a net without hidden layers is linear.
 

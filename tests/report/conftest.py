@@ -1,5 +1,6 @@
 """A plausible run, made up: sixty checks that grow six times, hold, return to the best net and anneal."""
 
+import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ INPUTS, CLASSES, STEPS, BATCH, ROWS = 64, 10, 30, 128, 1078
 
 def cost(widths: Sequence[int]) -> dict[str, Any]:
     sizes = [INPUTS, *widths, CLASSES]
-    weights = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
     named = {f"hidden.{i}": w for i, w in enumerate(widths)}
     return {"parameters": weights + sum(sizes[1:]), "flops_per_sample": 2 * weights, "widths": named}
 
@@ -104,7 +105,7 @@ def make_run(*, task: str = "multiclass", grow: bool = True, seed: int = 0) -> R
     return Run(rows, outcome(rows, task), card(task), CONFIG, "autogrow fit data=digits seed=0")
 
 
-def decide(check: int, loss: float, widths: Sequence[int], grow: bool) -> tuple[Action, str]:
+def decide(check: int, loss: float, widths: Sequence[int], grow: bool) -> tuple[Action, str]:  # noqa: PLR0911
     if check == LAST:
         return Stop(), "the anneal is over"
     if check == ANNEAL_AT:

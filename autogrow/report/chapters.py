@@ -1,0 +1,170 @@
+"""The ledger in words: the decisions of a run in order, growths as cards, and the checks between them gathered up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autogrow.policy.history import History, Keep, Row, Stop
+from autogrow.report.figure import anchor
+from autogrow.train import words
+from autogrow.train.story import Event, Story
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One hidden layer of a small picture of a net: percentages of its height, `new` of it added by the growth."""
+
+    old: float
+    new: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One line of a growth's bill."""
+
+    name: str
+    before: str
+    after: str
+    factor: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """Something that happened to the net, or the end: what, when, why, at what cost, and the proof."""
+
+    look: str
+    badge: str
+    anchor: str
+    what: str
+    when: str
+    why: str
+    costs: Sequence[Cost] = ()
+    proof: str = ""
+    remark: str = ""
+    net: Sequence[Bar] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check at which the net was kept."""
+
+    cells: Sequence[str]
+    why: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Consecutive checks at which the net was kept."""
+
+    summary: str
+    lines: Sequence[Line]
+
+
+def chapters(rows: History, story: Story, metric: str) -> list[Card | Kept]:
+    """Everything that was decided, in order."""
+    told: list[Card | Kept] = []
+    waiting: list[Row] = []
+    widest = max((size for row in rows for size in words.width_list(row.widths)), default=1)
+    by_row = {event.row.check: event for event in story.events}
+    after = [*rows[1:], None]
+    for row, following in zip(rows, after, strict=True):
+        if row.check in by_row:
+            told += [*_kept(waiting, metric), _event(by_row[row.check], metric, widest)]
+            waiting = []
+        if isinstance(row.action, Keep) or (following is not None and following.event is not None):
+            waiting.append(row)
+            continue
+        told += [*_kept(waiting, metric), _unapplied(row)]
+        waiting = []
+    return told + _kept(waiting, metric)
+
+
+def _kept(rows: Sequence[Row], metric: str) -> list[Card | Kept]:
+    """The checks of `rows` as one chapter, or as none."""
+    if not rows:
+        return []
+    first, last = rows[0], rows[-1]
+    span = words.passes(last.passes) if len(rows) == 1 else f"{words.span(first.passes, last.passes)}"
+    losses = " → ".join(dict.fromkeys(words.number(row.val_loss, 3) for row in (first, last)))
+    lines = [
+        Line(
+            (
+                str(row.check),
+                f"{row.passes:.4g}",
+                words.number(row.train_loss, 3),
+                words.number(row.val_loss, 3),
+                words.measure(metric, row.val_error),
+                words.percent(row.relative_gap, 0),
+            ),
+            row.reason or words.intent(row.action),
+        )
+        for row in rows
+    ]
+    return [Kept(f"{words.times(len(rows), 'check')}, {span}, val loss {losses}", lines)]
+
+
+def _event(event: Event, metric: str, widest: int) -> Card:
+    before = event.before
+    when = f"{words.passes(before.passes)}, after check {before.check}" if before else "at the start"
+    state = (
+        f"val loss {words.number(before.val_loss)}, {metric} {words.measure(metric, before.val_error)}"
+        if before
+        else ""
+    )
+    lost = "taken back: the delivered net does not have it" if event.is_growth and not event.kept else ""
+    return Card(
+        look="growth" if event.is_growth and event.kept else "growth lost" if event.is_growth else "return",
+        badge=str(event.number) if event.is_growth else "↩",
+        anchor=anchor(event),
+        what=words.deed(event.plain),
+        when=", ".join(filter(None, (when, state))),
+        why=event.reason,
+        costs=_costs(event.plain),
+        proof=words.proof(event.plain.get("receipt")) if event.is_growth else "",
+        remark=lost,
+        net=_picture(event.plain, widest),
+    )
+
+
+def _unapplied(row: Row) -> Card:
+    stop = isinstance(row.action, Stop)
+    return Card(
+        look="stop" if stop else "open",
+        badge="■" if stop else "…",
+        anchor=f"decision-{row.check}",
+        what="stop" if stop else f"decided to {words.intent(row.action)}",
+        when=f"{words.passes(row.passes)}, after check {row.check}",
+        why=row.reason,
+        remark="" if stop else "training ended before this was applied",
+    )
+
+
+def _costs(event: Mapping[str, Any]) -> list[Cost]:
+    if not (event.get("before") and event.get("after")):
+        return []
+    bill = []
+    for name, key, say in (
+        ("parameters", "parameters", words.count),
+        ("FLOPs per sample", "flops_per_sample", words.flops),
+    ):
+        old, new = event["before"][key], event["after"][key]
+        if old != new:
+            bill.append(Cost(name, say(old), say(new), f"×{new / old:.2f}" if old else ""))
+    return bill
+
+
+def _picture(event: Mapping[str, Any], widest: int) -> list[Bar]:
+    """The net after an event, layer by layer, with what is new in it told apart."""
+    if not (event.get("before") and event.get("after")):
+        return []
+    old, new = event["before"]["widths"], event["after"]["widths"]
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        old, new = (dict(enumerate(words.width_list(side))) for side in (old, new))
+    bars = []
+    for name, size in new.items():
+        stayed = min(old.get(name, 0), size)
+        bars.append(Bar(100 * stayed / widest, 100 * (size - stayed) / widest, size))
+    return bars
