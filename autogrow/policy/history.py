@@ -139,6 +139,8 @@ class Options:
     `scores`: first-order gain of growing each site, where the policy asked for scores; else empty.
     `steps_per_check`: optimizer steps between two checks.  `max_steps`: the run's budget of optimizer steps, the final
     anneal included, or None.
+    `measured`: numbers about the net as it is now that some policies ask for (`policy.requires` says which):
+    'checkpoint_bytes', 'latency_p95_ms', 'train_rows', 'existing_gain'.
     """
 
     widths: Mapping[str, int]
@@ -147,6 +149,7 @@ class Options:
     scores: Mapping[str, float] = field(default_factory=dict)
     steps_per_check: int = 1
     max_steps: int | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,10 @@ class Row:
     Losses are means per sample, by one eval-mode function on the weight average; `*_error` is the fraction of wrong classes,
     or the rmse in target units for regression. `passes` counts passes over the training data. FLOPs are cumulated over
     the run. `lineage` names a state of the net in time: it changes with each growth and each return to an earlier net.
+
+    `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
+    check's start. The event of an anneal carries `full_val_error`, `full_val_loss` (and `full_val_score` where the score is
+    not the loss) of the net it went back to. `timing['seconds']` is the wall time of the run so far.
     """
 
     check: int

@@ -1,0 +1,145 @@
+"""The finish: back to the best net, decay the learning rate to zero, and choose what is handed back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from autogrow.errors import ConfigError
+from autogrow.policy.history import Anneal, Decision, History, Keep, Options, Row, Stop
+from autogrow.policy.signals import annealing, best, threshold
+
+
+class FinishRule(Protocol):
+    """How a run ends."""
+
+    def steps(self, history: History, options: Options) -> int:
+        """Optimizer steps the anneal wants from here; 0 for none."""
+        ...
+
+    def start(self, history: History, options: Options, *, left: float, why: str) -> Decision:
+        """Begin the finish because of `why`, with at most `left` steps."""
+        ...
+
+    def proceed(self, history: History, options: Options, *, left: float) -> Decision:
+        """Keep or Stop, while the anneal runs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Return to the best check and decay the rate linearly to zero over share/(1 − share) × its step count.
+
+    The length is a whole number of checks, at least `least_checks`, at most what the budget leaves. The anneal is broken off when
+    the score rises above best / `tolerance`.
+    """
+
+    share: float = 0.3
+    least_checks: int = 2
+    tolerance: float = 0.97
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ConfigError(f"finish.share must be between 0 and 1, got {self.share} (no finish: finish=none)")
+        if self.least_checks < 1:
+            raise ConfigError(f"finish.least_checks must be at least 1, got {self.least_checks}")
+        if not 0 < self.tolerance <= 1:
+            raise ConfigError(f"finish.tolerance must be in (0, 1], got {self.tolerance}")
+
+    def steps(self, history: History, options: Options) -> int:
+        """The length it wants, in optimizer steps."""
+        target = best(history)
+        wanted = self.share / (1 - self.share) * (history[-1] if target is None else target).step
+        return max(self.least_checks, round(wanted / options.steps_per_check)) * options.steps_per_check
+
+    def start(self, history: History, options: Options, *, left: float, why: str) -> Decision:
+        """Anneal from the best check, or Stop where there is none or no check fits any more."""
+        target = best(history)
+        if target is None:
+            return Decision(Stop(), f"stopped: {why}; no check has finite losses to go back to")
+        steps = int(min(self.steps(history, options), left // options.steps_per_check * options.steps_per_check))
+        if steps < options.steps_per_check:
+            return Decision(Stop(), f"stopped: {why}; no step is left for an anneal")
+        return Decision(
+            Anneal(target.check, steps),
+            f"annealing over {steps} steps from check {target.check} (score {target.score:.4g}): {why}",
+        )
+
+    def proceed(self, history: History, options: Options, *, left: float) -> Decision:
+        """Keep until the anneal is over, diverges, or the budget is spent."""
+        first, now = annealing(history), history[-1]
+        if first is None or not isinstance(anneal := history[first - 1].action, Anneal):
+            raise ValueError("no anneal is running")
+        done = now.step - history[first - 1].step
+        reference = min([target_key(history)[1], *(row.score for row in history[first:] if row.finite())])
+        if not now.finite():
+            return Decision(Stop(), f"stopped: the losses at check {now.check} of the anneal are not finite")
+        if done >= anneal.steps:
+            return Decision(Stop(), f"stopped: the anneal is over ({done} of {anneal.steps} steps)")
+        limit = -threshold(-reference, relative=1 / self.tolerance - 1)
+        if now.score > limit:
+            return Decision(Stop(), f"stopped: the score {now.score:.4g} rose above {limit:.4g} in the anneal")
+        if left < options.steps_per_check:
+            return Decision(Stop(), f"stopped: {done} of {anneal.steps} steps into the anneal the budget is spent")
+        return Decision(Keep(), f"annealing, {done} of {anneal.steps} steps")
+
+
+@dataclass(frozen=True)
+class NoFinish:
+    """No anneal: the run ends where it stops, and the best check is handed back."""
+
+    def steps(self, history: History, options: Options) -> int:
+        """None."""
+        return 0
+
+    def start(self, history: History, options: Options, *, left: float, why: str) -> Decision:
+        """Stop."""
+        return Decision(Stop(), f"stopped: {why}")
+
+    def proceed(self, history: History, options: Options, *, left: float) -> Decision:
+        """Stop: an anneal that this rule did not start is not continued."""
+        return Decision(Stop(), f"stopped at check {history[-1].check}: no finish")
+
+
+def return_target(history: History) -> int | None:
+    """The check with the best score before the anneal; None if none has finite losses.
+
+    Looks at the whole history, undone branches included: the best net is the best net.
+    """
+    first = annealing(history)
+    row = best(history if first is None else history[:first])
+    return None if row is None else row.check
+
+
+def target_key(history: History) -> tuple[float, float]:
+    """(error, score) on all of val of the net that the anneal started from, as the anneal's event recorded them.
+
+    Where the event has none (val is small enough to be measured whole at each check), those of the check itself.
+    """
+    first = annealing(history)
+    before = best(history if first is None else history[:first])
+    if before is None:
+        return math.inf, math.inf
+    event = (history[first].event if first is not None else None) or {}
+    error, score = _key(before)
+    score = event.get("full_val_score", event.get("full_val_loss", score))
+    error = event.get("full_val_error", error)
+    return (error if math.isfinite(error) else math.inf), score
+
+
+def deliverable(history: History) -> int | None:
+    """The check whose net is handed back: best (error on all of val, then score) of the return target and the anneal's checks.
+
+    The earliest of equals; None if no check has finite losses.
+    """
+    target, first = return_target(history), annealing(history)
+    if target is None or first is None:
+        return target
+    candidates = [(target_key(history), target)]
+    candidates += [(_key(row), row.check) for row in history[first:] if row.finite()]
+    return min(candidates)[1]
+
+
+def _key(row: Row) -> tuple[float, float]:
+    return (row.val_error if math.isfinite(row.val_error) else math.inf), row.score

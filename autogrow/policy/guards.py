@@ -1,0 +1,130 @@
+"""Guards: wrappers that hold back a growth policy. Each takes the policy it guards and is one itself.
+
+A guard lets everything pass that is not a growth (keeps, undos), and turns a growth that it refuses into a Keep that says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autogrow.errors import ConfigError
+from autogrow.policy.growth import GrowthPolicy, kept
+from autogrow.policy.history import GROWTHS, Decision, History, Options
+from autogrow.policy.signals import branch, checks_since_growth, smoothed_gap
+from autogrow.policy.verdict import Verdict, checks
+
+
+@dataclass(frozen=True)
+class GapCloses:
+    """End growth for good once the smoothed relative gap is above `max_gap`, from check `from_check` on; training goes on.
+
+    The relative gap is (val loss − train loss) / val loss, both by one eval-mode function, smoothed half and half.
+    """
+
+    growth: GrowthPolicy
+    max_gap: float = 0.10
+    from_check: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_gap < 1:
+            raise ConfigError(f"growth.guards.gap_closes.max_gap must be between 0 and 1, got {self.max_gap}")
+        if self.from_check < 0:
+            raise ConfigError(f"growth.guards.gap_closes.from_check must not be negative, got {self.from_check}")
+
+    def ended(self, history: History) -> Verdict:
+        """Whether growth is over for good."""
+        rows = branch(history)
+        for row, gap in zip(rows, smoothed_gap(rows), strict=True):
+            if row.check >= self.from_check and gap > self.max_gap:
+                return Verdict(
+                    True,
+                    f"growth ended at check {row.check}, where the smoothed relative gap {gap:.4g} was above {self.max_gap:g}",
+                )
+        return Verdict(False, f"the smoothed relative gap has not been above {self.max_gap:g}")
+
+    def __call__(self, history: History, options: Options) -> Decision:
+        """What the guarded policy decides, until growth has ended."""
+        over = self.ended(history)
+        decision = self.growth(history, options)
+        return kept(over.reason) if over.fires and isinstance(decision.action, GROWTHS) else decision
+
+
+@dataclass(frozen=True)
+class Cooldown:
+    """At least `checks` checks between two growths."""
+
+    growth: GrowthPolicy
+    checks: int = 3
+
+    def __post_init__(self) -> None:
+        if self.checks < 1:
+            raise ConfigError(f"growth.guards.cooldown.checks must be at least 1, got {self.checks}")
+
+    def __call__(self, history: History, options: Options) -> Decision:
+        """What the guarded policy decides, unless it grows too soon."""
+        decision = self.growth(history, options)
+        since = checks_since_growth(branch(history))
+        if isinstance(decision.action, GROWTHS) and since is not None and since < self.checks:
+            return kept(f"because only {checks(since)} passed since the last growth (cooldown {self.checks})")
+        return decision
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """No growth before `checks` checks have passed."""
+
+    growth: GrowthPolicy
+    checks: int = 3
+
+    def __post_init__(self) -> None:
+        if self.checks < 1:
+            raise ConfigError(f"growth.guards.warm_up.checks must be at least 1, got {self.checks}")
+
+    def __call__(self, history: History, options: Options) -> Decision:
+        """What the guarded policy decides, unless it grows too early."""
+        decision = self.growth(history, options)
+        if isinstance(decision.action, GROWTHS) and len(history) < self.checks:
+            return kept(f"because only {checks(len(history))} passed since the start (warm-up {self.checks})")
+        return decision
+
+
+@dataclass(frozen=True)
+class Hysteresis:
+    """Hold growth while the gap is open: from the smoothed relative gap above `close` until it is below `reopen`.
+
+    Two thresholds, so that a gap that trembles around one of them does not switch growth on and off.
+    """
+
+    growth: GrowthPolicy
+    close: float = 0.10
+    reopen: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not self.reopen < self.close:
+            raise ConfigError(
+                f"growth.guards.hysteresis.reopen must be below close, got reopen={self.reopen}, close={self.close}"
+            )
+
+    def __call__(self, history: History, options: Options) -> Decision:
+        """What the guarded policy decides, unless growth is held."""
+        held, gap = False, float("nan")
+        for gap in smoothed_gap(branch(history)):
+            held = gap >= self.reopen if held else gap > self.close
+        decision = self.growth(history, options)
+        if held and isinstance(decision.action, GROWTHS):
+            return kept(
+                f"because the smoothed relative gap {gap:.4g} was above {self.close:g} and is not yet below {self.reopen:g}"
+            )
+        return decision
+
+
+def growth_ended(policy: object, history: History) -> Verdict:
+    """Whether growth is over for good, by any guard of a policy, or its `when`, that can say so."""
+    while policy is not None:
+        ended = getattr(policy, "ended", None)
+        if ended is not None:
+            verdict: Verdict = ended(history)
+            if verdict.fires:
+                return verdict
+        policy = getattr(policy, "growth", None) or getattr(policy, "when", None)
+    return Verdict(False, f"growth is open after {checks(len(history))}")

@@ -1,0 +1,70 @@
+"""The life cycle: a running anneal comes before the stop rule, the stop rule before growth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from autogrow.policy.budget import Budget, WithinBudget, steps_left
+from autogrow.policy.finish import Finish, FinishRule
+from autogrow.policy.growth import Growth, GrowthPolicy
+from autogrow.policy.guards import GapCloses, growth_ended
+from autogrow.policy.history import Anneal, Decision, History, Options, Stop
+from autogrow.policy.signals import annealing
+from autogrow.policy.stop import Patience, StopRule
+
+
+def recipe_growth() -> GrowthPolicy:
+    """The default growth: loss-paced, the cycle of D and W, ×1.5 up to 256, until the gap opens."""
+    return GapCloses(Growth())
+
+
+@dataclass(frozen=True)
+class LifeCycle:
+    """One policy for a whole run: grow, hold, anneal, done.
+
+    Precedence: a running anneal, then losses that are not finite, then the stop rule, then the budget (the anneal starts in time
+    to fit into `options.max_steps` and into the run's share of `budget`), then growth. `LifeCycle()` is the recipe.
+    """
+
+    growth: GrowthPolicy = field(default_factory=recipe_growth)
+    stop: StopRule = field(default_factory=Patience)
+    finish: FinishRule = field(default_factory=Finish)
+    budget: Budget = field(default_factory=Budget)
+
+    def __call__(self, history: History, options: Options) -> Decision:
+        """The decision after the history's last row."""
+        left, limit = steps_left(self.budget, history, options)
+        if annealing(history) is not None:
+            return self.finish.proceed(history, options, left=left)
+        now = history[-1]
+        if not now.finite():
+            why = f"the losses at check {now.check} are not finite (train {now.train_loss:g}, val {now.val_loss:g}, score {now.score:g})"
+            return self.finish.start(history, options, left=left, why=why)
+        verdict = self.stop(history, options)
+        if verdict.fires:
+            return self.finish.start(history, options, left=left, why=verdict.reason)
+        anneal = self.finish.steps(history, options)
+        if left < options.steps_per_check + anneal:
+            why = f"the budget of {limit} leaves {max(0, int(left))} steps (a check takes {options.steps_per_check}, the anneal {anneal})"
+            return self.finish.start(history, options, left=left, why=why)
+        return WithinBudget(self.growth, self.budget)(history, options)
+
+    def phase(self, history: History) -> str:
+        """'grow', 'hold' (growth is over for good, as far as the last row shows), 'anneal' or 'done'.
+
+        Of a row that has just been measured and has not decided anything yet it says 'anneal' if it was trained in the anneal.
+        """
+        if history and isinstance(history[-1].action, Stop):
+            return "done"
+        if annealing(history) is not None:
+            return "anneal"
+        return "hold" if history and growth_ended(self.growth, history).fires else "grow"
+
+
+def stop_reason(history: History) -> str:
+    """Why the run ended, in the words of the rule that ended it: that of the anneal's start, else that of the stop."""
+    first = annealing(history)
+    if first is not None:
+        return history[first - 1].reason
+    last = history[-1]
+    return last.reason if isinstance(last.action, (Anneal, Stop)) else f"interrupted at check {last.check}"

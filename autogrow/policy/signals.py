@@ -1,0 +1,129 @@
+"""What a policy reads out of the rows: best so far, checks since, smoothed gap. Recomputed each time, never stored.
+
+**The branch.** After an `Undo` or an `Anneal` the net goes back to an earlier check, and the rows in between belong to a net
+that no longer exists. `branch(history)` is the list of rows that led to the net as it is now: it is found by walking back from the
+last row, each row's parent being the row before it, or the check that the action in between went back to. Patience, "best at the last
+growth", the smoothed gap and checks-since are all read from the branch, so that an abandoned branch leaves no trace in them;
+counts of what has been *tried* (`growths`) are read from the whole history, undone growths included, so that nothing is
+tried for ever.
+
+An action is decided at the end of a row and applied at the start of the next: a row's action belongs to the branch only if
+the next row of the branch is the very next check.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Row, Undo, Widen
+
+
+def branch(history: History) -> list[Row]:
+    """The rows that led to the net as it is now, oldest first; rows of abandoned branches are left out."""
+    parent: dict[int, int] = {}
+    for before, row in itertools.pairwise(history):
+        match before.action:
+            case Undo(to_check=back) | Anneal(back_to=back):
+                parent[row.check] = back
+            case _:
+                parent[row.check] = before.check
+    by_check = {row.check: row for row in history}
+    rows = [history[-1]] if history else []
+    while rows and rows[-1].check in parent:
+        rows.append(by_check[parent[rows[-1].check]])
+    return rows[::-1]
+
+
+def growths(history: History) -> list[Row]:
+    """The rows at whose end a widening or deepening was decided that has been applied since, undone ones included."""
+    return [row for row in history[:-1] if isinstance(row.action, (Widen, Deepen))]
+
+
+def last_growth(rows: Sequence[Row]) -> int | None:
+    """Where in a branch the last growth was decided (it is in force from the next row on), or None."""
+    for i in range(len(rows) - 2, -1, -1):
+        if isinstance(rows[i].action, GROWTHS) and rows[i + 1].check == rows[i].check + 1:
+            return i
+    return None
+
+
+def checks_since_growth(rows: Sequence[Row]) -> int | None:
+    """Checks that the net of a branch has trained since its last growth; None if it never grew."""
+    at = last_growth(rows)
+    return None if at is None else len(rows) - 1 - at
+
+
+def best(rows: Sequence[Row]) -> Row | None:
+    """The finite row with the lowest score, the earliest of equals."""
+    return min((row for row in rows if row.finite()), key=lambda row: row.score, default=None)
+
+
+def better(value: float, reference: float, *, relative: float = 0.0, absolute: float = 0.0) -> bool:
+    """Whether `value` is below `reference` by more than a share of its size and an absolute amount.
+
+    With a positive reference and relative=0.002 this is value < 0.998 × reference. It stays right for negative references.
+    """
+    return value < threshold(reference, relative=relative, absolute=absolute)
+
+
+def threshold(reference: float, *, relative: float = 0.0, absolute: float = 0.0) -> float:
+    """What a value must be below to count as better than `reference`.
+
+    >>> round(threshold(0.455, relative=0.05, absolute=0.01), 5)
+    0.42225
+    """
+    return math.inf if math.isinf(reference) else reference - relative * abs(reference) - absolute
+
+
+def score_of(row: Row) -> float:
+    """The row's score."""
+    return row.score
+
+
+def checks_since_improvement(
+    rows: Sequence[Row],
+    *,
+    relative: float = 0.0,
+    absolute: float = 0.0,
+    value: Callable[[Row], float] = score_of,
+) -> int:
+    """Checks since the last row whose value was better than the best one before it.
+
+    The reference moves only with an improvement, so that many small steps add up. Without any finite row it is the number of rows.
+    """
+    reference, at = math.inf, -1
+    for i, row in enumerate(rows):
+        now = value(row)
+        if row.finite() and math.isfinite(now) and better(now, reference, relative=relative, absolute=absolute):
+            reference, at = now, i
+    return len(rows) - 1 - at
+
+
+def smoothed(values: Sequence[float], *, weight: float = 0.5) -> list[float]:
+    """Exponentially smoothed values, each new one with `weight`; starts at the first; a non-finite value changes nothing.
+
+    >>> smoothed([0.0, 0.2, 0.2])
+    [0.0, 0.1, 0.15000000000000002]
+    """
+    out: list[float] = []
+    now = math.nan
+    for value in values:
+        if math.isfinite(value):
+            now = value if math.isnan(now) else (1 - weight) * now + weight * value
+        out.append(now)
+    return out
+
+
+def smoothed_gap(rows: Sequence[Row]) -> list[float]:
+    """The relative gap, smoothed half and half, at each row (NaN until there is a finite one)."""
+    return smoothed([row.relative_gap if row.finite() else math.nan for row in rows])
+
+
+def annealing(history: History) -> int | None:
+    """Position of the first row of the anneal in the history, or None if no anneal has begun."""
+    for i, before in enumerate(history[:-1]):
+        if isinstance(before.action, Anneal):
+            return i + 1
+    return None

@@ -1,0 +1,137 @@
+"""A run played without a net: scripted measurements in, a policy's decisions and the checks they fell on out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from autogrow.policy.history import (
+    Action,
+    Anneal,
+    Cost,
+    Decision,
+    Deepen,
+    ExtendInputs,
+    ExtendOutputs,
+    Keep,
+    Options,
+    Row,
+    Stop,
+    Undo,
+    Widen,
+    action_to_plain,
+)
+
+STEPS = 10  # optimizer steps per check
+
+
+def dense_cost(widths: Sequence[int], *, inputs: int = 8, outputs: int = 3) -> Cost:
+    """Parameters and FLOPs of a plain dense net, biases counted as parameters only."""
+    sizes = [inputs, *widths, outputs]
+    weights = sum(a * b for a, b in itertools.pairwise(sizes))
+    return Cost(weights + sum(sizes[1:]), 2 * weights)
+
+
+@dataclass
+class Run:
+    """Plays rows against a policy, applying what it decides to a list of widths (a stand-in for controller and net)."""
+
+    widths: dict[str, int] = field(default_factory=lambda: {"h0": 16})
+    max_steps: int | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+    def options(self) -> Options:
+        widths = dict(self.rows[-1].widths) if self.rows else dict(self.widths)
+        return Options(
+            widths=widths,
+            depths=dict.fromkeys(widths, ("identity", "residual")),
+            cost=lambda action: dense_cost(list(after(widths, action).values())),
+            scores=self.scores,
+            steps_per_check=STEPS,
+            max_steps=self.max_steps,
+            measured=self.measured,
+        )
+
+    def measure(self, score: float, **values: Any) -> Row:
+        """Add the row of one more check, trained with what was decided last."""
+        before = self.rows[-1] if self.rows else None
+        check = len(self.rows)
+        widths, event = dict(self.widths), None
+        if before is not None:
+            action = before.action
+            if isinstance(action, (Undo, Anneal)):
+                back = action.to_check if isinstance(action, Undo) else action.back_to
+                widths = dict(self.rows[back].widths)
+            else:
+                widths = after(before.widths, action)
+            event = None if isinstance(action, Keep) else action_to_plain(action) | {"decided_at": before.check}
+        cost = dense_cost(list(widths.values()))
+        spent = before.train_flops if before else 0
+        train_loss = values.pop("train_loss", score)
+        row = Row(
+            check=check,
+            step=(check + 1) * STEPS,
+            passes=(check + 1) / 2,
+            phase="",
+            lineage=0,
+            train_loss=train_loss,
+            val_loss=score,
+            train_error=values.pop("train_error", 0.1),
+            val_error=values.pop("val_error", score / 4),
+            score=score,
+            gap=score - train_loss,
+            lr=3e-3,
+            widths=widths,
+            parameters=cost.parameters,
+            flops_per_sample=cost.flops_per_sample,
+            train_flops=spent + 3 * STEPS * cost.flops_per_sample,
+            eval_flops=0,
+            event=event,
+            **values,
+        )
+        self.rows.append(row)
+        return row
+
+    def decide(self, policy: Callable[..., Decision]) -> Decision:
+        """Ask the policy after the last row, and write its answer into the row."""
+        decision = policy(tuple(self.rows), self.options())
+        self.rows[-1] = replace(self.rows[-1], action=decision.action, reason=decision.reason)
+        return decision
+
+    def play(self, policy: Callable[..., Decision], scores: Sequence[float], **columns: Sequence[Any]) -> Run:
+        """Measure and decide for each score, until the policy stops."""
+        for i, score in enumerate(scores):
+            self.measure(score, **{name: column[i] for name, column in columns.items()})
+            if isinstance(self.decide(policy).action, Stop):
+                break
+        return self
+
+    def acted(self) -> list[tuple[int, str]]:
+        """The checks at which something else than Keep was decided, with the action's word."""
+        plain = [(row.check, action_to_plain(row.action)["do"]) for row in self.rows]
+        return [(check, word) for check, word in plain if word != "keep"]
+
+    def grew_at(self) -> list[int]:
+        return [check for check, word in self.acted() if word in ("widen", "deepen")]
+
+
+def after(widths: Mapping[str, int], action: Action) -> dict[str, int]:
+    """The widths once the action is applied (what goes back is looked up by the caller)."""
+    match action:
+        case Widen(widths=new):
+            return {**widths, **new}
+        case Deepen(after=place):
+            return {**widths, f"h{len(widths)}": widths[place]}
+        case ExtendInputs() | ExtendOutputs() | Keep() | Stop() | Undo() | Anneal():
+            return dict(widths)
+
+
+@pytest.fixture
+def run() -> type[Run]:
+    return Run
