@@ -26,6 +26,7 @@ class ConvNet(nn.Module):
 
     Raises ConfigError for sizes below 1, unknown names, and more pooling than the image has pixels for.
 
+    >>> import torch
     >>> ConvNet((1, 28, 28), [8, 16], 10)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
     """
