@@ -1,1 +1,25 @@
 """Tables and images to tensors: sources, splits, preprocessing, in-memory stream."""
+
+from autogrow.data.card import lines
+from autogrow.data.encode import ImageEncoder, TableEncoder
+from autogrow.data.pipeline import Pipeline
+from autogrow.data.prepare import Prepared, Split, prepare, prepare_raw
+from autogrow.data.raw import Raw, from_arrays
+from autogrow.data.spec import DataSpec, validate
+from autogrow.data.stream import TensorStream
+
+__all__ = [
+    "DataSpec",
+    "ImageEncoder",
+    "Pipeline",
+    "Prepared",
+    "Raw",
+    "Split",
+    "TableEncoder",
+    "TensorStream",
+    "from_arrays",
+    "lines",
+    "prepare",
+    "prepare_raw",
+    "validate",
+]

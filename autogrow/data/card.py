@@ -1,0 +1,114 @@
+"""The data card: what was learned from, in plain values; printed at the start of a run and kept in its folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from autogrow.data.encode import TableEncoder, is_numeric, numbers, texts
+from autogrow.data.raw import Raw
+from autogrow.data.splits import Rows
+from autogrow.data.target import Target
+
+
+def fingerprint(raw: Raw, target: Target, categorical: tuple[str, ...] = ()) -> str:
+    """sha256 over the inputs as they are encoded (numbers as 32-bit floats, categories as text) and the targets, column by
+    column: the same rows have the same fingerprint whatever the split.
+    """
+    digest = hashlib.sha256()
+    if isinstance(raw.x, np.ndarray):
+        digest.update(repr((raw.x.shape, raw.x.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(raw.x).data)
+    else:
+        for name in raw.x.columns:
+            column = raw.x[name]
+            digest.update(f"\0{name}\0".encode())
+            if is_numeric(column) and name not in categorical:
+                digest.update(numbers(column, name).tobytes())
+            else:
+                digest.update("\0".join("\1" if t is None else t for t in texts(column)).encode())
+    digest.update(repr((target.task, target.names, target.labels)).encode())
+    digest.update(np.ascontiguousarray(target.values).data)
+    return digest.hexdigest()
+
+
+def make_card(
+    name: str, raw: Raw, target: Target, rows: Rows, *, encoder: Any, split: str, sha256: str
+) -> dict[str, Any]:
+    """The card as plain values (JSON-ready)."""
+    parts = {"train": rows.train, "val": rows.val, "test": rows.test}
+    card: dict[str, Any] = {
+        "name": name,
+        "origin": raw.origin,
+        "task": target.task,
+        "task_because": target.why,
+        "rows": len(raw),
+        "columns": list(raw.x.shape[1:]) if isinstance(raw.x, np.ndarray) else raw.x.shape[1],
+        "targets": list(target.names),
+        "splits": {part: len(r) for part, r in parts.items()},
+        "split": split,
+        "missing": 0,
+        "fingerprint": sha256,
+        "notes": list(raw.notes),
+    }
+    if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
+        missing = {str(c): int(k) for c, k in raw.x.isna().sum().items() if k}
+        card["numeric"] = len(encoder.numeric)
+        card["categories"] = {c: len(v) for c, v in encoder.categories.items()}
+        card["encoded_columns"] = encoder.width
+        card["missing"] = sum(missing.values())
+        card["missing_by_column"] = missing
+    if target.task == "classification":
+        counts = np.bincount(target.values, minlength=len(target.labels))
+        card["classes"] = [
+            {"label": label, "rows": int(counts[i]), "share": float(counts[i] / counts.sum())}
+            for i, label in enumerate(target.labels)
+        ]
+        card["balance"] = float(counts.min() / counts.max())
+        unseen = sorted(set(np.unique(target.values)) - set(np.unique(target.values[rows.train])))
+        if unseen:
+            card["notes"].append(
+                "classes that no training row has: " + ", ".join(str(target.labels[c]) for c in unseen)
+            )
+    else:
+        card["target_range"] = {
+            n: {"mean": float(v.mean()), "std": float(v.std()), "min": float(v.min()), "max": float(v.max())}
+            for n, v in zip(target.names, target.values.T, strict=True)
+        }
+    return card
+
+
+def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The card as (what, value) pairs to print, one for each line."""
+    columns = card["columns"]
+    if isinstance(columns, list):
+        shape = "×".join(str(n) for n in columns) + " images"
+    else:
+        kinds = [f"{card['numeric']} numeric"] * bool(card["numeric"])
+        kinds += [f"{len(card['categories'])} categorical"] * bool(card["categories"])
+        shape = f"{columns} columns ({', '.join(kinds)}; {card['encoded_columns']} encoded)"
+    splits = card["splits"]
+    out = [
+        ("data", f"{card['name']} ({card['origin']})"),
+        ("rows", f"{card['rows']:,} of {shape}"),
+        ("split", f"train {splits['train']:,}, val {splits['val']:,}, test {splits['test']:,} ({card['split']})"),
+        ("task", f"{card['task']} of {', '.join(card['targets'][:5])} ({card['task_because']})"),
+    ]
+    if "classes" in card:
+        classes = [f"{c['label']} {c['share']:.1%}" for c in card["classes"]]
+        shown = ", ".join(classes[:10]) + (f", … ({len(classes)} in all)" if len(classes) > 10 else "")
+        out.append(
+            ("classes", f"{shown}; smallest to largest 1:{1 / card['balance']:.3g}" if card["balance"] else shown)
+        )
+    for name, r in card.get("target_range", {}).items():
+        out.append(
+            ("target", f"{name}: mean {r['mean']:.4g}, std {r['std']:.4g}, from {r['min']:.4g} to {r['max']:.4g}")
+        )
+    if card["missing"]:
+        by_column = sorted(card["missing_by_column"].items(), key=lambda kv: -kv[1])
+        out.append(("missing", f"{card['missing']:,} values: " + ", ".join(f"{c} {k:,}" for c, k in by_column[:5])))
+    out.append(("fingerprint", card["fingerprint"][:16]))
+    return out + [("note", note) for note in card["notes"]]

@@ -1,0 +1,242 @@
+"""From raw rows to the encoded tensor, in training and at inference. Its state is plain, so it travels in a checkpoint.
+
+n rows, D encoded columns. Numeric columns come first, in the table's order, as they are (NaN = missing; booleans are 0 and 1,
+dates are days since 1970); then the categories, one-hot (an unseen value is all zeros; missing has a column of its own
+where it occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a code of its own where it occurred in training).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autogrow.errors import CheckpointError, DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING = None  # stands for the missing value among a column's categories
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """Rows of a table to (n, D) float32.
+
+    `columns`: the inputs in the table's order. `numeric`: those encoded as numbers. `categories`: for each other column
+    the values it may take (as text; None stands for missing). `coding`: onehot or embed. `ignored`: columns that may be
+    there and are not looked at (target, split column, dropped ones).
+    """
+
+    columns: tuple[str, ...]
+    numeric: tuple[str, ...]
+    categories: Mapping[str, tuple[str | None, ...]]
+    coding: str = "onehot"
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """D: how many encoded columns there are."""
+        sizes = (len(values) if self.coding == "onehot" else 1 for values in self.categories.values())
+        return len(self.numeric) + sum(sizes)
+
+    @property
+    def embeddings(self) -> list[int]:
+        """Number of codes of each column of codes, 0 = unseen included; empty for one-hot."""
+        return [len(v) + 1 for v in self.categories.values()] if self.coding == "embed" else []
+
+    def encode(self, table: Any) -> Tensor:
+        """A DataFrame, an array (n, columns) in the order of `columns`, or a list of dicts, to (n, D) float32.
+
+        Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
+        """
+        frame = self._frame(table)
+        blocks = [numbers(frame[name], name) for name in self.numeric]
+        for name, values in self.categories.items():
+            codes = _codes(frame[name], values)
+            if self.coding == "embed":
+                blocks.append((codes + 1).astype(np.float32))
+            else:
+                blocks += [(codes == i).astype(np.float32) for i in range(len(values))]
+        if not blocks:
+            return torch.zeros(len(frame), 0)
+        return torch.from_numpy(np.stack(blocks, axis=1))
+
+    def _frame(self, table: Any) -> pd.DataFrame:
+        import pandas as pd
+
+        if isinstance(table, pd.DataFrame):
+            frame = table.set_axis([str(c) for c in table.columns], axis=1)
+        elif isinstance(table, Mapping):
+            frame = pd.DataFrame([table])
+        elif isinstance(table, Sequence) and all(isinstance(row, Mapping) for row in table):
+            frame = pd.DataFrame(list(table))
+        else:
+            values = np.asarray(table)
+            if values.ndim != 2 or values.shape[1] != len(self.columns):
+                raise DataError(
+                    f"an array of rows must have the shape (rows, {len(self.columns)}), one column for each of "
+                    f"{', '.join(self.columns[:8])}{', …' if len(self.columns) > 8 else ''}, got {tuple(values.shape)}"
+                )
+            frame = pd.DataFrame(values, columns=list(self.columns)).infer_objects()
+        self._check_columns([str(c) for c in frame.columns])
+        return frame
+
+    def _check_columns(self, given: list[str]) -> None:
+        twice = sorted({c for c in given if given.count(c) > 1})
+        if twice:
+            raise DataError(
+                f"column {twice[0]!r} occurs {given.count(twice[0])} times; columns must have different names"
+            )
+        present = set(given)
+        absent = [c for c in self.columns if c not in present]
+        if absent:
+            raise DataError(
+                f"the table lacks the column {absent[0]!r} ({len(absent)} missing); {nearest(absent[0], given)}"
+            )
+        expected = {*self.columns, *self.ignored}
+        unknown = [c for c in given if c not in expected]
+        if unknown:
+            raise DataError(f"the table has the unknown column {unknown[0]!r}; {nearest(unknown[0], self.columns)}")
+
+    def state(self) -> dict[str, Any]:
+        """The encoder as plain containers."""
+        return {
+            "kind": "table",
+            "columns": list(self.columns),
+            "numeric": list(self.numeric),
+            "categories": {k: list(v) for k, v in self.categories.items()},
+            "coding": self.coding,
+            "ignored": list(self.ignored),
+        }
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """Images (n, H, W), (n, C, H, W), (n, H, W, C) or flat rows (n, C·H·W) to (n, C, H, W) float32, values as they are."""
+
+    shape: tuple[int, int, int]
+    embeddings: tuple[int, ...] = ()
+
+    def encode(self, table: Any) -> Tensor:
+        """An array of images to (n, C, H, W) float32. Raises DataError where the shape or the values do not fit."""
+        images = torch.as_tensor(np.ascontiguousarray(table))
+        c, h, w = self.shape
+        if images.ndim == 4 and tuple(images.shape[1:]) == (h, w, c) != self.shape:
+            images = images.permute(0, 3, 1, 2)
+        fits = images.ndim > 1 and (
+            tuple(images.shape[1:]) in {self.shape, (c * h * w,)} or (c == 1 and tuple(images.shape[1:]) == (h, w))
+        )
+        if not fits:
+            raise DataError(f"images must have the shape (rows, {c}, {h}, {w}), got {tuple(images.shape)}")
+        encoded = images.reshape(-1, c, h, w).float()
+        if torch.is_floating_point(images) and not bool(torch.isfinite(encoded).all()):
+            raise DataError("images hold NaN or infinite values")
+        return encoded
+
+    def state(self) -> dict[str, Any]:
+        """The encoder as plain containers."""
+        return {"kind": "image", "shape": list(self.shape)}
+
+
+Encoder = TableEncoder | ImageEncoder
+
+
+def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
+    """The encoder that `state` came from."""
+    if state["kind"] == "image":
+        c, h, w = state["shape"]
+        return ImageEncoder((c, h, w))
+    if state["kind"] != "table":
+        raise CheckpointError(
+            f"encoder kind {state['kind']!r} is not one a checkpoint may hold; {nearest(str(state['kind']), ['table', 'image'])}"
+        )
+    return TableEncoder(
+        columns=tuple(state["columns"]),
+        numeric=tuple(state["numeric"]),
+        categories={k: tuple(v) for k, v in state["categories"].items()},
+        coding=state["coding"],
+        ignored=tuple(state["ignored"]),
+    )
+
+
+def fit_table_encoder(
+    train: pd.DataFrame, *, categorical: Sequence[str], coding: str, most: int, ignored: Sequence[str]
+) -> TableEncoder:
+    """The encoder of a table, its categories taken from the training rows alone: at most the `most` commonest of a column."""
+    columns = tuple(str(c) for c in train.columns)
+    numeric = tuple(c for c in columns if c not in categorical and is_numeric(train[c]))
+    categories: dict[str, tuple[str | None, ...]] = {}
+    for name in columns:
+        if name not in numeric:
+            values = texts(train[name])
+            counts: dict[str | None, int] = {}
+            for value in values:
+                counts[value] = counts.get(value, 0) + 1
+            commonest = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))[:most]
+            categories[name] = tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
+    return TableEncoder(columns, numeric, categories, coding, tuple(ignored))
+
+
+def is_numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers, booleans or dates, by its type and not by how its text looks."""
+    from pandas.api import types
+
+    if types.is_object_dtype(column.dtype):
+        return types.infer_dtype(column, skipna=True) in {
+            "integer",
+            "floating",
+            "mixed-integer-float",
+            "decimal",
+            "boolean",
+            "empty",
+        }
+    kinds = (types.is_numeric_dtype, types.is_bool_dtype, types.is_datetime64_any_dtype, types.is_timedelta64_dtype)
+    return any(kind(column.dtype) for kind in kinds)
+
+
+def numbers(column: pd.Series, name: str) -> np.ndarray:
+    """A numeric column as float32 (n,), NaN where missing. Raises DataError for text and for infinite values."""
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_datetime64_any_dtype(column.dtype):
+        zone = getattr(column.dtype, "tz", None)
+        column = (column - pd.Timestamp(0, tz=zone)) / pd.Timedelta(days=1)
+    elif types.is_timedelta64_dtype(column.dtype):
+        column = column / pd.Timedelta(days=1)
+    values = pd.to_numeric(column, errors="coerce")
+    bad = np.flatnonzero(values.isna().to_numpy() & column.notna().to_numpy())
+    if len(bad):
+        raise DataError(f"column {name!r} must hold numbers, got {column.iloc[bad[0]]!r} in row {bad[0]}")
+    array: np.ndarray = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    infinite = np.flatnonzero(np.isinf(single))
+    if len(infinite):
+        raise DataError(
+            f"column {name!r} holds {len(infinite)} infinite values (or beyond 32-bit floats), the first in row {infinite[0]}: {array[infinite[0]]}"
+        )
+    return single
+
+
+def _codes(column: pd.Series, values: Sequence[str | None]) -> np.ndarray:
+    """Position of each row's value in `values`, −1 for unseen."""
+    where = {value: i for i, value in enumerate(values)}
+    return np.fromiter((where.get(v, -1) for v in texts(column)), dtype=np.int64, count=len(column))
+
+
+def texts(column: pd.Series) -> list[str | None]:
+    """Each value as text, None where missing; a whole number reads the same from an integer and a float column."""
+    missing = column.isna().to_numpy()
+    return [MISSING if gone else _text(v) for v, gone in zip(column.tolist(), missing, strict=True)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

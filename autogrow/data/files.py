@@ -1,0 +1,134 @@
+"""Tables from files: CSV, Parquet and NPZ."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autogrow.data.raw import Raw, from_arrays
+from autogrow.data.spec import DataSpec, names_of
+from autogrow.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NPZ_INPUTS = ("x", "X", "x_train", "X_train", "data", "images")
+NPZ_TARGETS = ("y", "Y", "y_train", "target", "targets", "labels")
+
+
+def read_csv(spec: DataSpec) -> Raw:
+    """A CSV file with a header. '?' and the usual words (empty, NA, NaN, null, None …) are missing values."""
+    import pandas as pd
+
+    path = existing(spec)
+    try:
+        header = [
+            str(name)
+            for name in pd.read_csv(path, sep=spec.separator, header=None, nrows=1, dtype=str).iloc[0].dropna()
+        ]
+        _no_duplicates(header, path)
+        table = pd.read_csv(path, sep=spec.separator, na_values=["?"], low_memory=False)
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty: it must hold a header and rows") from None
+    except (pd.errors.ParserError, UnicodeDecodeError, csv.Error, OSError) as error:
+        raise DataError(f"cannot read {path} as CSV: {_line(error)}") from None
+    notes: tuple[str, ...] = ()
+    first = str(table.columns[0])
+    if first.startswith("Unnamed:") and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
+        table, notes = table.drop(columns=first), ("the first column has no name and counts the rows: left out",)
+    return from_table(table, spec, str(path), notes)
+
+
+def read_parquet(spec: DataSpec) -> Raw:
+    """A Parquet file (needs pyarrow)."""
+    path = existing(spec)
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        raise DataError("Parquet needs the package pyarrow: pip install pyarrow") from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            _no_duplicates(list(file.schema_arrow.names), path)
+            table = file.read().to_pandas()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"cannot read {path} as Parquet: {_line(error)}") from None
+    return from_table(table.reset_index(drop=True), spec, str(path))
+
+
+def read_npz(spec: DataSpec) -> Raw:
+    """Arrays of an NPZ file: x (or X, x_train, data …), y (or `data.target`), and x_test with y_test where there is a test set."""
+    path = existing(spec)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DataError(f"{path} is not an NPZ file: save it with numpy.savez(path, x=…, y=…)")
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot read {path} as NPZ: {_line(error)}") from None
+    except AttributeError:
+        raise DataError(f"{path} is not an NPZ file: save it with numpy.savez(path, x=…, y=…)") from None
+    x_name, y_name = _key(arrays, NPZ_INPUTS, path), _key(arrays, names_of(spec.target) or NPZ_TARGETS, path)
+    x, y, test_rows = arrays[x_name], arrays[y_name], 0
+    if {"x_test", "y_test"} <= {name.lower() for name in arrays}:
+        lower = {name.lower(): values for name, values in arrays.items()}
+        test_rows = len(lower["y_test"])
+        if lower["x_test"].shape[1:] != x.shape[1:] or lower["y_test"].shape[1:] != y.shape[1:]:
+            raise DataError(f"{path}: the test arrays must have the shape of the others but for the number of rows")
+        x, y = np.concatenate([x, lower["x_test"]]), np.concatenate([y, lower["y_test"]])
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
+        raise DataError(f"{path}: {x_name} has the shape {x.shape} and {y_name} {y.shape}; they must hold as many rows")
+    return from_arrays(x, y, str(path), test_rows=test_rows)
+
+
+def from_table(table: pd.DataFrame, spec: DataSpec, origin: str, notes: tuple[str, ...] = ()) -> Raw:
+    """Inputs and targets of a whole table. Raises DataError where the target is not named or not there."""
+    table = table.set_axis([str(c) for c in table.columns], axis=1)
+    columns = list(table.columns)
+    _no_duplicates(columns, origin)
+    targets = names_of(spec.target)
+    if not targets or not all(targets):
+        raise DataError(f"data.target must name the column to predict; {origin} has {', '.join(columns)}")
+    for name in targets:
+        if name not in columns:
+            raise DataError(f"data.target {name!r} is not a column of {origin}; {nearest(name, columns)}")
+    return Raw(table.drop(columns=targets), table[targets], origin, notes=notes)
+
+
+def existing(spec: DataSpec) -> Path:
+    """The file that `data.path` names. Raises DataError with its nearest neighbours where there is none."""
+    if not spec.path:
+        raise DataError(f"data.path must name the {spec.source} file")
+    path = Path(spec.path).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise DataError(f"data.path {path} is a folder; it must be a {spec.source} file")
+    if not path.parent.is_dir():
+        raise DataError(f"data.path {path} does not exist: there is no folder {path.parent}")
+    raise DataError(
+        f"data.path {path} does not exist; {nearest(path.name, sorted(p.name for p in path.parent.iterdir() if p.is_file())[:50])}"
+    )
+
+
+def _key(arrays: dict[str, np.ndarray], wanted: tuple[str, ...] | list[str], path: Path) -> str:
+    for name in wanted:
+        if name in arrays:
+            return name
+    raise DataError(f"{path} has no array {wanted[0]!r}; {nearest(wanted[0], arrays)}")
+
+
+def _no_duplicates(columns: list[str], origin: object) -> None:
+    twice = [c for i, c in enumerate(columns) if c in columns[:i]]
+    if twice:
+        raise DataError(
+            f"{origin} has the column {twice[0]!r} {columns.count(twice[0])} times; columns must have different names"
+        )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,78 @@
+"""What travels with a net: how raw rows become its input, and its output an answer. Plain in a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autogrow.data.encode import Encoder, encoder_from_state
+from autogrow.data.preprocess import Standardise
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Raw table → `encoder` → encoded tensor → `preprocess` → net → logits or standardised targets → `answers`.
+
+    input_shape: (d,) or (C, H, W), what the net is given.  outputs: classes (2 for a binary problem) or targets.
+    labels: the class of each output; empty for regression.  target_scale: mean and std (t,) of the training targets for
+    regression, else None.  targets: names of the target columns.
+    """
+
+    task: str
+    input_shape: tuple[int, ...]
+    outputs: int
+    labels: list[Any]
+    targets: list[str]
+    encoder: Encoder
+    preprocess: nn.Module
+    target_scale: tuple[Tensor, Tensor] | None
+
+    @property
+    def embeddings(self) -> list[int]:
+        """How many codes each of the last input columns holds (0 = unseen); empty where categories are one-hot."""
+        return list(self.encoder.embeddings)
+
+    def inputs(self, table: Any) -> Tensor:
+        """The net's input for raw rows. Raises DataError where they are not rows of the table that was learned from."""
+        with torch.no_grad():
+            x: Tensor = self.preprocess(self.encoder.encode(table))
+        return x
+
+    def answers(self, z: Tensor) -> Any:
+        """The net's output (B, O) in the user's terms: a list of labels, or target values (B, t) as a tensor."""
+        if self.target_scale is None:
+            return [self.labels[i] for i in z.argmax(1).tolist()]
+        mean, std = self.target_scale
+        return z * std.to(z) + mean.to(z)
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain containers only: loads with torch.load(weights_only=True)."""
+        return {
+            "task": self.task,
+            "input_shape": list(self.input_shape),
+            "outputs": self.outputs,
+            "labels": list(self.labels),
+            "targets": list(self.targets),
+            "encoder": self.encoder.state(),
+            "preprocess": {name: value.detach().cpu().clone() for name, value in self.preprocess.named_buffers()},
+            "target_scale": None if self.target_scale is None else [t.clone() for t in self.target_scale],
+        }
+
+    @staticmethod
+    def from_state(state: Mapping[str, Any]) -> Pipeline:
+        """The inverse of `state`."""
+        scale = state["target_scale"]
+        return Pipeline(
+            task=state["task"],
+            input_shape=tuple(state["input_shape"]),
+            outputs=state["outputs"],
+            labels=list(state["labels"]),
+            targets=list(state["targets"]),
+            encoder=encoder_from_state(state["encoder"]),
+            preprocess=Standardise.from_state(state["preprocess"]),
+            target_scale=None if scale is None else (scale[0].clone(), scale[1].clone()),
+        )

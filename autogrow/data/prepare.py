@@ -1,0 +1,266 @@
+"""From a spec to tensors that are ready to train on: read, split, fit the preprocessing on the training rows, transform once.
+
+B rows of a split, t targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autogrow.data.card import fingerprint, make_card
+from autogrow.data.encode import Encoder, ImageEncoder, fit_table_encoder
+from autogrow.data.pipeline import Pipeline
+from autogrow.data.preprocess import CONSTANT, Standardise, fit_images, fit_table
+from autogrow.data.raw import Raw
+from autogrow.data.sources import read
+from autogrow.data.spec import DataSpec, names_of, validate
+from autogrow.data.splits import Rows, check_sizes, group_rows, random_rows, stratified_order, time_rows
+from autogrow.data.target import Target, read_target
+from autogrow.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Split:
+    """x: float32 (B, *input_shape), ready for the net. y: int64 (B,) class codes, or float32 (B, t) standardised targets.
+
+    rows: which rows of the source these are, int64 (B,), in a seeded random order (a test file keeps its own).
+    """
+
+    x: Tensor
+    y: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set ready to train on: three splits, the pipeline that made them, and the data card."""
+
+    name: str
+    pipeline: Pipeline
+    train: Split
+    val: Split
+    test: Split
+    card: dict[str, Any]
+
+    @property
+    def task(self) -> str:
+        """'classification' or 'regression'."""
+        return self.pipeline.task
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(d,) or (C, H, W)."""
+        return self.pipeline.input_shape
+
+    @property
+    def outputs(self) -> int:
+        """Classes (2 for a binary problem), or targets."""
+        return self.pipeline.outputs
+
+    @property
+    def labels(self) -> list[Any]:
+        """The class of each output; empty for regression."""
+        return self.pipeline.labels
+
+    @property
+    def encoder(self) -> Encoder:
+        """Raw table → encoded tensor."""
+        return self.pipeline.encoder
+
+    @property
+    def preprocess(self) -> nn.Module:
+        """Encoded tensor → net input."""
+        return self.pipeline.preprocess
+
+    @property
+    def target_scale(self) -> tuple[Tensor, Tensor] | None:
+        """Mean and std (t,) of the training targets; None for classification."""
+        return self.pipeline.target_scale
+
+    @property
+    def embeddings(self) -> list[int]:
+        """How many codes each of the last input columns holds; empty where categories are one-hot."""
+        return self.pipeline.embeddings
+
+    def state(self) -> dict[str, Any]:
+        """The pipeline as tensors and plain containers; `Pipeline.from_state` is the inverse."""
+        return self.pipeline.state()
+
+
+def prepare(spec: DataSpec) -> Prepared:
+    """Read, split, encode and standardise what `spec` names. Raises DataError for anything that cannot be learned from.
+
+    >>> from autogrow.data import DataSpec, prepare
+    >>> digits = prepare(DataSpec(name="digits", source="sklearn"))
+    >>> digits.input_shape, digits.outputs, len(digits.train), digits.task
+    ((64,), 10, 1079, 'classification')
+    """
+    validate(spec)
+    return prepare_raw(read(spec), spec)
+
+
+def prepare_raw(raw: Raw, spec: DataSpec) -> Prepared:
+    """As `prepare`, for rows that are already in memory."""
+    validate(spec)
+    target = read_target(raw.y, spec.task)
+    if spec.max_rows is not None:
+        raw, target = _sample(raw, target, spec)
+    raw, split_values = _without_split_column(raw, spec)
+    rows = _split(raw, target, split_values, spec)
+    encoder, preprocess, encoded = _fit(raw, rows.train, spec)
+    scale = _target_scale(target, rows.train)
+
+    def part(chosen: np.ndarray) -> Split:
+        x: Tensor = preprocess(encoded(chosen))
+        return Split(x, _targets(target, chosen, scale), torch.from_numpy(chosen.astype(np.int64)))
+
+    train, val, test = part(rows.train), part(rows.val), part(rows.test)
+    outputs = len(target.labels) or len(target.names)
+    shape = tuple(train.x.shape[1:])
+    pipeline = Pipeline(
+        target.task, shape, outputs, list(target.labels), list(target.names), encoder, preprocess, scale
+    )
+    card = make_card(
+        _title(spec), raw, target, rows, encoder=encoder, split=_split_words(spec, raw), sha256=fingerprint(raw, target)
+    )
+    return Prepared(_title(spec), pipeline, train, val, test, card)
+
+
+def _title(spec: DataSpec) -> str:
+    return Path(spec.path).stem if spec.path and spec.name in ("csv", "parquet", "npz", "") else spec.name
+
+
+def _sample(raw: Raw, target: Target, spec: DataSpec) -> tuple[Raw, Target]:
+    """At most `max_rows` rows, stratified; a test file stays whole."""
+    pool = len(raw) - raw.test_rows
+    if spec.max_rows is None or spec.max_rows >= pool:
+        return raw, target
+    rng = np.random.default_rng([spec.split_seed, 1])
+    order = stratified_order(target.values[:pool], rng) if target.labels else rng.permutation(pool)
+    kept = np.concatenate([np.sort(order[: spec.max_rows]), np.arange(pool, len(raw))])
+    note = f"a sample of {spec.max_rows:,} of {pool:,} rows (data.max_rows)"
+    sampled = raw.take(kept)
+    sampled = Raw(sampled.x, sampled.y, raw.origin, raw.test_rows, (*raw.notes, note))
+    return sampled, Target(target.task, target.values[kept], target.labels, target.names, target.why)
+
+
+def _without_split_column(raw: Raw, spec: DataSpec) -> tuple[Raw, pd.Series | None]:
+    """The inputs proper, and the column that the split goes by."""
+    named = [*names_of(spec.split_column), *names_of(spec.drop), *names_of(spec.categorical)]
+    if isinstance(raw.x, np.ndarray):
+        if named:
+            raise DataError(
+                f"images have no columns, so data.split_column, drop and categorical cannot name {named[0]!r}"
+            )
+        return raw, None
+    columns = [str(c) for c in raw.x.columns]
+    for name in named:
+        if name not in columns:
+            raise DataError(f"{raw.origin} has no input column {name!r}; {nearest(name, columns)}")
+    values = raw.x[spec.split_column] if spec.split_column else None
+    away = {*names_of(spec.drop), *names_of(spec.split_column)}
+    x = raw.x.drop(columns=list(away))
+    if not x.shape[1]:
+        raise DataError(f"{raw.origin} has no input columns besides the target{' and what is dropped' if away else ''}")
+    return Raw(x, raw.y, raw.origin, raw.test_rows, raw.notes), values
+
+
+def _split(raw: Raw, target: Target, column: pd.Series | None, spec: DataSpec) -> Rows:
+    classes = target.values if target.labels else None
+    if column is not None and raw.test_rows:
+        raise DataError(f"data.split={spec.split} does not go with a test file; leave it at random")
+    if column is not None and bool(column.isna().any()):
+        raise DataError(
+            f"data.split_column {spec.split_column!r} is missing in {int(column.isna().sum())} rows; every row must have one"
+        )
+    if column is None:
+        rows = random_rows(
+            len(raw), spec.val_fraction, spec.test_fraction, spec.split_seed, classes=classes, held=raw.test_rows
+        )
+    elif spec.split == "group":
+        rows = group_rows(_group_codes(column), spec.val_fraction, spec.test_fraction, spec.split_seed)
+    else:
+        rows = time_rows(_moments(column), spec.val_fraction, spec.test_fraction, spec.split_seed)
+    check_sizes(rows, classes, len(raw))
+    return rows
+
+
+def _group_codes(column: pd.Series) -> np.ndarray:
+    import pandas as pd
+
+    codes, _ = pd.factorize(column, sort=True)
+    return np.asarray(codes)
+
+
+def _moments(column: pd.Series) -> np.ndarray:
+    """Numbers as they are, else dates, in an order."""
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_numeric_dtype(column.dtype):
+        return column.to_numpy(dtype=np.float64)
+    try:
+        return pd.to_datetime(column, format="ISO8601", utc=True).astype("int64").to_numpy()
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"data.split_column {column.name!r} must hold numbers or ISO dates: {' '.join(str(error).split())[:120]}"
+        ) from None
+
+
+def _fit(raw: Raw, train: np.ndarray, spec: DataSpec) -> tuple[Encoder, Standardise, Any]:
+    """Encoder and preprocessing fitted on the training rows, and a function from row numbers to the encoded tensor."""
+    if isinstance(raw.x, np.ndarray):
+        images, (c, h, w) = raw.x, raw.x.shape[1:]
+        image_encoder = ImageEncoder((c, h, w))
+        return (
+            image_encoder,
+            fit_images(image_encoder.encode(images[train])),
+            lambda rows: image_encoder.encode(images[rows]),
+        )
+    away = [*raw.y.columns, *names_of(spec.drop), *names_of(spec.split_column)]
+    encoder = fit_table_encoder(
+        raw.x.iloc[train],
+        categorical=names_of(spec.categorical),
+        coding=spec.categories,
+        most=spec.max_categories,
+        ignored=[str(c) for c in away],
+    )
+    whole = encoder.encode(raw.x)
+    if not whole.shape[1]:
+        raise DataError(f"{raw.origin}: no input column holds a value in the training rows")
+    return encoder, fit_table(whole[train], len(encoder.numeric)), lambda rows: whole[rows]
+
+
+def _target_scale(target: Target, train: np.ndarray) -> tuple[Tensor, Tensor] | None:
+    if target.labels:
+        return None
+    values = target.values[train]
+    mean, std = values.mean(0), values.std(0)
+    flat = np.flatnonzero(std <= CONSTANT * np.abs(values).max(0))
+    if len(flat):
+        raise DataError(f"target {target.names[flat[0]]!r} is constant in the training rows; there is nothing to learn")
+    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def _targets(target: Target, rows: np.ndarray, scale: tuple[Tensor, Tensor] | None) -> Tensor:
+    values = torch.from_numpy(target.values[rows])
+    return values if scale is None else ((values - scale[0].double()) / scale[1].double()).float()
+
+
+def _split_words(spec: DataSpec, raw: Raw) -> str:
+    how = {"random": "random", "group": f"by group {spec.split_column}", "time": f"by time {spec.split_column}"}[
+        spec.split
+    ]
+    return f"{how}, split seed {spec.split_seed}{', test from its own file' if raw.test_rows else ''}"

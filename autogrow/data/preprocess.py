@@ -1,0 +1,81 @@
+"""From the encoded tensor to the net's input: missing filled, standardised. Buffers only, one module for tables and images.
+
+B batch, D encoded columns, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+CLIP = 10.0  # standard deviations; a lone outlier, or a spike in an almost constant column, stays a bounded input
+CONSTANT = 1e-6  # a std below this share of the largest value is rounding: the column is constant
+
+
+class Standardise(nn.Module):
+    """Elementwise: fill NaN, subtract the mean, divide by the std, clamp.
+
+    Maps (B, D) to (B, D) or (B, C, H, W) to itself. `scale` is 1/std, and 0 for a column that is constant in the
+    training rows: whatever it holds later, the net has never learned what to make of it. Columns that are passed through (one-hot, codes) have
+    mean 0, scale 1 and no clamp.
+    """
+
+    fill: Tensor
+    mean: Tensor
+    scale: Tensor
+    clip: Tensor
+
+    def __init__(self, fill: Tensor, mean: Tensor, scale: Tensor, clip: Tensor) -> None:
+        super().__init__()
+        for name, value in (("fill", fill), ("mean", mean), ("scale", scale), ("clip", clip)):
+            self.register_buffer(name, value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The encoded tensor, ready for the net."""
+        z = (torch.where(torch.isnan(x), self.fill, x) - self.mean) * self.scale
+        return torch.minimum(torch.maximum(z, -self.clip), self.clip)
+
+    def state(self) -> dict[str, Tensor]:
+        """Its buffers, by name."""
+        return {name: value.detach().clone().cpu() for name, value in self.named_buffers()}
+
+    @staticmethod
+    def from_state(state: Mapping[str, Tensor]) -> Standardise:
+        """The inverse of `state`."""
+        return Standardise(**{name: state[name].clone() for name in ("fill", "mean", "scale", "clip")})
+
+
+def fit_table(x: Tensor, numeric: int) -> Standardise:
+    """Fitted on the encoded training rows (n, D): the first `numeric` columns are filled with their median and standardised."""
+    columns = x[:, :numeric].double()
+    observed = ~torch.isnan(columns)
+    fill = torch.where(observed.any(0), columns.nanmedian(0).values, 0.0) if len(x) else columns.new_zeros(numeric)
+    filled = torch.where(observed, columns, fill)
+    mean, std = filled.mean(0), filled.std(0, correction=0)
+    varies = std > CONSTANT * filled.abs().amax(0)
+    scale = torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
+    passed = x.shape[1] - numeric
+
+    def padded(values: Tensor, rest: float) -> Tensor:
+        return torch.cat([values.float(), torch.full((passed,), rest)])
+
+    return Standardise(
+        padded(fill, 0.0), padded(mean, 0.0), padded(scale, 1.0), padded(torch.full_like(mean, CLIP), torch.inf)
+    )
+
+
+def fit_images(x: Tensor) -> Standardise:
+    """Fitted on the encoded training images (n, C, H, W): one mean and one std for each channel."""
+    mean = torch.stack([channel.mean(dtype=torch.float64) for channel in x.unbind(1)])
+    std = torch.stack(
+        [
+            (channel - m).square().mean(dtype=torch.float64).sqrt()
+            for channel, m in zip(x.unbind(1), mean.float(), strict=True)
+        ]
+    )
+    scale = torch.where(std > 0, 1 / std, 0.0)
+    shape = (-1, 1, 1)
+    zeros = torch.zeros(x.shape[1], 1, 1)
+    return Standardise(zeros, mean.float().view(shape), scale.float().view(shape), zeros + torch.inf)

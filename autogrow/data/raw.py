@@ -1,0 +1,52 @@
+"""What a source hands over: rows as they were found, before anything is split, encoded or fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Raw:
+    """n rows: a table (DataFrame) or images (array (n, C, H, W)), and the targets, one column each.
+
+    `test_rows`: how many of the last rows are a test file's. `origin`: where the rows come from, in words. `notes`: what the
+    reader did that its user should know.
+    """
+
+    x: pd.DataFrame | np.ndarray
+    y: pd.DataFrame
+    origin: str
+    test_rows: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray) -> Raw:
+        """These rows alone; of the test file's, which must all be among them and last, none is lost."""
+        x = self.x[rows] if isinstance(self.x, np.ndarray) else self.x.iloc[rows].reset_index(drop=True)
+        return Raw(x, self.y.iloc[rows].reset_index(drop=True), self.origin, self.test_rows, self.notes)
+
+
+def from_arrays(x: Any, y: Any, origin: str, *, columns: list[str] | None = None, test_rows: int = 0) -> Raw:
+    """Raw rows from arrays: x (n, d) is a table, (n, H, W), (n, C, H, W) or (n, H, W, C) are images; y (n,) or (n, t)."""
+    import pandas as pd
+
+    x, y = np.asarray(x), np.asarray(y)
+    y = y.reshape(len(y), -1)
+    names = ["target"] if y.shape[1] == 1 else [f"target_{i}" for i in range(y.shape[1])]
+    targets = pd.DataFrame(y, columns=names)
+    if x.ndim <= 2:
+        x = x.reshape(len(x), -1)
+        return Raw(pd.DataFrame(x, columns=columns or [f"x{i}" for i in range(x.shape[1])]), targets, origin, test_rows)
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.shape[-1] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+        x = np.moveaxis(x, -1, 1)
+    return Raw(x, targets, origin, test_rows)

@@ -1,0 +1,137 @@
+"""The in-memory loader: seeded, stateful, and exact. The batch of an optimizer step is a pure function of (seed, step).
+
+A pass over the data is `n // batch_size` steps in an order of its own, drawn from (seed, pass[, member]); the rows that do
+not fill a batch wait for another pass. One iteration is one *check* of `steps_per_check` steps, handed out in *bursts* of
+several steps at once, because a Python loop that fetches and moves single batches costs a small net more than its training step.
+
+S steps in a burst, M members, B batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autogrow.errors import CheckpointError, DataError
+
+
+class TensorStream:
+    """Bursts `(xs, ys)` of training batches: xs (S, [M,] B, …) and ys (S, [M,] B, …), S ≤ burst.
+
+    The last burst of a check may be shorter. With `members` > 1 every member sees each pass in its own order. `set_epoch(check)`
+    says which check the next iteration is; Lightning calls it through `.sampler`. `state_dict` within a check holds the position
+    behind the last burst handed out, and the next iteration after `load_state_dict` goes on from there. Never touches the
+    global random state.
+
+    >>> stream = TensorStream(torch.arange(10.0), torch.arange(10), batch_size=4, steps_per_check=3, burst=2, seed=0)
+    >>> [tuple(xs.shape) for xs, ys in stream]
+    [(2, 4), (1, 4)]
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        *,
+        batch_size: int,
+        steps_per_check: int,
+        burst: int = 16,
+        seed: int,
+        members: int = 1,
+    ) -> None:
+        if len(x) != len(y) or not len(x):
+            raise DataError(f"a stream needs as many inputs as targets and at least one, got {len(x)} and {len(y)}")
+        for name, value in (
+            ("batch_size", batch_size),
+            ("steps_per_check", steps_per_check),
+            ("burst", burst),
+            ("members", members),
+        ):
+            if value < 1:
+                raise DataError(f"{name} must be at least 1, got {value}")
+        self.x, self.y = x, y
+        self.batch_size = min(batch_size, len(x))
+        self.steps_per_pass = len(x) // self.batch_size
+        self.steps_per_check, self.burst = steps_per_check, min(burst, steps_per_check)
+        self.seed, self.members = seed, members
+        self.check, self.position = 0, 0  # position: bursts of this check already handed out
+        self._orders: dict[tuple[int, int], Tensor] = {}
+
+    @property
+    def sampler(self) -> TensorStream:
+        """Itself: where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, check: int) -> None:
+        """The next iteration is this check."""
+        self.check = check
+
+    def __len__(self) -> int:
+        """Bursts in a check."""
+        return (self.steps_per_check + self.burst - 1) // self.burst
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        start, self.position = self.position % len(self), 0
+        first = self.check * self.steps_per_check
+        for i in range(start, len(self)):
+            self.position = i + 1
+            begin = i * self.burst
+            yield self.steps(first + begin, first + min(begin + self.burst, self.steps_per_check))
+        self.position = 0
+
+    def passes(self, step: int) -> float:
+        """Passes over the data after `step` optimizer steps."""
+        return step / self.steps_per_pass
+
+    def steps(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """The batches of optimizer steps start … stop − 1: (S, [M,] B, …), from (seed, step) alone."""
+        rows = torch.stack([self._rows(start, stop, member) for member in range(self.members)], dim=1)
+        shape = (stop - start, self.batch_size) if self.members == 1 else (stop - start, self.members, self.batch_size)
+        rows = rows.flatten().to(self.x.device)
+        x, y = self.x.index_select(0, rows), self.y.index_select(0, rows)
+        return x.view(*shape, *x.shape[1:]), y.view(*shape, *y.shape[1:])
+
+    def _rows(self, start: int, stop: int, member: int) -> Tensor:
+        """Row numbers (S, B) of the steps start … stop − 1, cut from as many passes as they lie in."""
+        parts = []
+        while start < stop:
+            a_pass, first = divmod(start, self.steps_per_pass)
+            count = min(stop - start, self.steps_per_pass - first)
+            order = self._order(a_pass, member)
+            parts.append(order[first * self.batch_size : (first + count) * self.batch_size])
+            start += count
+        return torch.cat(parts).view(-1, self.batch_size)
+
+    def _order(self, a_pass: int, member: int) -> Tensor:
+        key = (a_pass, member)
+        if key not in self._orders:
+            if any(a_pass - known not in (0, 1) for known, _ in self._orders):  # keep this pass and the one before
+                self._orders = {k: v for k, v in self._orders.items() if a_pass - k[0] in (0, 1)}
+            generator = torch.Generator().manual_seed(_mixed(self.seed, a_pass, member))
+            self._orders[key] = torch.randperm(len(self.x), generator=generator)
+        return self._orders[key]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in the check the stream stands, and what it must agree on to go on exactly."""
+        return {"position": self.position % len(self), "check": self.check, "shape": self._shape()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on behind the last burst handed out. Raises CheckpointError where the data or the batches are others."""
+        if list(state["shape"]) != self._shape():
+            raise CheckpointError(
+                "resume needs the rows, batch size, steps per check, burst and members of the run it goes on with: "
+                f"{list(state['shape'])}, got {self._shape()}"
+            )
+        self.position, self.check = int(state["position"]), int(state["check"])
+
+    def _shape(self) -> list[int]:
+        return [len(self.x), self.batch_size, self.steps_per_check, self.burst, self.members, self.seed]
+
+
+def _mixed(*parts: int) -> int:
+    """A generator seed in which neighbouring (seed, pass, member) have nothing in common, the same on every platform."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest(), "big") >> 1

@@ -1,0 +1,121 @@
+"""From target columns to what the loss needs: class codes with their labels, or numbers. Decides the task where asked to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autogrow.data.encode import is_numeric
+from autogrow.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_CLASSES = 20  # whole numbers with more different values than this are taken for a quantity
+
+
+@dataclass(frozen=True)
+class Target:
+    """Classification: codes (n,) int64 into `labels`. Regression: values (n, t) float64, `labels` empty. `why`: how the task was chosen."""
+
+    task: str
+    values: np.ndarray
+    labels: tuple[Any, ...]
+    names: tuple[str, ...]
+    why: str
+
+
+def read_target(y: pd.DataFrame, task: str = "auto") -> Target:
+    """The target of all rows. Raises DataError for missing, constant, non-numeric or infinite values and single-row classes."""
+    names = tuple(str(c) for c in y.columns)
+    if not len(y):
+        raise DataError("the table has no rows")
+    for name in names:
+        _complete(y[name], name)
+    why = f"data.task={task}"
+    if task == "auto":
+        task, why = _infer(y)
+    if task == "regression":
+        values = np.stack([_numbers(y[c], c) for c in names], axis=1)
+        return Target("regression", values, (), names, why)
+    if len(names) > 1:
+        raise DataError(
+            f"classification takes one target, got {len(names)}: {', '.join(names)}; data.task=regression takes several"
+        )
+    codes, labels = _classes(y[names[0]], names[0])
+    return Target("classification", codes, labels, names, why)
+
+
+def _complete(column: pd.Series, name: str) -> None:
+    missing = column.isna().to_numpy() | np.fromiter(
+        (isinstance(v, str) and not v.strip() for v in column), bool, len(column)
+    )
+    if missing.all():
+        raise DataError(f"target {name!r} is empty: none of its {len(column)} rows has a value")
+    if missing.any():
+        raise DataError(
+            f"target {name!r} is missing in {int(missing.sum())} of {len(column)} rows, the first is row {int(missing.argmax())}; "
+            "every row must have one"
+        )
+    if column.nunique() == 1:
+        raise DataError(
+            f"target {name!r} is constant: every row has {column.iloc[0]!r}, one class only; there is nothing to learn"
+        )
+
+
+def _infer(y: pd.DataFrame) -> tuple[str, str]:
+    if y.shape[1] > 1:
+        return "regression", "several targets"
+    column = y.iloc[:, 0]
+    if column.dtype == bool or not is_numeric(column):
+        return "classification", "the target is text or boolean"
+    values = np.asarray(column, dtype=np.float64)
+    different = len(np.unique(values))
+    if not np.array_equal(values, np.round(values)):
+        return "regression", "the target has fractions"
+    if different > MOST_CLASSES:
+        return "regression", f"the target has {different} different whole numbers, more than {MOST_CLASSES}"
+    return "classification", f"the target has {different} different whole numbers, not more than {MOST_CLASSES}"
+
+
+def _numbers(column: pd.Series, name: str) -> np.ndarray:
+    import pandas as pd
+
+    values = pd.to_numeric(column, errors="coerce")
+    bad = np.flatnonzero(values.isna().to_numpy())
+    if len(bad):
+        raise DataError(
+            f"target {name!r} must hold numbers for regression, got {column.iloc[bad[0]]!r} in row {bad[0]}"
+        )
+    array: np.ndarray = values.to_numpy(dtype=np.float64)
+    infinite = np.flatnonzero(~np.isfinite(array))
+    if len(infinite):
+        raise DataError(f"target {name!r} holds {len(infinite)} infinite values, the first in row {infinite[0]}")
+    return array
+
+
+def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]:
+    values = [_plain(v) for v in column.tolist()]
+    if len({type(v) for v in values}) > 1:
+        values = [str(v) for v in values]
+    labels = tuple(sorted(set(values)))
+    where = {label: code for code, label in enumerate(labels)}
+    codes = np.fromiter((where[v] for v in values), np.int64, len(values))
+    counts = np.bincount(codes, minlength=len(labels))
+    if counts.min() < 2:
+        raise DataError(
+            f"class {labels[int(counts.argmin())]!r} of target {name!r} has a single row; each class needs at least 2, "
+            "one to learn from and one to check with"
+        )
+    return codes, labels
+
+
+def _plain(value: Any) -> Any:
+    """A label as a plain bool, int or str: 1.0 from a column of floats is the label 1."""
+    if isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    return str(value)
