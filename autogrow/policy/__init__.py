@@ -10,10 +10,16 @@ from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target
 from autogrow.policy.growth import Growth, build_growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
 from autogrow.policy.life import LifeCycle, recipe_growth, stop_reason
+from autogrow.policy.replay import options_from_plain, options_to_plain, recording, replay
+from autogrow.policy.requires import replayable, requires
+from autogrow.policy.settings import check_settings
 from autogrow.policy.stop import BudgetStop, GapStop, NeverStop, Patience
+from autogrow.policy.trial import Trial
 from autogrow.policy.when import DataArrival, EarlyRamp, FixedSchedule, Never
+from autogrow.policy.when_gap import FittingRisk, GapPaced
 from autogrow.policy.when_loss import LossPaced, Plateau
-from autogrow.policy.where import AllHidden, Cycle
+from autogrow.policy.when_score import Score
+from autogrow.policy.where import AllHidden, Cycle, RandomSite, RoundRobin, WidestGain
 
 __all__ = [
     "AllHidden",
@@ -25,9 +31,11 @@ __all__ = [
     "EarlyRamp",
     "Factor",
     "Finish",
+    "FittingRisk",
     "Fixed",
     "FixedSchedule",
     "GapCloses",
+    "GapPaced",
     "GapStop",
     "Growth",
     "Hysteresis",
@@ -39,11 +47,23 @@ __all__ = [
     "Patience",
     "Plateau",
     "ProportionalToGain",
+    "RandomSite",
+    "RoundRobin",
+    "Score",
+    "Trial",
     "WarmUp",
+    "WidestGain",
     "WithinBudget",
     "build_growth",
+    "check_settings",
     "deliverable",
+    "options_from_plain",
+    "options_to_plain",
     "recipe_growth",
+    "recording",
+    "replay",
+    "replayable",
+    "requires",
     "return_target",
     "stop_reason",
 ]

@@ -43,8 +43,11 @@ class Budget:
         return frozenset(name for name, _ in self.limits()) & {"seconds", "checkpoint_bytes", "latency_p95_ms"}
 
 
-def exceeded(budget: Budget, action: Action, history: History, options: Options) -> str:
-    """Which limit the net would break after `action`, with the numbers; empty if none."""
+def exceeded(budget: Budget, action: Action, history: History, options: Options, *, reserve: int = 0) -> str:
+    """Which limit would be broken after `action`, with the numbers; empty if none.
+
+    Of the run's limits there must be enough for one more check and `reserve` steps (the anneal) at the new cost.
+    """
     now, limits = history[-1], dict(budget.limits())
     if not limits:
         return ""
@@ -59,8 +62,8 @@ def exceeded(budget: Budget, action: Action, history: History, options: Options)
             case "latency_p95_ms":
                 would = _measured(name, options) * work
             case _:
-                # one more check at the new cost must be affordable; `steps_left` keeps the anneal inside the limit
-                would = _spent(name, history) + _per_step(name, history) * work * options.steps_per_check
+                steps = options.steps_per_check + reserve
+                would = _spent(name, history) + _per_step(name, history) * work * steps
         if would > limit:
             return f"{name} would be {would:.6g}, over the budget of {limit:g}"
     return ""
@@ -83,17 +86,19 @@ def steps_left(budget: Budget, history: History, options: Options) -> tuple[floa
 
 @dataclass(frozen=True)
 class WithinBudget:
-    """Refuse growths whose dry-run cost would break the budget."""
+    """Refuse growths whose dry-run cost would break the budget; `reserve` steps are kept for the anneal."""
 
     growth: GrowthPolicy
     budget: Budget
+    reserve: int = 0
 
     def __call__(self, history: History, options: Options) -> Decision:
         """What the guarded policy decides, unless it costs too much."""
         decision = self.growth(history, options)
-        if isinstance(decision.action, GROWTHS) and (why := exceeded(self.budget, decision.action, history, options)):
-            return kept(f"because {why}")
-        return decision
+        if not isinstance(decision.action, GROWTHS):
+            return decision
+        why = exceeded(self.budget, decision.action, history, options, reserve=self.reserve)
+        return kept(f"because {why}") if why else decision
 
 
 def _measured(name: str, options: Options) -> float:

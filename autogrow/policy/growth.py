@@ -11,6 +11,7 @@ from typing import Protocol
 
 from autogrow.policy.amount import Amount, Factor
 from autogrow.policy.history import Decision, Deepen, History, Keep, Options, Widen
+from autogrow.policy.verdict import Verdict
 from autogrow.policy.when import When
 from autogrow.policy.when_loss import LossPaced
 from autogrow.policy.where import Cycle, Where
@@ -31,6 +32,12 @@ class Growth:
     when: When = field(default_factory=LossPaced)
     where: Where = field(default_factory=Cycle)
     amount: Amount = field(default_factory=Factor)
+
+    def ended(self, history: History) -> Verdict:
+        """Whether the net is as wide and as deep as it may become."""
+        sizes, cap, deepest = list(history[-1].widths.values()), self.amount.cap, self.where.deepest
+        full = all(size >= cap for size in sizes) and len(sizes) >= deepest
+        return Verdict(full, f"widths {sizes} with a cap of {cap} and at most {max(deepest, len(sizes))} layers")
 
     def __call__(self, history: History, options: Options) -> Decision:
         """The decision after the history's last row."""

@@ -19,6 +19,7 @@ class GapCloses:
     """End growth for good once the smoothed relative gap is above `max_gap`, from check `from_check` on; training goes on.
 
     The relative gap is (val loss − train loss) / val loss, both by one eval-mode function, smoothed half and half.
+    The gap of a growth that was undone is forgotten with it.
     """
 
     growth: GrowthPolicy

@@ -47,7 +47,7 @@ class LifeCycle:
         if left < options.steps_per_check + anneal:
             why = f"the budget of {limit} leaves {max(0, int(left))} steps (a check takes {options.steps_per_check}, the anneal {anneal})"
             return self.finish.start(history, options, left=left, why=why)
-        return WithinBudget(self.growth, self.budget)(history, options)
+        return WithinBudget(self.growth, self.budget, reserve=anneal)(history, options)
 
     def phase(self, history: History) -> str:
         """'grow', 'hold' (growth is over for good, as far as the last row shows), 'anneal' or 'done'.

@@ -5,7 +5,7 @@ Every `when` answers `when(history, options) -> Verdict` and is a frozen value w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -131,16 +131,19 @@ class DataArrival:
 
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes where the rows now are at least factor × the rows then."""
-        now = options.measured.get("train_rows")
-        if now is None:
-            raise ConfigError(
-                f"growth.when=data_arrival watches 'train_rows', which is not recorded; {nearest('train_rows', options.measured)}"
-            )
-        then = now
+        now = then = _train_rows(options.measured)
         for i, row in enumerate(history[:-1]):
             if i == 0 or isinstance(row.action, GROWTHS):
-                then = row.options["measured"]["train_rows"]
+                then = _train_rows(row.options.get("measured", {}))
         return Verdict(
             now >= self.factor * then,
             f"there are {now:g} training rows, {now / then:.3g} times the {then:g} at the last growth (grows at {self.factor:g})",
         )
+
+
+def _train_rows(measured: Mapping[str, float]) -> float:
+    if "train_rows" not in measured:
+        raise ConfigError(
+            f"growth.when=data_arrival watches 'train_rows', which is not recorded; {nearest('train_rows', measured)}"
+        )
+    return measured["train_rows"]

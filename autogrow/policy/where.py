@@ -5,9 +5,10 @@ Every `where` answers `where(history, options, amount) -> Proposal`: an action, 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from autogrow.errors import ConfigError
 from autogrow.policy.amount import Amount
@@ -26,6 +27,11 @@ class Proposal:
 class Where(Protocol):
     """Which sites grow."""
 
+    @property
+    def deepest(self) -> int:
+        """How many hidden layers it would build at most; 0 if it never deepens."""
+        ...
+
     def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
         """The growth proposed after the history's last row."""
         ...
@@ -41,11 +47,25 @@ def widen_all(options: Options, amount: Amount, sites: Iterable[str] | None = No
 
 def deepen_last(options: Options) -> Deepen | None:
     """A layer behind the last place there is, identity where that is exact, else residual; None without a place."""
-    for place in reversed(list(options.depths)):
-        kinds = options.depths[place]
-        if kinds:
-            return Deepen(place, "identity" if "identity" in kinds else kinds[0])
-    return None
+    places = (deepen_at(place, options) for place in reversed(list(options.depths)))
+    return next((action for action in places if action is not None), None)
+
+
+def deepen_at(place: str, options: Options) -> Deepen | None:
+    """A layer behind `place`, identity where that is exact, else residual; None where neither is."""
+    kinds = options.depths.get(place, ())
+    if not kinds:
+        return None
+    return Deepen(place, "identity" if "identity" in kinds else kinds[0])
+
+
+def gain_per_flop(action: Widen | Deepen, site: str, history: History, options: Options) -> float:
+    """The first-order gain of growing `site` over the FLOPs per sample that `action` adds (a dry run); 0 without a score."""
+    gain = options.scores.get(site, 0.0)
+    if not gain > 0:
+        return 0.0
+    added = options.cost(action).flops_per_sample - history[-1].flops_per_sample
+    return gain / max(1, added)
 
 
 def nothing_to_widen(options: Options, amount: Amount) -> str:
@@ -60,6 +80,8 @@ def nothing_to_widen(options: Options, amount: Amount) -> str:
 @dataclass(frozen=True)
 class AllHidden:
     """Every hidden width at once."""
+
+    deepest: ClassVar[int] = 0
 
     def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
         """All widths, or none at the cap."""
@@ -86,14 +108,104 @@ class Cycle:
         if self.max_depth < 1:
             raise ConfigError(f"growth.where.max_depth must be at least 1, got {self.max_depth}")
 
+    @property
+    def deepest(self) -> int:
+        """How many hidden layers it would build at most; 0 if the pattern has no D."""
+        return self.max_depth if "D" in self.pattern else 0
+
     def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
         """The letter's action, or the other one where the letter's is not possible."""
         turn = len(growths(history))
         letter = self.pattern[turn % len(self.pattern)]
-        deepen = deepen_last(options) if "D" in self.pattern and len(options.widths) < self.max_depth else None
+        deepen = deepen_last(options) if len(options.widths) < self.deepest else None
         widen = widen_all(options, amount) if "W" in self.pattern else None
         action = (deepen or widen) if letter == "D" else (widen or deepen)
         if action is not None:
             return Proposal(action, f"turn {turn + 1} of the cycle {self.pattern}")
         depth = f"the net is {len(options.widths)} deep (at most {self.max_depth}, {len(options.depths)} places)"
         return Proposal(None, f"{nothing_to_widen(options, amount)} and {depth}")
+
+
+def candidates(options: Options, amount: Amount, *, max_depth: int) -> dict[str, Widen | Deepen]:
+    """Every single growth that is possible, by site: each width that would change, each place while there is depth left."""
+    found: dict[str, Widen | Deepen] = {}
+    for site in options.widths:
+        if widen := widen_all(options, amount, [site]):
+            found[site] = widen
+    for place in options.depths if len(options.widths) < max_depth else ():
+        if deepen := deepen_at(place, options):
+            found[place] = deepen
+    return found
+
+
+@dataclass(frozen=True)
+class RoundRobin:
+    """One width after another, from input to output and again; a width that cannot grow is passed over."""
+
+    deepest: ClassVar[int] = 0
+
+    def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
+        """The next width whose turn it is."""
+        names = list(options.widths)
+        turn = len(growths(history))
+        for i in range(len(names)):
+            name = names[(turn + i) % len(names)]
+            if action := widen_all(options, amount, [name]):
+                return Proposal(action, f"{name} is next after {turn} growths")
+        return Proposal(None, nothing_to_widen(options, amount))
+
+
+@dataclass(frozen=True)
+class WidestGain:
+    """The one growth with the largest first-order gain per added FLOP, among all widths and places.
+
+    Gains are `options.scores`, FLOPs those of a dry run. `max_depth` counts hidden layers.
+    """
+
+    max_depth: int = 3
+    needs: ClassVar[frozenset[str]] = frozenset({"scores"})
+
+    def __post_init__(self) -> None:
+        if self.max_depth < 1:
+            raise ConfigError(f"growth.where.max_depth must be at least 1, got {self.max_depth}")
+
+    @property
+    def deepest(self) -> int:
+        """How many hidden layers it would build at most."""
+        return self.max_depth
+
+    def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
+        """The candidate that gains most per FLOP."""
+        possible = candidates(options, amount, max_depth=self.max_depth)
+        if not possible:
+            return Proposal(None, nothing_to_widen(options, amount))
+        gains = {site: gain_per_flop(action, site, history, options) for site, action in possible.items()}
+        site = max(gains, key=lambda name: gains[name])
+        if not gains[site] > 0:
+            return Proposal(None, f"none of {len(gains)} candidates promises a gain")
+        return Proposal(possible[site], f"{site} gains {gains[site]:.4g} per FLOP, most of {len(gains)} candidates")
+
+
+@dataclass(frozen=True)
+class RandomSite:
+    """One site at random, as a baseline: the draw is a pure function of `seed` and the number of the check."""
+
+    seed: int = 0
+    max_depth: int = 3
+
+    def __post_init__(self) -> None:
+        if self.max_depth < 1:
+            raise ConfigError(f"growth.where.max_depth must be at least 1, got {self.max_depth}")
+
+    @property
+    def deepest(self) -> int:
+        """How many hidden layers it would build at most."""
+        return self.max_depth
+
+    def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
+        """A candidate, each with the same chance."""
+        possible = candidates(options, amount, max_depth=self.max_depth)
+        if not possible:
+            return Proposal(None, nothing_to_widen(options, amount))
+        site = random.Random(f"{self.seed}/{history[-1].check}").choice(list(possible))
+        return Proposal(possible[site], f"{site} was drawn from {len(possible)} candidates (seed {self.seed})")
