@@ -74,11 +74,11 @@ def chapters(rows: History, story: Story, metric: str) -> list[Card | Kept]:
         if row.check in by_row:
             told += [*_kept(waiting, metric), _event(by_row[row.check], metric, widest)]
             waiting = []
-        if isinstance(row.action, Keep) or (following is not None and following.event is not None):
+        if isinstance(row.action, Keep):
             waiting.append(row)
-            continue
-        told += [*_kept(waiting, metric), _unapplied(row)]
-        waiting = []
+        elif following is None or following.event is None:  # else the card of that event tells of this decision
+            told += [*_kept(waiting, metric), _unapplied(row, metric)]
+            waiting = []
     return told + _kept(waiting, metric)
 
 
@@ -107,20 +107,14 @@ def _kept(rows: Sequence[Row], metric: str) -> list[Card | Kept]:
 
 
 def _event(event: Event, metric: str, widest: int) -> Card:
-    before = event.before
-    when = f"{words.passes(before.passes)}, after check {before.check}" if before else "at the start"
-    state = (
-        f"val loss {words.number(before.val_loss)}, {metric} {words.measure(metric, before.val_error)}"
-        if before
-        else ""
-    )
+    when = _when(event.before, metric) if event.before else "at the start"
     lost = "taken back: the delivered net does not have it" if event.is_growth and not event.kept else ""
     return Card(
         look="growth" if event.is_growth and event.kept else "growth lost" if event.is_growth else "return",
         badge=str(event.number) if event.is_growth else "↩",
         anchor=anchor(event),
         what=words.deed(event.plain),
-        when=", ".join(filter(None, (when, state))),
+        when=when,
         why=event.reason,
         costs=_costs(event.plain),
         proof=words.proof(event.plain.get("receipt")) if event.is_growth else "",
@@ -129,14 +123,21 @@ def _event(event: Event, metric: str, widest: int) -> Card:
     )
 
 
-def _unapplied(row: Row) -> Card:
+def _when(row: Row, metric: str) -> str:
+    """The check that a decision was made on, and what it had measured."""
+    losses = f"train {words.number(row.train_loss)}, val {words.number(row.val_loss)}"
+    error = f"{metric} {words.measure(metric, row.val_error)}, gap {words.percent(row.relative_gap, 0)}"
+    return f"{words.passes(row.passes)}, check {row.check}: {losses}, {error}"
+
+
+def _unapplied(row: Row, metric: str) -> Card:
     stop = isinstance(row.action, Stop)
     return Card(
         look="stop" if stop else "open",
         badge="■" if stop else "…",
         anchor=f"decision-{row.check}",
         what="stop" if stop else f"decided to {words.intent(row.action)}",
-        when=f"{words.passes(row.passes)}, after check {row.check}",
+        when=_when(row, metric),
         why=row.reason,
         remark="" if stop else "training ended before this was applied",
     )
@@ -148,7 +149,7 @@ def _costs(event: Mapping[str, Any]) -> list[Cost]:
     bill = []
     for name, key, say in (
         ("parameters", "parameters", words.count),
-        ("FLOPs per sample", "flops_per_sample", words.flops),
+        ("FLOPs / sample", "flops_per_sample", words.flops),
     ):
         old, new = event["before"][key], event["after"][key]
         if old != new:

@@ -124,7 +124,10 @@ def axes(rows: History) -> tuple[Axis, Axis]:
     return (
         _axis("passes", "passes over the training data", [row.passes for row in rows], lambda v: f"{v:g}"),
         _axis(
-            "flops", "training FLOPs", [float(row.train_flops) for row in rows], lambda v: words.flops(v) if v else "0"
+            "flops",
+            "training FLOPs",
+            [float(row.train_flops) for row in rows],
+            lambda v: words.flops(v).replace(".00 ", " ").replace(".0 ", " ") if v else "0",
         ),
     )
 
@@ -199,7 +202,13 @@ def _widths(rows: History, axis: Axis) -> Panel:
     path_of_nets = [words.widths(s) for i, s in enumerate(sizes) if i == 0 or s != sizes[i - 1]]
     summary = "Hidden widths, in order: " + ", ".join(path_of_nets)
     scale = Scale(0.0, float(top))
-    return Panel("Hidden units, layer upon layer", summary, height, scale.ticks(lambda v: f"{v:g}", 4), bands=bands)
+    return Panel(
+        "Hidden units, from the input (below) to the output",
+        summary,
+        height,
+        scale.ticks(lambda v: f"{v:g}", 4),
+        bands=bands,
+    )
 
 
 def _marks(rows: History, story: Story, axis: Axis) -> list[Mark]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
+from autogrow.data import lines
 from autogrow.policy.history import History, Row
 from autogrow.report.chapters import Kept, chapters
 from autogrow.report.figure import axes, draw
@@ -58,9 +61,11 @@ def render(*, rows: History, result: Mapping[str, Any], card: Mapping[str, Any],
     )
     metric = words.measure_name(result["task"])
     story = tell(rows, result.get("best_epoch"))
+    environment.filters["whole"] = _whole
     return environment.get_template("page.html.j2").render(
-        name=str(card.get("name", result["task"])),
-        headline=headline(rows, result),
+        name=card["name"],
+        headline=f"{headline(rows, result)}; test {metric} {words.measure(metric, result['test'][metric])}",
+        ended=words.ending(result["stop_reason"]),
         result=result,
         metric=metric,
         story=story,
@@ -70,26 +75,31 @@ def render(*, rows: History, result: Mapping[str, Any], card: Mapping[str, Any],
         delivered=rows.index(story.delivered) if story.delivered else 0,
         chapters=chapters(rows, story, metric),
         is_kept=lambda chapter: isinstance(chapter, Kept),
-        card=_entries(card),
+        card=[(what, value) for what, value in lines(card) if what not in ("split", "classes")],
+        shares=_shares(card),
         config=config,
         command=command,
         versions=result.get("versions", {}),
     )
 
 
+def _whole(text: str) -> Markup:
+    """Escaped text in which widths ('216-216') and numbers with their units stay on one line."""
+    return Markup(re.sub(r"\d+(-\d+)+|[\d.]+ %", r'<span class="whole">\g<0></span>', str(escape(text))))
+
+
 def _tiles(result: Mapping[str, Any], metric: str, story: Story) -> list[tuple[str, str, str]]:
     """The few numbers a reader came for: what it is, the number, what belongs beside it."""
     val, test = result["val"], result["test"]
-    spent = f"{words.passes(result['epochs'])}, {words.duration(result['seconds'])}"
-    evaluation = f"and {words.flops(result['eval_flops'])} to look at validation"
     taken_back = len(story.growths) - len(story.kept)
+    size = f"{words.count(result['parameters'])} parameters, {words.flops(result['flops_per_sample'])} per sample"
     return [
         (f"test {metric}", words.measure(metric, test[metric]), f"val {words.measure(metric, val[metric])}"),
         ("test loss", words.number(test["loss"]), f"val {words.number(val['loss'])}"),
-        ("hidden widths", words.widths(result["widths"]), f"{words.count(result['parameters'])} parameters"),
-        ("growths kept", str(len(story.kept)), f"{taken_back} taken back" if taken_back else "none taken back"),
-        ("training", words.flops(result["train_flops"]), evaluation),
-        ("time", words.duration(result["seconds"]), spent.split(",")[0]),
+        ("hidden widths", words.widths(result["widths"]), size),
+        ("growths", str(len(story.kept)), f"and {taken_back} taken back" if taken_back else "none taken back"),
+        ("training", words.flops(result["train_flops"]), f"and {words.flops(result['eval_flops'])} for the checks"),
+        ("time", words.duration(result["seconds"]), f"{words.passes(result['epochs'])} over the data"),
     ]
 
 
@@ -107,7 +117,7 @@ def _readings(rows: History, metric: str) -> list[dict[str, Any]]:
                 [metric, words.measure(metric, row.val_error)],
                 ["gap", words.percent(row.relative_gap, 0)],
                 ["widths", words.widths(row.widths)],
-                ["rate", words.number(row.lr, 2)],
+                ["rate", f"{row.lr:.2g}"],
             ],
             "reason": row.reason,
         }
@@ -115,37 +125,14 @@ def _readings(rows: History, metric: str) -> list[dict[str, Any]]:
     ]
 
 
-def _entries(plain: Mapping[str, Any], most: int = 24) -> list[dict[str, Any]]:
-    """A nested mapping as a list that the template can walk: a value, counts to draw as bars, or further entries."""
-    entries = []
-    for name, value in list(plain.items())[:most]:
-        entry: dict[str, Any] = {"name": str(name).replace("_", " "), "text": "", "bars": [], "inner": []}
-        if isinstance(value, Mapping) and value and all(type(v) is int and v >= 0 for v in value.values()):
-            top = max(value.values()) or 1
-            entry["bars"] = [(str(k), words.count(v), round(100 * v / top, 1)) for k, v in list(value.items())[:most]]
-            entry["text"] = f"and {len(value) - most} more" if len(value) > most else ""
-        elif isinstance(value, Mapping) and value:
-            entry["inner"] = _entries(value, most)
-        else:
-            entry["text"] = _text(value, most)
-        entries.append(entry)
-    if len(plain) > most:
-        entries.append({"name": "…", "text": f"{len(plain) - most} more", "bars": [], "inner": []})
-    return entries
-
-
-def _text(value: Any, most: int) -> str:
-    match value:
-        case None | {} | [] | ():
-            return "none"
-        case bool():
-            return "yes" if value else "no"
-        case int():
-            return words.count(value)
-        case float():
-            return words.number(value)
-        case list() | tuple():
-            more = f" and {len(value) - most} more" if len(value) > most else ""
-            return ", ".join(_text(v, most) for v in value[:most]) + more
-        case _:
-            return str(value)
+def _shares(card: Mapping[str, Any], most: int = 20) -> list[tuple[str, list[tuple[str, str, float]], str]]:
+    """What of the data card is better drawn than said: title, bars (label, count, percent of the longest), what is left out."""
+    counts = [("split", [(name, rows) for name, rows in card["splits"].items()])]
+    if "classes" in card:
+        counts.append(("classes", [(str(c["label"]), c["rows"]) for c in card["classes"]]))
+    drawn = []
+    for title, pairs in counts:
+        top = max(rows for _, rows in pairs) or 1
+        bars = [(name, words.count(rows), round(100 * rows / top, 1)) for name, rows in pairs[:most]]
+        drawn.append((title, bars, f"and {len(pairs) - most} more" if len(pairs) > most else ""))
+    return drawn

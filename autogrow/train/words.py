@@ -17,10 +17,10 @@ Widths = Mapping[str, int] | Sequence[int]
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A loss or an rmse, to so many significant digits.
+    """A loss or an rmse: so many decimals below one, so many digits above, at least two digits however small.
 
-    >>> number(0.123456), number(1234.5), number(0.0000123), number(float("nan"))
-    ('0.1235', '1,234', '1.23e-05', 'not finite')
+    >>> number(0.123456), number(1234.5), number(0.000412), number(0.0000123), number(float("nan"))
+    ('0.1235', '1,234', '0.000412', '1.23e-05', 'not finite')
     """
     if value is None or not math.isfinite(value):
         return "not finite"
@@ -29,7 +29,8 @@ def number(value: float | None, digits: int = 4) -> str:
     magnitude = math.floor(math.log10(abs(value)))
     if magnitude < -4 or magnitude >= 9:
         return f"{value:.2e}"
-    return f"{value:,.{max(0, digits - 1 - magnitude) if magnitude >= 0 else digits}f}"
+    decimals = max(0, digits - 1 - magnitude) if magnitude >= 0 else max(digits, digits - 2 - magnitude)
+    return f"{value:,.{decimals}f}"
 
 
 def percent(fraction: float | None, decimals: int = 2) -> str:
@@ -197,18 +198,22 @@ def proof(receipt: Mapping[str, Any] | None) -> str:
     """A growth's receipt in a sentence: how much the net's answers changed, and how much was allowed.
 
     >>> proof({"promise": 1e-9, "max_abs_change": 2.2e-16})
-    'answers unchanged to 2.2e-16 (promised 1e-09)'
+    'answers unchanged to 2.2e-16 (promised 1e-9)'
     >>> proof({"promise": None, "max_abs_change": 0.12})
     'answers changed by up to 0.12 (no promise)'
     """
     if not receipt:
         return "no receipt"
     change, promise = receipt["max_abs_change"], receipt["promise"]
-    size = f"{change:.2g}" if change is not None else "an unknown amount"
+    size = _tiny(change)
     if promise is None:
         return f"answers changed by up to {size} (no promise)"
     said = "answers unchanged, exactly" if change == 0 else f"answers unchanged to {size}"
-    return f"{said} (promised {promise:.2g})"
+    return f"{said} (promised {_tiny(promise)})"
+
+
+def _tiny(value: float) -> str:
+    return f"{value:.2g}".replace("e-0", "e-")
 
 
 def cost_change(event: Mapping[str, Any]) -> str:
@@ -224,6 +229,15 @@ def cost_change(event: Mapping[str, Any]) -> str:
     return f"{count(old)} → {count(new)} parameters" if old != new else ""
 
 
+def ending(stop_reason: str) -> str:
+    """Why training ended, to stand behind a label that says that it did.
+
+    >>> ending("stopped: the budget is spent")
+    'the budget is spent'
+    """
+    return stop_reason.removeprefix("stopped: ").removeprefix("stopped ")
+
+
 def facts(result: Mapping[str, Any]) -> dict[str, str]:
     """What the delivered net is, what it took, and why training ended, from the contents of `result.json`."""
     return {
@@ -231,5 +245,5 @@ def facts(result: Mapping[str, Any]) -> dict[str, str]:
         "parameters": count(result["parameters"]),
         "training": f"{flops(result['train_flops'])} in {passes(result['epochs'])}, {duration(result['seconds'])}",
         "best at": passes(result["best_epoch"]),
-        "stopped": str(result["stop_reason"]),
+        "ended": ending(result["stop_reason"]),
     }

@@ -55,7 +55,7 @@ PLAN: Mapping[int, tuple[int, ...]] = {
 BACK_TO, ANNEAL_AT, LAST = 36, 46, 59
 
 
-def make_run(*, task: str = "multiclass", grow: bool = True, seed: int = 0) -> Run:
+def make_run(*, task: str = "classification", grow: bool = True, seed: int = 0) -> Run:
     draw = random.Random(seed)
     widths: tuple[int, ...] = (32,) if grow else (64, 64)
     rows: list[Row] = []
@@ -146,17 +146,28 @@ def outcome(rows: Sequence[Row], task: str) -> dict[str, Any]:
 
 
 def card(task: str) -> dict[str, Any]:
-    target = {"targets": ["progression"]} if task == "regression" else {"classes": {str(i): 178 for i in range(10)}}
-    return {
+    known = {
         "name": "digits",
+        "origin": "scikit-learn",
         "task": task,
+        "task_because": "10 different whole numbers",
         "rows": 1797,
         "columns": 64,
-        "missing": 0,
-        **target,
+        "targets": ["digit"],
         "splits": {"train": 1078, "val": 359, "test": 360},
-        "fingerprint": "sha256:9f2c1a7be0",
+        "split": "stratified, seed 0",
+        "missing": 0,
+        "fingerprint": "9f2c1a7be0d3c7f1a2",
+        "notes": ["3 columns are constant"],
+        "numeric": 64,
+        "categories": {},
+        "encoded_columns": 64,
+        "missing_by_column": {},
     }
+    if task == "regression":
+        return known | {"target_range": {"digit": {"mean": 4.5, "std": 2.9, "min": 0.0, "max": 9.0}}}
+    classes = [{"label": str(i), "rows": 180 - i, "share": 0.1} for i in range(10)]
+    return known | {"classes": classes, "balance": 0.95}
 
 
 CONFIG = """\
