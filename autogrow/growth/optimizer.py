@@ -1,11 +1,6 @@
 """Optimizer state follows a growth: the moments of old entries are carried through the same moves as the weights.
 
-A state entry that is a k-th power of gradients scales by the k-th power of the gradient's factor: where a split makes
-∂L/∂U' = λ ∂L/∂U, the momentum m becomes λ m and the second moment v becomes λ² v. Step counters stay. What is new starts
-at zero (or at the mean of what is there). Under zero moments and an old step counter Adam moves a fresh entry by (1−β₁ᵏ)/√(1−β₂ᵏ)
-learning rates at its k-th step under a constant gradient (at most 6.6 with the usual betas, 7.27 under any gradients), where
-a new optimizer would move it by one: so re-warm the rate after a growth, or start over with `mode="reset"`.
-
+How one state entry is carried is in `moments`; here is which parameter it belongs to, and the groups.
 Tensors are matched by identity (`carry`) or by name (`state_by_name`, `place_state`), never by position or value. Weight averages
 (`torch.optim.swa_utils.AveragedModel`) follow by `surgery.replay(averaged.module)`.
 """
@@ -20,26 +15,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from autogrow.errors import GrowthError, nearest
-from autogrow.growth.surgery import Move, Surgery, move_tensor
+from autogrow.growth.moments import carried_state, carried_tensor, check_state, has_new
+from autogrow.growth.surgery import Move, Surgery
 
 Names = Mapping[nn.Parameter, str]
 MODES, NEW_ENTRIES = ("carry", "fresh", "reset"), ("zero", "mean")
-
-# Which power of the gradient a state entry is made of. A step already divided by its size is power 0.
-_POWERS = {
-    "momentum_buffer": 1,
-    "exp_avg": 1,
-    "grad_avg": 1,
-    "exp_inf": 1,
-    "prev": 1,
-    "exp_avg_sq": 2,
-    "max_exp_avg_sq": 2,
-    "square_avg": 2,
-    "sum": 2,
-    "acc_delta": 0,
-    "step_size": 0,
-}
-_POWERS_OF = {("RMSprop", "momentum_buffer"): 0, ("Muon", "momentum_buffer"): 1}
 
 
 def carry(
@@ -65,18 +45,20 @@ def carry(
     _check_choice("new_entries", new_entries, NEW_ENTRIES)
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     moved = [(m.old, m) for m in surgery.moves if m.old is not None and id(m.old) in known]
-    if mode == "carry":
+    if mode != "reset":
         for old, move in moved:
-            _check_state(optimizer, move, optimizer.state.get(old, {}), powers or {})
+            if mode == "fresh" and has_new(move):
+                continue
+            check_state(optimizer, move, optimizer.state.get(old, {}), powers or {})
     _replace(optimizer, {id(old): move for old, move in moved})
     _insert(optimizer, surgery.moves, net)
     for old, move in moved:
         new = move.new
         state = optimizer.state.pop(old, {})
-        if state and (mode == "carry" or (mode == "fresh" and not _has_new(move))):
-            optimizer.state[new] = _carried(optimizer, move, state, new_entries, powers or {})
+        if state and (mode == "carry" or (mode == "fresh" and not has_new(move))):
+            optimizer.state[new] = carried_state(optimizer, move, state, new_entries, powers or {})
         if old.grad is not None and new.grad is None:
-            new.grad = _moved(move, old.grad, power=1)
+            new.grad = carried_tensor(move, old.grad, move.grad)
     if mode == "reset":
         optimizer.state.clear()
     _start_state(optimizer)
@@ -113,10 +95,10 @@ def place_state(
     for parameter, name in names.items():
         move = by_name.get(name) or Move(parameter, parameter, name, name)
         state = saved.get(move.old_name or "", {})
-        if not state or id(parameter) not in known or mode == "reset" or (mode == "fresh" and _has_new(move)):
+        if not state or id(parameter) not in known or mode == "reset" or (mode == "fresh" and has_new(move)):
             continue
-        _check_state(optimizer, move, state, powers or {})
-        optimizer.state[parameter] = _carried(optimizer, move, state, new_entries, powers or {})
+        check_state(optimizer, move, state, powers or {})
+        optimizer.state[parameter] = carried_state(optimizer, move, state, new_entries, powers or {})
     _start_state(optimizer)
 
 
@@ -149,73 +131,6 @@ def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
         raise GrowthError(f"{name}={value!r} is not a way to treat optimizer state; {nearest(value, known)}")
 
 
-def _power(optimizer: Optimizer, key: str, powers: Mapping[str, int]) -> int | None:
-    if key in powers:
-        return powers[key]
-    return _POWERS_OF.get((type(optimizer).__name__, key), _POWERS.get(key))
-
-
-def _is_moment(value: Any, old: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.ndim > 0 and value.shape == old.shape
-
-
-def _check_state(optimizer: Optimizer, move: Move, state: Mapping[str, Any], powers: Mapping[str, int]) -> None:
-    old = move.old
-    assert old is not None
-    for key, value in state.items():
-        if isinstance(value, Tensor) and value.numel() > 1 and value.shape != old.shape:
-            raise GrowthError(
-                f"{type(optimizer).__name__} keeps {key!r} of shape {tuple(value.shape)} for {move.old_name} of shape "
-                f"{tuple(old.shape)}: it cannot follow the growth; use mode='fresh' or mode='reset'"
-            )
-        if _is_moment(value, old) and move.grad and _power(optimizer, key, powers) is None:
-            raise GrowthError(
-                f"{type(optimizer).__name__} keeps {key!r}, whose power in the gradient is not known, and the gradient of "
-                f"{move.old_name} is rescaled: pass powers={{{key!r}: 1}} (2 for a second moment), or mode='reset'"
-            )
-
-
-def _has_new(move: Move) -> bool:
-    return any(bool((index < 0).any()) for index in move.index.values())
-
-
-def _carried(
-    optimizer: Optimizer, move: Move, state: Mapping[str, Any], new_entries: str, powers: Mapping[str, int]
-) -> dict[str, Any]:
-    old = move.old
-    assert old is not None
-    carried: dict[str, Any] = {}
-    for key, value in state.items():
-        if _is_moment(value, old):
-            power = _power(optimizer, key, powers) or 0
-            carried[key] = _moved(move, value, power=power, fill=_fill(optimizer, key, value, power, new_entries, move))
-        else:
-            carried[key] = value.clone() if isinstance(value, Tensor) else value
-    return carried
-
-
-def _fill(optimizer: Optimizer, key: str, value: Tensor, power: int, new_entries: str, move: Move) -> float:
-    group = next(g for g in optimizer.param_groups if any(p is move.new for p in g["params"]))
-    if key == "step_size":  # Rprop's steps start at the rate, and never leave zero
-        return float(group["lr"])
-    if key == "sum":
-        return float(group.get("initial_accumulator_value", 0.0))
-    return float(value.mean()) if power == 2 and new_entries == "mean" else 0.0
-
-
-def _moved(move: Move, old: Tensor, *, power: int, fill: float = 0.0) -> Tensor:
-    """Carry a tensor of `move.old`'s shape through the move; entry times the gradient's factor to `power`."""
-    out = move_tensor(move, old, fill=fill)
-    if power:
-        for dim, factor in move.grad.items():
-            shape = [1] * out.ndim
-            shape[dim] = -1
-            out *= factor.to(out).view(shape) ** power
-    if out.stride() != move.new.stride():  # fused and foreach kernels want the parameter's memory format
-        out = torch.empty_like(move.new, dtype=out.dtype).copy_(out)
-    return out
-
-
 def _replace(optimizer: Optimizer, successors: Mapping[int, Move]) -> None:
     for group in optimizer.param_groups:
         found = [successors.get(id(p)) for p in group["params"]]
@@ -227,23 +142,30 @@ def _replace(optimizer: Optimizer, successors: Mapping[int, Move]) -> None:
 
 def _insert(optimizer: Optimizer, moves: Sequence[Move], net: nn.Module | None) -> None:
     """Put parameters that did not exist into the group of their neighbour, at their canonical place."""
-    fresh = [m for m in moves if m.old is None and isinstance(m.new, nn.Parameter) and m.new.requires_grad]
-    order = list(net.parameters()) if net is not None else []
-    place = {id(p): i for i, p in enumerate(order)}
-    for move in sorted(fresh, key=lambda m: place.get(id(m.new), 0)):
-        owner = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-        if id(move.new) in owner:
+    fresh = {id(m.new): m for m in moves if m.old is None and isinstance(m.new, nn.Parameter) and m.new.requires_grad}
+    owner = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    mine = [p for group in optimizer.param_groups for p in group["params"]]
+    order = (
+        [p for p in net.parameters() if p.requires_grad]
+        if net is not None
+        else [*mine, *(m.new for m in fresh.values())]
+    )
+    for place, parameter in enumerate(order):
+        if id(parameter) not in fresh or id(parameter) in owner:
             continue
-        before = [p for p in order[: place.get(id(move.new), 0)] if id(p) in owner]
-        candidates = before[::-1] or [p for group in optimizer.param_groups for p in group["params"]]
-        alike = [p for p in candidates if p.ndim == move.new.ndim]
-        group = owner[id((alike or candidates)[0])]
+        before, after = order[:place][::-1], order[place + 1 :]
+        neighbours = [p for p in [*before, *after] if id(p) not in fresh]
+        if not neighbours or id(neighbours[0]) not in owner:
+            continue  # its neighbour learns from another optimizer, and so will it
+        group = next(
+            (owner[id(p)] for p in neighbours if id(p) in owner and p.ndim == parameter.ndim), owner[id(neighbours[0])]
+        )
         earlier = {id(p) for p in before}
-        places = [i for i, p in enumerate(group["params"]) if id(p) in earlier]
-        at = (max(places) + 1 if places else 0) if net is not None else len(group["params"])
-        group["params"].insert(at, move.new)
+        at = max((i + 1 for i, p in enumerate(group["params"]) if id(p) in earlier), default=0)
+        group["params"].insert(at, parameter)
+        owner[id(parameter)] = group
         if "param_names" in group:
-            group["param_names"].insert(at, move.new_name)
+            group["param_names"].insert(at, fresh[id(parameter)].new_name)
 
 
 def _start_state(optimizer: Optimizer) -> None:
