@@ -46,6 +46,14 @@ class TrainingError(AutogrowError):
     """Training cannot go on; what was best so far has been kept."""
 
 
+class InterruptedRunError(AutogrowError):
+    """The run was asked to end (Ctrl-C, SIGTERM) and ended cleanly: its folder can be resumed."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by signal {signal_number}")
+        self.exit_code = 128 + signal_number  # the shell's own convention
+
+
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """The right answers closest to a wrong one, as a phrase to end an error with.
 

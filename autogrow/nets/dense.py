@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from autogrow.errors import ConfigError, nearest
+from autogrow.nets.embed import ColumnEmbedding
 from autogrow.nets.members import MemberLinear
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -49,7 +50,8 @@ class DenseNet(nn.Module):
     Hidden stage i is `hidden.{i}` = linear → norm → activation → dropout (norm and dropout only where asked for), the last
     layer is `head`. Maps (B, I) to (B, O); inputs of several dimensions (images) are flattened. With `members` = M > 1 it is
     M nets of these widths side by side, mapping (M, B, I) to (M, B, O). With `residual` every stage behind the first adds its
-    input to its output, so all widths must be equal.
+    input to its output, so all widths must be equal. With `embeddings` the last inputs are columns of codes (so many codes
+    each) that become learned vectors.
 
     Raises ConfigError for sizes below 1, unknown names, and combinations that do not exist.
 
@@ -69,6 +71,7 @@ class DenseNet(nn.Module):
         dropout: float | None = None,
         residual: bool = False,
         members: int = 1,
+        embeddings: Sequence[int] = (),
     ) -> None:
         super().__init__()
         shape = (inputs,) if isinstance(inputs, int) else tuple(inputs)
@@ -78,6 +81,11 @@ class DenseNet(nn.Module):
         features = 1
         for size in shape:
             features *= size
+        if embeddings:
+            if members > 1 or len(shape) > 1:
+                raise ConfigError("embedded categories need one member and a flat table; take data.categories=onehot")
+            self.embed = ColumnEmbedding(features - len(embeddings), embeddings)
+            features = self.embed.out_features
 
         def linear(n_in: int, n_out: int) -> nn.Module:
             return nn.Linear(n_in, n_out) if members == 1 else MemberLinear(members, n_in, n_out)
@@ -93,12 +101,14 @@ class DenseNet(nn.Module):
             stages.append(nn.Sequential(parts))
         self.hidden = nn.ModuleList(stages)
         self.head = linear(widths[-1] if widths else features, outputs)
-        self.residual, self.members, self.input_shape = residual, members, shape
+        self.residual, self.members, self.input_shape, self.embedded = residual, members, shape, bool(embeddings)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, *input shape) → (B, O); with members (M, B, I) → (M, B, O)."""
         if len(self.input_shape) > 1:
             x = self.flatten(x)
+        if self.embedded:
+            x = self.embed(x)
         for i, stage in enumerate(self.hidden):
             x = x + stage(x) if self.residual and i > 0 else stage(x)
         out: Tensor = self.head(x)

@@ -21,7 +21,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from autogrow.data import lines
-from autogrow.policy.history import Row, Stop
+from autogrow.policy.history import History, Row, Stop
 from autogrow.train import words
 from autogrow.train.panel import panel
 from autogrow.train.story import GROWTH_NAMES, decided_reason, headline
@@ -43,8 +43,11 @@ class View(ABC):
         """A check was measured and decided on."""
 
     @abstractmethod
-    def finish(self, result: Mapping[str, Any], folder: str) -> None:
-        """The run is over: `result` is what `result.json` holds, `folder` the run folder."""
+    def finish(self, result: Mapping[str, Any], folder: str, rows: History | None = None) -> None:
+        """The run is over: `result` is what `result.json` holds, `folder` the run folder.
+
+        `rows` is the whole history, for a resumed run of which this view has seen only the last part.
+        """
 
     def close(self) -> None:  # noqa: B027  (nothing to put back is the usual case)
         """Leave the screen as it was found; called on the way out, whatever happened."""
@@ -68,7 +71,7 @@ class Silent(View):
     def check(self, row: Row) -> None:
         """Show nothing."""
 
-    def finish(self, result: Mapping[str, Any], folder: str) -> None:
+    def finish(self, result: Mapping[str, Any], folder: str, rows: History | None = None) -> None:
         """Show nothing."""
 
 
@@ -118,12 +121,12 @@ class Display(View):
             self._last_line = self._clock()
             self._print(Text(f"  {self._line(row)}"))
 
-    def finish(self, result: Mapping[str, Any], folder: str) -> None:
+    def finish(self, result: Mapping[str, Any], folder: str, rows: History | None = None) -> None:
         """Show what the run found, and where its report is."""
         self.close()
         metric = words.measure_name(result["task"])
         self._print(Text(""))
-        self._print(Text(headline(self._rows, result), style="bold"))
+        self._print(Text(headline(self._rows if rows is None else rows, result), style="bold"))
         sides = [(name, *(words.measure(name, result[s][name]) for s in ("val", "test"))) for name in (metric, "loss")]
         self._pairs([(name, f"{val:<10}{test}") for name, val, test in [("", "val", "test"), *sides]])
         self._pairs([*words.facts(result).items(), ("report", f"{folder}/report.html")], whole=("report",))

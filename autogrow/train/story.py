@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autogrow.policy.history import GROWTHS, History, Row, action_name
+from autogrow.policy.history import History, Row, action_name
 from autogrow.train import words
 
 GROWTH_NAMES = frozenset({"widen", "deepen", "extend_inputs", "extend_outputs"})
@@ -111,13 +111,3 @@ def headline(rows: History, result: Mapping[str, Any]) -> str:
         )
     tail = f" ({taken_back} more taken back)" if taken_back else ""
     return f"Grew from {start} to {final} in {words.times(len(story.kept), 'growth')}{tail}"
-
-
-def is_decision(row: Row) -> bool:
-    """Whether this check decided anything other than to train on."""
-    return action_name(row.action) != "keep"
-
-
-def is_growth_decision(row: Row) -> bool:
-    """Whether this check decided to grow."""
-    return isinstance(row.action, GROWTHS)

@@ -205,15 +205,14 @@ def proof(receipt: Mapping[str, Any] | None) -> str:
     if not receipt:
         return "no receipt"
     change, promise = receipt["max_abs_change"], receipt["promise"]
-    size = _tiny(change)
     if promise is None:
-        return f"answers changed by up to {size} (no promise)"
-    said = "answers unchanged, exactly" if change == 0 else f"answers unchanged to {size}"
+        return f"answers changed by up to {_tiny(change)} (no promise)"
+    said = "answers unchanged, exactly" if change == 0 else f"answers unchanged to {_tiny(change)}"
     return f"{said} (promised {_tiny(promise)})"
 
 
-def _tiny(value: float) -> str:
-    return f"{value:.2g}".replace("e-0", "e-")
+def _tiny(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.2g}".replace("e-0", "e-")
 
 
 def cost_change(event: Mapping[str, Any]) -> str:

@@ -1,0 +1,72 @@
+"""`autogrow <command> [Hydra overrides]`: thin. It finds the command, hands the rest to Hydra, and turns errors into one line.
+
+Exit codes: 0 done; 1 the run failed; 2 what was given cannot be right; 130 and 143 interrupted (and resumable).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from autogrow.errors import AutogrowError, UsageError, nearest
+
+HELP = """autogrow: a neural net that finds its own size while it trains.
+
+  autogrow fit [key=value …]     train one net: it starts tiny, grows, and stops before it overfits
+  autogrow fit -m key=a,b …      a sweep
+  autogrow fit --help            every choice and key
+  autogrow report DIR            build a run folder's report.html again
+
+Try: autogrow fit data=digits
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the `autogrow` command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or os.environ.get("HYDRA_FULL_ERROR") == "1"
+    arguments = [a for a in arguments if a != "--debug"]
+    try:
+        code = run(arguments)
+    except AutogrowError as error:
+        if debug:
+            raise
+        print(f"autogrow: {error}", file=sys.stderr)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if arguments[0] == "--version":
+        import autogrow
+
+        print(autogrow.__version__)
+        return 0
+    command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        raise UsageError(f"unknown command {command!r}; {nearest(command, COMMANDS)}")
+    return COMMANDS[command](rest)
+
+
+def _fit(rest: Sequence[str]) -> int:
+    from autogrow.commands import fit  # torch and Hydra take seconds to import: `--help` need not wait for them
+
+    return fit(rest)
+
+
+def _report(rest: Sequence[str]) -> int:
+    from autogrow.commands import report
+
+    return report(rest)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"fit": _fit, "report": _report}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What each command does, between the command line and the rooms below."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from autogrow.composition import run_hydra
+from autogrow.config import FitConfig, spec_from
+from autogrow.errors import CheckpointError, ConfigError, UsageError
+from autogrow.report import write_report
+from autogrow.train.display import Display
+from autogrow.train.ledger import read_ledger, write_json
+from autogrow.train.run import RESULT, Result
+from autogrow.train.run import fit as run_fit
+
+CARD, COMMAND = "data_card.json", "command.txt"
+MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
+
+
+def fit(rest: Sequence[str]) -> int:
+    """`autogrow fit`: one run, or with -m a sweep."""
+    resumed = [a.partition("=")[2] for a in rest if a.startswith("resume=") and a != "resume=null"]
+    if resumed:
+        folder = Path(resumed[-1])
+        _check_resumable(folder)
+        rest = [*rest, f"hydra.run.dir={_quoted(folder)}"]
+    return run_hydra("fit", rest, _fit_job)
+
+
+def report(rest: Sequence[str]) -> int:
+    """`autogrow report DIR`: build a run folder's page again."""
+    if len(rest) != 1 or "=" in rest[0]:
+        raise ConfigError("report takes one run folder: autogrow report runs/fit/…")
+    folder = Path(rest[0])
+    rows = read_ledger(folder)
+    if not (folder / RESULT).is_file():
+        raise CheckpointError(
+            f"{folder} holds no {RESULT}: the run is not complete; go on with autogrow fit resume={folder}"
+        )
+    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    page = write_report(
+        folder,
+        rows=rows,
+        result=result,
+        card=json.loads((folder / CARD).read_text(encoding="utf-8")),
+        config=(folder / "config.yaml").read_text(encoding="utf-8"),
+        command=result.get("command", ""),
+    )
+    print(page)
+    return 0
+
+
+def _fit_job(cfg: DictConfig) -> float:
+    """One run: train, write the page, and `result.json` last. Returns the validation loss, for sweepers."""
+    hydra_cfg = HydraConfig.get()
+    out = Path(hydra_cfg.runtime.output_dir)
+    overrides = list(hydra_cfg.overrides.task)
+    resume = cfg.resume is not None
+    try:
+        if resume:
+            cfg = _config_to_resume(out, overrides)
+        spec = spec_from(cfg, out=out)
+        with Display() as display:
+            result = run_fit(spec, display=display, resume=resume)
+            finish_folder(result, spec.config, overrides)
+            display.finish(result.summary, str(out))
+    except UsageError:
+        _remove_if_empty(out)
+        raise
+    return float(result.summary["val"]["loss"])
+
+
+def finish_folder(result: Result, config: str, overrides: Sequence[str]) -> None:
+    """Write data card, page and result of a finished run."""
+    assert result.folder is not None
+    command = " ".join(["autogrow", "fit", *(shlex.quote(o) for o in overrides)])
+    result.summary["command"] = command
+    write_json(result.folder / CARD, result.card)
+    write_report(
+        result.folder, rows=result.rows, result=result.summary, card=result.card, config=config, command=command
+    )
+    result.write()
+
+
+def _check_resumable(folder: Path) -> None:
+    if not (folder / "config.yaml").is_file():
+        raise CheckpointError(f"resume={folder}: there is no run to go on with (no config.yaml)")
+    if (folder / RESULT).is_file():
+        raise CheckpointError(f"resume={folder}: this run is complete ({RESULT} is there); nothing was done")
+
+
+def _config_to_resume(folder: Path, overrides: Sequence[str]) -> DictConfig:
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key not in MAY_CHANGE_ON_RESUME:
+            raise ConfigError(
+                f"resume takes its config from the run; only {', '.join(MAY_CHANGE_ON_RESUME)} may change, not {key}"
+            )
+    kept = OmegaConf.load(folder / "config.yaml")
+    dotted = [o for o in overrides if not o.startswith("resume=")]
+    merged: Any = OmegaConf.merge(OmegaConf.structured(FitConfig), kept, OmegaConf.from_dotlist(dotted))
+    return merged  # type: ignore[no-any-return]
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Leave nothing half-written behind: a run folder that holds nothing goes, and parents that were made for it."""
+    for path in (folder, *list(folder.parents)[:2]):
+        if not path.is_dir() or any(path.iterdir()):
+            return
+        path.rmdir()
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "\\'") + "'"

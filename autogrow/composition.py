@@ -1,0 +1,97 @@
+"""Run a task through Hydra, and say in one line what is wrong with what was typed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from autogrow.config import CONF_DIR, register_schema
+from autogrow.errors import ConfigError, nearest
+
+
+def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
+    """Compose `conf/<command>.yaml` with the overrides in `arguments` and run `task` on it (or Hydra's own --help, --cfg, -m).
+
+    Raises ConfigError, in one line with the nearest right names, for what cannot be composed.
+    """
+    register_schema()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
+    # Lightning's DDP launcher runs sys.argv again for the other ranks: it must hold the command
+    program = sys.argv[0]
+    before, sys.argv = sys.argv, [program, *arguments]
+    entry = hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(task)
+    try:
+        entry()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(command, error)) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise ConfigError(f"{error.filename} cannot be written: {error.strerror}") from error
+    finally:
+        sys.argv = before
+    return 0
+
+
+def explain(command: str, error: BaseException) -> str:
+    """One line for a composition error: the wrong name, and the nearest right ones."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MissingConfigException) and cause.options:
+            group, _, option = str(cause.missing_cfg_file).rpartition("/")
+            options = [o for o in cause.options if not o.startswith("_")]
+            return f"{group} has no option {option!r}; {nearest(option, options)}"
+        cause = cause.__cause__
+    text = " ".join(str(error).split())
+    if isinstance(error, OverrideParseException):
+        first = str(error).splitlines()[0]
+        return f"cannot read the override {error.override!r}: {first}"
+    missing = re.search(r"Could not override '([^']+)'", text)
+    if missing:
+        keys = list(known_keys(command))
+        return f"unknown key {missing[1]!r}; {_near_key(missing[1], keys)}"
+    group_missing = re.search(r"Could not override '([^']+)'\. No match in the defaults list", text)
+    if group_missing:
+        return f"unknown group {group_missing[1]!r}"
+    root = error
+    while root.__cause__ is not None and isinstance(root.__cause__, OmegaConfBaseException):
+        root = root.__cause__
+    message = str(root).split("\n")[0].strip() if isinstance(root, OmegaConfBaseException) else text
+    full_key = getattr(root, "full_key", None)
+    return f"{full_key}: {message}" if full_key else message
+
+
+def _near_key(key: str, keys: Sequence[str]) -> str:
+    """The nearest keys: those of the same node first, by their last name."""
+    node, _, leaf = key.rpartition(".")
+    siblings = [k for k in keys if k.rpartition(".")[0] == node]
+    if not siblings:
+        return nearest(key, [k for k in keys if k.split(".")[-1] == leaf] or sorted({k.split(".")[0] for k in keys}))
+    return nearest(leaf, [k.split(".")[-1] for k in siblings])
+
+
+def known_keys(command: str) -> Iterator[str]:
+    """Every key of the default composition of a command, dotted."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        cfg = compose(command)
+    GlobalHydra.instance().clear()
+    yield from _dotted(OmegaConf.to_container(cfg, resolve=False), "")
+
+
+def _dotted(node: Any, prefix: str) -> Iterator[str]:
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        yield from _dotted(value, f"{prefix}{key}.")

@@ -1,0 +1,102 @@
+"""From Hydra's config to a spec: where the YAML lives, the typed schema, the one instantiate helper."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+from hydra.core.config_store import ConfigStore
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from autogrow.data import DataSpec
+from autogrow.errors import ConfigError
+from autogrow.policy import LifeCycle
+from autogrow.train.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, validate
+
+_PACKAGED = Path(__file__).parent / "conf"
+CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
+"""The YAML: inside an installed package, else beside it in a checkout."""
+
+
+@dataclass
+class FitConfig:
+    """The schema of `autogrow fit`: typos and wrong types fail at composition. Policies are `_target_` nodes."""
+
+    data: DataSpec = field(default_factory=DataSpec)
+    net: NetSpec = field(default_factory=NetSpec)
+    growth: Any = None
+    neurons: Any = None
+    stop: Any = None
+    finish: Any = None
+    budget: Any = None
+    optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
+    schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
+    trainer: TrainerSpec = field(default_factory=TrainerSpec)
+    seed: int = 0
+    metrics: list[str] = field(default_factory=list)
+    resume: str | None = None
+    optimizer_state: str = "reset"
+
+
+def register_schema() -> None:
+    """Make the schema known to Hydra as `fit_schema`."""
+    ConfigStore.instance().store(name="fit_schema", node=FitConfig, provider="autogrow")
+
+
+def instantiate(node: Any) -> Any:
+    """Build what a `_target_` node describes; lists and mappings inside become plain ones.
+
+    Raises ConfigError with the last cause of a chain, in one line.
+    """
+    try:
+        return hydra.utils.instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        where = str(error).splitlines()[-1].strip() if cause is not error else ""
+        raise ConfigError(" ".join(f"{cause} {where}".split())) from None
+
+
+def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:
+    """The spec of one run. Raises ConfigError for what cannot be composed or contradicts itself."""
+    policy = instantiate_policy(cfg)
+    spec = FitSpec(
+        data=_typed(cfg.data, DataSpec),
+        policy=policy,
+        net=_typed(cfg.net, NetSpec),
+        optimizer=_typed(cfg.optimizer, OptimizerSpec),
+        schedule=_typed(cfg.schedule, ScheduleSpec),
+        trainer=_typed(cfg.trainer, TrainerSpec),
+        neurons=instantiate(cfg.neurons),
+        optimizer_state=cfg.optimizer_state,
+        seed=cfg.seed,
+        out=out,
+        metrics=tuple(cfg.metrics),
+        config=OmegaConf.to_yaml(cfg, resolve=True),
+    )
+    validate(spec)
+    return spec
+
+
+def instantiate_policy(cfg: DictConfig) -> LifeCycle:
+    """The life cycle that `growth`, `budget`, `stop` and `finish` describe together."""
+    return LifeCycle(
+        growth=instantiate(cfg.growth),
+        stop=instantiate(cfg.stop),
+        finish=instantiate(cfg.finish),
+        budget=instantiate(cfg.budget),
+    )
+
+
+def _typed(node: Any, cls: type[Any]) -> Any:
+    values = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(values, dict)
+    return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls)})
+
+
+__all__ = ["CONF_DIR", "DictConfig", "FitConfig", "ListConfig", "instantiate", "register_schema", "spec_from"]

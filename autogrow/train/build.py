@@ -1,0 +1,72 @@
+"""From a config or a checkpoint to a net: the starting net, and the net that a recipe of growths makes of it."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autogrow import nets
+from autogrow.data import Prepared
+from autogrow.errors import CheckpointError, nearest
+from autogrow.growth import replay
+from autogrow.train.spec import AUTO, NetSpec
+
+
+def start_width(inputs: int) -> int:
+    """The recipe's start: the power of two at or above 2·√inputs, within 16 … 64.
+
+    >>> [start_width(d) for d in (2, 64, 784)]
+    [16, 16, 64]
+    """
+    return int(min(64, max(16, 2 ** math.ceil(math.log2(2 * math.sqrt(inputs))))))
+
+
+def builder_for(spec: NetSpec, prepared: Prepared) -> dict[str, Any]:
+    """The starting net as plain data: a name and its arguments, from which `build_net` makes it."""
+    shape = list(prepared.input_shape)
+    widths = [start_width(math.prod(shape))] if spec.widths == AUTO else [int(w) for w in spec.widths]
+    arguments: dict[str, Any] = {
+        "widths": widths,
+        "outputs": prepared.outputs,
+        "activation": spec.activation,
+        "norm": spec.norm,
+        "dropout": 0.0 if spec.dropout == AUTO else spec.dropout,
+    }
+    if spec.kind == "conv":
+        return {"net": "ConvNet", "arguments": {"input_shape": shape, **arguments}}
+    extra = {"residual": spec.residual, "members": spec.members, "embeddings": list(prepared.embeddings)}
+    return {"net": "DenseNet", "arguments": {"inputs": shape, **arguments, **extra}}
+
+
+def build_net(builder: Mapping[str, Any]) -> nn.Module:
+    """The starting net of a builder. Only nets of `autogrow.nets` are built by name.
+
+    Raises CheckpointError for any other: a checkpoint must not decide which code is imported.
+    """
+    name = builder["net"]
+    if name not in nets.__all__:
+        raise CheckpointError(
+            f"the net {name!r} is not one of autogrow's, so it cannot be built from the checkpoint alone; "
+            f"give a fresh instance: load(path, net=…); {nearest(name, nets.__all__)}"
+        )
+    module = importlib.import_module("autogrow.nets")
+    net: nn.Module = getattr(module, name)(**builder["arguments"])
+    return net
+
+
+def rebuild(
+    builder: Mapping[str, Any], recipe: Sequence[Mapping[str, Any]], example: Tensor, *, net: nn.Module | None = None
+) -> nn.Module:
+    """The net that a recipe makes of the builder's starting net: its architecture; weights are to be loaded.
+
+    `net`, where given, is a fresh starting net to use in place of the builder's. Draws nothing from the global generator.
+    """
+    with torch.random.fork_rng(devices=[]):
+        net = build_net(builder) if net is None else net
+        replay(net, list(recipe), example)
+    return net

@@ -1,0 +1,90 @@
+"""Apply one decided action inside a running fit: a growth, or the return to an earlier net. Answers with its event.
+
+An event says what was applied at a check's start: operation, sizes and cost before and after, and for a growth its receipt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from autogrow.errors import GrowthError
+from autogrow.growth import deepen, widen
+from autogrow.growth.optimizer import check_optimizer, place_state, state_by_name
+from autogrow.growth.surgery import Surgery
+from autogrow.policy.history import Action, Anneal, Deepen, Undo, Widen, action_to_plain
+from autogrow.train.module import GrowingModule
+from autogrow.train.rewire import rewire
+from autogrow.train.snapshot import Snapshot, place_optimizer_state
+
+Event = dict[str, Any]
+
+
+def size_of(module: GrowingModule) -> dict[str, Any]:
+    """Widths by site, parameters and FLOPs per sample of the net as it is."""
+    return {
+        "widths": module.widths,
+        "parameters": module.cost.parameters,
+        "flops_per_sample": module.cost.flops_per_sample,
+    }
+
+
+def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: int) -> Event:
+    """Widen or deepen net and weight average by one plan, re-warm the rate, and carry or reset the optimizer.
+
+    New units are drawn from a generator keyed by the run's seed and the number of events before this one.
+    """
+    before = size_of(module)
+    generator = torch.Generator().manual_seed(module.spec.seed * 1_000_003 + events)
+    names = {p: n for n, p in module.net.named_parameters()}
+    optimizer = trainer.optimizers[0]
+    saved = state_by_name(optimizer, names)
+
+    def change() -> Surgery:
+        surgery = operate(module, action, generator)
+        surgery.replay(module.ema)
+        module.recipe.append(dict(surgery.entry))
+        module.architecture_changed()
+        return surgery
+
+    surgery: Surgery = rewire(trainer, change)
+    if module.spec.optimizer_state != "reset":
+        new_names = {p: n for n, p in module.net.named_parameters()}
+        place_state(trainer.optimizers[0], new_names, saved, surgery.moves, module.spec.optimizer_state)
+    check_optimizer(trainer.optimizers[0], module.net)
+    module.rate = module.rate.rewarmed(trainer.global_step, module.spec.schedule.rewarm)
+    return {
+        **action_to_plain(action),
+        "before": before,
+        "after": size_of(module),
+        "receipt": surgery.receipt.to_plain(),
+    }
+
+
+def operate(module: GrowingModule, action: Action, generator: torch.Generator) -> Surgery:
+    """The operator call that an action stands for."""
+    if isinstance(action, Widen):
+        more = {} if module.spec.neurons is None else {"neurons": module.spec.neurons}
+        return widen(module.net, dict(action.widths), example=module.example, generator=generator, **more)
+    if isinstance(action, Deepen):
+        return deepen(module.net, action.after, kind=action.kind, example=module.example, generator=generator)
+    raise GrowthError(f"a run cannot apply {action_to_plain(action)['do']!r} on its own; it can widen and deepen")
+
+
+def install(trainer: pl.Trainer, module: GrowingModule, action: Anneal | Undo, snapshot: Snapshot) -> Event:
+    """Return to a snapshot (its architecture too): weights, average, moments; then anneal, or train on."""
+    before = size_of(module)
+
+    def change() -> None:
+        module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+
+    rewire(trainer, change, lambda: place_optimizer_state(module, trainer.optimizers[0], snapshot["optimizer"]))
+    check_optimizer(trainer.optimizers[0], module.net)
+    step = trainer.global_step
+    if isinstance(action, Anneal):
+        module.rate = module.rate.annealed(step, action.steps)
+    else:
+        module.rate = module.rate.rewarmed(step, 0)
+    return {**action_to_plain(action), "before": before, "after": size_of(module)}

@@ -1,0 +1,274 @@
+"""One run, from a spec to a net that found its own size. Read it from top to bottom.
+
+prepare the data → build the starting net → one Lightning fit (grow, hold, return to the best, anneal, stop)
+→ choose the deliverable on validation → read the test set once → write best.ckpt
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+import autogrow
+from autogrow.data import Prepared, Split, TensorStream, prepare
+from autogrow.errors import ConfigError, TrainingError
+from autogrow.policy import deliverable, stop_reason
+from autogrow.policy.history import GROWTHS, Row
+from autogrow.train.build import builder_for
+from autogrow.train.checkpoint import BEST, FOLDER, CheckpointWriter, newest_whole
+from autogrow.train.controller import LifeCycleController
+from autogrow.train.deliver import Delivered, deliver, example_rows, save_delivered
+from autogrow.train.display import Silent, View
+from autogrow.train.ledger import LEDGER, Ledger, write_atomically, write_json, write_metrics
+from autogrow.train.measure import measure
+from autogrow.train.measurer import Measurer
+from autogrow.train.module import GrowingModule
+from autogrow.train.score_card import check_metrics, final_metrics
+from autogrow.train.spec import AUTO, FitSpec, validate
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. `summary` has the keys of `result.json`; `net` is ready for use."""
+
+    summary: dict[str, Any]
+    rows: Sequence[Row]
+    net: Delivered
+    card: dict[str, Any]
+    folder: Path | None = None
+
+    def write(self) -> None:
+        """Write `result.json`, last of all: a run folder that has one is complete."""
+        if self.folder is not None:
+            write_json(self.folder / RESULT, self.summary)
+
+
+@dataclass
+class _Fit:
+    """What `fit` sets up before training starts."""
+
+    module: GrowingModule
+    controller: LifeCycleController
+    stream: TensorStream
+    trainer: pl.Trainer
+    prepared: Prepared
+    checkpoint: Path | None = None
+    complaints: list[str] = field(default_factory=list)
+
+
+def fit(spec: FitSpec, *, display: View | None = None, resume: bool = False) -> Result:
+    """Train as the spec says and hand back the net that did best on validation.
+
+    With `resume` the run goes on from the newest whole checkpoint of its folder. Raises ConfigError or DataError before
+    anything is written, TrainingError where nothing finite was ever measured.
+    """
+    validate(spec)
+    display = display or Silent()
+    prepared = prepare(spec.data)
+    check_metrics(spec.metrics, prepared.task)
+    with threads(spec, prepared), quiet_lightning():
+        run = _set_up(spec, prepared, display, resume=resume)
+        display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
+        for line in run.complaints:
+            warnings.warn(f"{line}; using the one before it", stacklevel=2)
+        with leave_on_signal(run.controller):
+            run.trainer.fit(run.module, run.stream, ckpt_path=run.checkpoint)
+        return _finish(spec, run)
+
+
+def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -> _Fit:
+    pl.seed_everything(spec.seed, verbose=False)
+    rows = len(prepared.train.x)
+    every = spec.trainer.check_every
+    steps_per_check = min(60, max(20, rows // 256)) if every == AUTO else int(every)
+    members = spec.net.members
+    stream = TensorStream(
+        prepared.train.x,
+        prepared.train.y,
+        batch_size=spec.data.batch_size,
+        steps_per_check=steps_per_check,
+        burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
+        seed=spec.seed,
+        members=members,
+    )
+    example = example_rows(prepared.train.x, members)
+    module = GrowingModule(
+        spec, builder_for(spec.net, prepared), task=prepared.task, steps_per_check=steps_per_check, example=example
+    )
+    module.delivery = {"pipeline": prepared.state(), "members": members, "example": example}
+    trainer = pl.Trainer(
+        max_epochs=-1,
+        accelerator=spec.trainer.accelerator,
+        devices=spec.trainer.devices,
+        strategy=spec.trainer.strategy,
+        precision=spec.trainer.precision,  # type: ignore[arg-type]
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    max_steps = None
+    if spec.trainer.max_epochs is not None:
+        max_steps = max(2 * steps_per_check, round(spec.trainer.max_epochs * stream.steps_per_pass))
+    folder = spec.out
+    checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
+    if folder is not None and checkpoint is None:
+        start_folder(folder, spec.config)
+    controller = LifeCycleController(
+        spec.policy,
+        stream,
+        Measurer(
+            prepared,
+            rows=spec.trainer.check_rows,
+            temperature=spec.trainer.temperature,
+            device=trainer.strategy.root_device,
+        ),
+        max_steps=max_steps,
+        ledger=Ledger(folder),
+        writer=CheckpointWriter(folder, seconds=spec.trainer.checkpoint_seconds),
+        display=display,
+    )
+    trainer.callbacks.append(controller)  # type: ignore[attr-defined]
+    return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
+
+
+def start_folder(folder: Path, config: str) -> None:
+    """Make a new run folder with its `config.yaml`. An existing ledger is never overwritten."""
+    if (folder / LEDGER).exists():
+        raise ConfigError(f"{folder} already holds a run; go on with resume={folder}, or give another hydra.run.dir")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "config.yaml", config)
+    except OSError as error:
+        raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
+
+
+def _finish(spec: FitSpec, run: _Fit) -> Result:
+    module, controller, prepared = run.module, run.controller, run.prepared
+    rows = controller.rows
+    best = deliverable(rows)
+    if best is None:
+        raise TrainingError(f"no finite loss was ever measured ({rows[-1].reason}); try a lower optimizer.lr")
+    snapshot = controller.snapshots[best]
+    module.to("cpu")
+    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+    net = deliver(module, prepared.pipeline)
+    val, test = (evaluate(net, split, prepared, spec.metrics) for split in (prepared.val, prepared.test))
+    flops = module.cost.flops_per_sample
+    summary = {
+        "task": prepared.task,
+        "data": spec.data.name,
+        "seed": spec.seed,
+        "stop_reason": stop_reason(rows),
+        "best_epoch": round(rows[best].passes, 3),
+        "epochs": round(rows[-1].passes, 3),
+        "widths": list(module.widths.values()),
+        "depth": len(module.widths),
+        "parameters": module.cost.parameters,
+        "flops_per_sample": flops,
+        "train_flops": rows[-1].train_flops,
+        "eval_flops": rows[-1].eval_flops + flops * (len(prepared.val.x) + len(prepared.test.x)),
+        "seconds": round(controller.seconds(), 3),
+        "growth_events": sum(isinstance(row.action, GROWTHS) for row in rows[:-1]),
+        "val": val,
+        "test": test,
+        "versions": versions(),
+    }
+    if spec.out is not None:
+        save_delivered(module, spec.out / FOLDER / BEST, summary)
+        write_metrics(spec.out, rows)
+    return Result(summary, rows, net, prepared.card, spec.out)
+
+
+def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence[str] = ()) -> dict[str, float]:
+    """Loss and error (or rmse) of a delivered net on a split of net inputs, and any further metrics by name."""
+    measured = measure(
+        net.net,
+        net.net,
+        split.x,
+        split.y,
+        task=prepared.task,
+        target_std=None if prepared.target_scale is None else prepared.target_scale[1],
+    )
+    name = "error" if prepared.task == "classification" else "rmse"
+    return {"loss": measured.loss, name: measured.error, **final_metrics(net, split, prepared, metrics)}
+
+
+def versions() -> dict[str, str]:
+    """What made the numbers: autogrow, Python, torch, Lightning, NumPy, platform."""
+    return {
+        "autogrow": autogrow.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "pytorch_lightning": version("pytorch-lightning"),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+    }
+
+
+@contextmanager
+def threads(spec: FitSpec, prepared: Prepared) -> Iterator[None]:
+    """One thread for small nets, whose matrix products are too small to share; the number before is put back."""
+    before = torch.get_num_threads()
+    wanted = spec.trainer.threads
+    if wanted == AUTO:
+        wanted = 1 if spec.net.kind == "dense" and spec.trainer.accelerator == "cpu" else before
+    torch.set_num_threads(int(wanted))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning's banners and hints aside: our display says what there is to say."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning.*")
+            warnings.filterwarnings("ignore", module="lightning_fabric.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def leave_on_signal(controller: LifeCycleController) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run between two bursts, with its folder ready to be resumed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+
+    def ask_to_leave(number: int, frame: Any) -> None:
+        controller.interrupted = number
+
+    for number in numbers:
+        signal.signal(number, ask_to_leave)
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,158 @@
+"""What a run is made of, as plain dataclasses: the typed schema of the config nodes that the training room owns.
+
+`fit` takes a `FitSpec` and nothing else, so estimators, tests and notebooks never need Hydra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autogrow.data import DataSpec
+from autogrow.errors import ConfigError, nearest
+from autogrow.policy import LifeCycle
+
+AUTO = "auto"
+
+
+@dataclass
+class NetSpec:
+    """The starting net. `widths` and `dropout` may be 'auto': the recipe's start, and dropout that follows the width."""
+
+    kind: str = "dense"
+    widths: Any = AUTO
+    activation: str = "relu"
+    norm: str = "none"
+    dropout: Any = AUTO
+    residual: bool = False
+    members: int = 1
+
+
+@dataclass
+class OptimizerSpec:
+    """The optimizer: AdamW with decay on matrices only, or SGD with momentum."""
+
+    name: str = "adamw"
+    lr: float = 3e-3
+    weight_decay: float = 1e-2
+    betas: Any = (0.9, 0.999)
+    momentum: float = 0.9
+    gradient_clip: float | None = None
+
+
+@dataclass
+class ScheduleSpec:
+    """The learning rate: linear warm-up, then constant; `rewarm` steps of warm-up after each growth."""
+
+    warmup: int = 50
+    rewarm: int = 30
+
+
+@dataclass
+class TrainerSpec:
+    """How long, how often, and on what."""
+
+    max_epochs: float | None = 1000.0
+    check_every: Any = AUTO
+    check_rows: int = 2000
+    accelerator: str = "cpu"
+    devices: int = 1
+    strategy: str = AUTO
+    precision: str = "32-true"
+    compile: bool = False
+    threads: Any = AUTO
+    burst: int = 16
+    checkpoint_seconds: float = 10.0
+    label_smoothing: float = 0.0
+    temperature: bool = True
+
+
+@dataclass
+class FitSpec:
+    """Everything `fit` needs. `policy` and `neurons` are values (see `autogrow.policy` and `autogrow.growth`).
+
+    `out` is the run folder, None for a run that leaves nothing on disk. `builder` overrides `net` by an import path and
+    plain arguments of a user's own class. `config` is the resolved config as YAML, kept in the run folder.
+    """
+
+    data: DataSpec
+    policy: LifeCycle
+    net: NetSpec = field(default_factory=NetSpec)
+    optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
+    schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
+    trainer: TrainerSpec = field(default_factory=TrainerSpec)
+    neurons: Any = None
+    optimizer_state: str = "reset"
+    seed: int = 0
+    out: Path | None = None
+    metrics: tuple[str, ...] = ()
+    config: str = ""
+
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
+KINDS = ("dense", "conv")
+OPTIMIZER_STATES = ("reset", "carry", "fresh")
+
+
+def validate(spec: FitSpec) -> None:
+    """Cross-field rules that must hold before anything is built. Raises ConfigError naming key, rule and value."""
+    net, opt, trainer = spec.net, spec.optimizer, spec.trainer
+    _one_of("net.kind", net.kind, KINDS)
+    _one_of("optimizer.name", opt.name, OPTIMIZERS)
+    _one_of("growth.optimizer_state", spec.optimizer_state, OPTIMIZER_STATES)
+    _check_widths(net.widths)
+    if net.dropout not in (AUTO, None) and not (isinstance(net.dropout, (int, float)) and 0 <= net.dropout < 1):
+        raise ConfigError(f"net.dropout must be 'auto', null or a number in [0, 1), got {net.dropout!r}")
+    _positive("optimizer.lr", opt.lr)
+    _positive("trainer.check_rows", trainer.check_rows)
+    _positive("trainer.burst", trainer.burst)
+    _positive("net.members", net.members)
+    if opt.weight_decay < 0:
+        raise ConfigError(f"optimizer.weight_decay must be 0 or more, got {opt.weight_decay}")
+    if opt.gradient_clip is not None:
+        _positive("optimizer.gradient_clip", opt.gradient_clip)
+    for key, value in (("schedule.warmup", spec.schedule.warmup), ("schedule.rewarm", spec.schedule.rewarm)):
+        if value < 0:
+            raise ConfigError(f"{key} must be 0 or more steps, got {value}")
+    if trainer.max_epochs is not None:
+        _positive("trainer.max_epochs", trainer.max_epochs)
+    for key, value in (("trainer.check_every", trainer.check_every), ("trainer.threads", trainer.threads)):
+        if value != AUTO:
+            _positive(key, value)
+    if not isinstance(spec.seed, int) or spec.seed < 0:
+        raise ConfigError(f"seed must be a whole number of at least 0, got {spec.seed!r}")
+
+
+def _check_widths(widths: Any) -> None:
+    if widths == AUTO:
+        return
+    if isinstance(widths, (str, bytes)) or not hasattr(widths, "__iter__"):
+        raise ConfigError(f"net.widths must be 'auto' or a list such as [64] or [128,128], got {widths!r}")
+    for width in widths:
+        if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+            raise ConfigError(f"net.widths must hold whole numbers of at least 1, got {width!r} in {list(widths)}")
+    if not list(widths):
+        raise ConfigError("net.widths must name at least one hidden layer, got []")
+
+
+def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"{key} {value!r} is unknown; {nearest(value, known)}")
+
+
+def _positive(key: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ConfigError(f"{key} must be above 0, got {value!r}")
+
+
+def as_plain(value: Any) -> Any:
+    """Dataclasses, tuples and mappings as plain containers (for checkpoints that load with weights_only=True)."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {k: as_plain(getattr(value, k)) for k in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {str(k): as_plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value
