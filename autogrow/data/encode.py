@@ -7,6 +7,7 @@ where it occurred in training, else it is all zeros) or as one column of codes e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -87,11 +88,7 @@ class TableEncoder:
         return frame
 
     def _check_columns(self, given: list[str]) -> None:
-        twice = sorted({c for c in given if given.count(c) > 1})
-        if twice:
-            raise DataError(
-                f"column {twice[0]!r} occurs {given.count(twice[0])} times; columns must have different names"
-            )
+        refuse_duplicates(given, "the table")
         present = set(given)
         absent = [c for c in self.columns if c not in present]
         if absent:
@@ -174,12 +171,17 @@ def fit_table_encoder(
     for name in columns:
         if name not in numeric:
             values = texts(train[name])
-            counts: dict[str | None, int] = {}
-            for value in values:
-                counts[value] = counts.get(value, 0) + 1
+            counts = Counter(values)
             commonest = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))[:most]
             categories[name] = tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
     return TableEncoder(columns, numeric, categories, coding, tuple(ignored))
+
+
+def refuse_duplicates(columns: Sequence[str], where: object) -> None:
+    """Raises DataError where two columns have one name."""
+    name, times = Counter(columns).most_common(1)[0] if columns else ("", 0)
+    if times > 1:
+        raise DataError(f"{where} has the column {name!r} {times} times; columns must have different names")
 
 
 def is_numeric(column: pd.Series) -> bool:

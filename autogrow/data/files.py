@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autogrow.data.encode import refuse_duplicates
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.spec import DataSpec, names_of
 from autogrow.errors import DataError, nearest
@@ -30,7 +31,7 @@ def read_csv(spec: DataSpec) -> Raw:
             str(name)
             for name in pd.read_csv(path, sep=spec.separator, header=None, nrows=1, dtype=str).iloc[0].dropna()
         ]
-        _no_duplicates(header, path)
+        refuse_duplicates(header, path)
         table = pd.read_csv(path, sep=spec.separator, na_values=["?"], low_memory=False)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty: it must hold a header and rows") from None
@@ -53,7 +54,7 @@ def read_parquet(spec: DataSpec) -> Raw:
         raise DataError("Parquet needs the package pyarrow: pip install pyarrow") from None
     try:
         with parquet.ParquetFile(path) as file:
-            _no_duplicates(list(file.schema_arrow.names), path)
+            refuse_duplicates(list(file.schema_arrow.names), path)
             table = file.read().to_pandas()
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"cannot read {path} as Parquet: {_line(error)}") from None
@@ -89,7 +90,7 @@ def from_table(table: pd.DataFrame, spec: DataSpec, origin: str, notes: tuple[st
     """Inputs and targets of a whole table. Raises DataError where the target is not named or not there."""
     table = table.set_axis([str(c) for c in table.columns], axis=1)
     columns = list(table.columns)
-    _no_duplicates(columns, origin)
+    refuse_duplicates(columns, origin)
     targets = names_of(spec.target)
     if not targets or not all(targets):
         raise DataError(f"data.target must name the column to predict; {origin} has {', '.join(columns)}")
@@ -120,14 +121,6 @@ def _key(arrays: dict[str, np.ndarray], wanted: tuple[str, ...] | list[str], pat
         if name in arrays:
             return name
     raise DataError(f"{path} has no array {wanted[0]!r}; {nearest(wanted[0], arrays)}")
-
-
-def _no_duplicates(columns: list[str], origin: object) -> None:
-    twice = [c for i, c in enumerate(columns) if c in columns[:i]]
-    if twice:
-        raise DataError(
-            f"{origin} has the column {twice[0]!r} {columns.count(twice[0])} times; columns must have different names"
-        )
 
 
 def _line(error: BaseException) -> str:

@@ -226,7 +226,7 @@ def _fit(raw: Raw, train: np.ndarray, spec: DataSpec) -> tuple[Encoder, Standard
         image_encoder = ImageEncoder((c, h, w))
         return (
             image_encoder,
-            fit_images(image_encoder.encode(images[train])),
+            fit_images(images[train]),
             lambda rows: image_encoder.encode(images[rows]),
         )
     away = [*raw.y.columns, *names_of(spec.drop), *names_of(spec.split_column)]

