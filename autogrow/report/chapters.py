@@ -69,8 +69,7 @@ def chapters(rows: History, story: Story, metric: str) -> list[Card | Kept]:
     waiting: list[Row] = []
     widest = max((size for row in rows for size in words.width_list(row.widths)), default=1)
     by_row = {event.row.check: event for event in story.events}
-    after = [*rows[1:], None]
-    for row, following in zip(rows, after, strict=True):
+    for row, following in zip(rows, [*rows[1:], None], strict=False):
         if row.check in by_row:
             told += [*_kept(waiting, metric), _event(by_row[row.check], metric, widest)]
             waiting = []

@@ -28,7 +28,7 @@ class Axis:
     @property
     def starts(self) -> Sequence[float]:
         """Where each row begins: where the one before it ended."""
-        return [0.0, *self.at[:-1]]
+        return [0.0, *self.at][: len(self.at)]
 
 
 @dataclass(frozen=True)

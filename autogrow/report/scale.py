@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 LOG_FROM = 8.0  # a curve that spans this factor is read better on a logarithmic scale
+SMALL = 1e-12
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Scale:
             return inside[:: math.ceil(len(inside) / most)]
         step = _round_step((self.high - self.low) / most)
         first = math.ceil(self.low / step - 1e-9)
-        return [round(k * step, 12) for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
+        return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
     def ticks(self, label: Callable[[float], str], most: int = 5, *, down: bool = True) -> list[Tick]:
         """Ticks at round values; `down` measures them from the top."""
@@ -79,11 +80,13 @@ def fit(values: Iterable[float], *, zero: bool = False, may_log: bool = True) ->
     if not finite:
         return Scale(0.0, 1.0)
     low, high = min(finite), max(finite)
-    if may_log and low > 0 and high / low >= LOG_FROM:
+    if may_log and low > SMALL and high / low >= LOG_FROM:
         air = (high / low) ** 0.05
         return Scale(low / air, high * air, log=True)
-    air = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
-    return Scale(low if zero and low == 0 else round(low - air, 12), round(high + air, 12))
+    air = 0.06 * (high - low)
+    if air < SMALL * max(1.0, abs(high)):  # all values are one
+        air = max(0.1 * abs(high), 1e-6)
+    return Scale(low if zero and low == 0 else low - air, high + air)
 
 
 def path(xs: Sequence[float], ys: Sequence[float | None], cut: frozenset[int] = frozenset()) -> str:

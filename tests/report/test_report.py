@@ -1,0 +1,207 @@
+import math
+import os
+import re
+import stat
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autogrow.policy.history import Anneal, Keep, Undo, Widen, action_to_plain
+from autogrow.report import write_report
+from autogrow.report.scale import fit, path
+from autogrow.train.story import headline, tell
+
+HOSTILE = "<img src='https://example.org/x' onerror=alert(1)>\"&</script>"
+
+
+class Page(HTMLParser):
+    """A page taken apart: (tag, attributes) of every element, and the text outside style and script."""
+
+    VOID = frozenset({"meta", "link", "input", "br", "path", "rect"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        assert self.open == [], f"never closed: {self.open}"
+        self.text = " ".join("".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {k: v or "" for k, v in attrs}))
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag not in ("span", "i", "b"):
+            self.words.append(" ")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {k: v or "" for k, v in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self.open):
+            self.words.append(data)
+
+    def all(self, tag: str, look: str = "") -> list[dict[str, str]]:
+        return [a for t, a in self.elements if t == tag and set(look.split()) <= set(a.get("class", "").split())]
+
+
+def page_of(run: Any, folder: Path) -> Page:
+    return Page(write_report(folder, **run.arguments()).read_text(encoding="utf-8"))
+
+
+def test_the_page_says_what_the_run_found_and_how_to_repeat_it(run, tmp_path):
+    page = page_of(run, tmp_path)
+    assert "Grew from 32 to 168-168-168 in 6 growths; test error 3.03 %" in page.text
+    assert f"How it ended: {run.result['stop_reason']}" in page.text
+    for said in ("69,394 parameters", "56.2 GFLOP", "213.7 passes", "2.13.0", "9f2c1a7be0d3c7f1", run.command):
+        assert said in page.text
+    assert " ".join(run.config.split()) in page.text
+
+
+def test_every_growth_has_a_card_with_reason_cost_and_proof(run, tmp_path):
+    page = page_of(run, tmp_path)
+    grown = [
+        (a, b) for a, b in zip(run.rows, run.rows[1:], strict=False) if b.event and b.event["do"] in ("widen", "deepen")
+    ]
+    assert len(page.all("li", "card growth")) == len(grown) == 6
+    for before, row in grown:
+        assert before.reason in page.text
+        assert f"parameters {row.event['before']['parameters']:,} → {row.event['after']['parameters']:,}" in page.text
+    assert page.text.count("answers unchanged to 3.1e-15 (promised 1e-9)") == 6
+    assert "returned to check 36 and annealed over 390 steps" in page.text
+
+
+def test_every_check_is_told_once(run, tmp_path):
+    """A check is in the table of those that kept the net, or its reason is on the card of what it decided."""
+    page = page_of(run, tmp_path)
+    kept = [row for row in run.rows if isinstance(row.action, Keep)]
+    listed = len(page.all("td", "text"))
+    assert listed == len(kept)
+    assert listed + len(page.all("li", "card")) == len(run.rows)
+
+
+def test_growths_are_marked_where_the_check_that_decided_them_ended(run, tmp_path):
+    page = page_of(run, tmp_path)
+    for key, value in (("passes", lambda row: row.passes), ("flops", lambda row: row.train_flops)):
+        last = value(run.rows[-1])
+        expected = [round(1000 * value(run.rows[row.event["decided_at"]]) / last) for row in run.rows if row.event]
+        start = next(i for i, (_, a) in enumerate(page.elements) if a.get("data-axis") == key)
+        panel = []
+        for tag, attributes in page.elements[start:]:
+            panel.append((tag, attributes))
+            if tag == "path" and "train" in attributes.get("class", "") and attributes["d"] != "M1 4H23":
+                break
+        marks = [a["d"] for t, a in panel if t == "path" and "mark" in a.get("class", "").split()]
+        assert [round(float(d[1:].split()[0])) for d in marks] == expected
+
+
+def test_both_axes_show_loss_error_gap_and_widths(run, tmp_path):
+    page = page_of(run, tmp_path)
+    pictures = [a["aria-label"] for t, a in page.elements if t == "svg" and a.get("role") == "img"]
+    assert len(pictures) == 8
+    assert pictures[:4] == pictures[4:]
+    assert pictures[3].endswith("32, 32-32, 48-48, 72-72, 112-112, 112-112-112, 168-168-168")
+    nets = [a["class"] for t, a in page.elements if t == "rect" and "band" in a["class"]]
+    assert len(nets) == 2 * (1 + 2 + 2 + 2 + 2 + 3 + 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["run", "fixed_run", "regression_run", "one_row", "no_rows", "broken", "unapplied", "undone"]
+)
+def test_any_run_makes_a_whole_page(name, run, fixed_run, regression_run, tmp_path):
+    first, nan = run.rows[0], math.nan
+    lost = replace(run.rows[7], train_loss=nan, val_loss=math.inf, score=nan, gap=nan, val_error=nan, train_error=nan)
+    back = {
+        "event": action_to_plain(Undo(5)) | {"before": run.rows[6].event["after"], "after": run.rows[6].event["before"]}
+    }
+    case = {
+        "run": run,
+        "fixed_run": fixed_run,
+        "regression_run": regression_run,
+        "one_row": run.but(rows=[first]),
+        "no_rows": run.but(rows=[]),
+        "broken": run.but(rows=[*run.rows[:7], lost, *run.rows[8:]]),
+        "unapplied": run.but(rows=[*run.rows[:5], replace(run.rows[5], action=Widen({"hidden.0": 48}))]),
+        "undone": run.but(rows=[*run.rows[:8], replace(run.rows[8], **back, action=Keep())]),
+    }[name]
+    page = page_of(case, tmp_path)
+    assert page.all("h1")
+    drawn = [a["d"] for t, a in page.elements if t == "path"] + [a.get("style", "") for _, a in page.elements]
+    numbers = [float(n) for text in drawn for n in re.findall(r"-?\d+(?:\.\d+)?", text)]
+    assert all(-0.5 <= n <= 1000.5 for n in numbers)
+    assert not any(re.search(r"nan|inf|None", text) for text in drawn)
+    assert ("not finite" in page.text) == (name == "broken")
+    assert ("training ended before this was applied" in page.text) == (name == "unapplied")
+    assert ("taken back: the delivered net does not have it" in page.text) == (name == "undone")
+    assert ("test rmse 16.34" in page.text) == (name == "regression_run")
+
+
+def test_what_was_taken_back_is_not_counted_as_grown(run):
+    """A return forgets the growths after the net it returns to, and what grew before stays."""
+    rows = [replace(row, event=action_to_plain(Anneal(9, 30))) if row.check == 47 else row for row in run.rows]
+    story = tell(rows)
+    assert [event.number for event in story.kept] == [1, 2]
+    assert len(story.growths) == 6
+    result = run.result | {"widths": [48, 48]}
+    assert headline(rows, result) == "Grew from 32 to 48-48 in 2 growths (4 more taken back)"
+
+
+def test_nothing_is_loaded_from_anywhere(run, tmp_path):
+    html = write_report(tmp_path, **run.arguments()).read_text(encoding="utf-8")
+    page = Page(html)
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "data", "action", "poster", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:"))
+    assert not re.search(r"https?:|@import|url\(", html)
+    policy = next(a["content"] for a in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+
+
+def test_text_from_outside_stays_text(run, tmp_path):
+    plain = page_of(run, tmp_path)
+    rows = [replace(row, reason=HOSTILE, phase=HOSTILE) for row in run.rows]
+    card = run.card | {"name": HOSTILE, "notes": [HOSTILE], "classes": [{"label": HOSTILE, "rows": 1, "share": 1.0}]}
+    result = run.result | {"stop_reason": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    page = page_of(run.but(rows=rows, card=card, result=result, config=HOSTILE, command=HOSTILE), tmp_path)
+    assert page.text.count(HOSTILE) > 60
+    assert not page.all("img")
+    assert len(page.all("script")) == len(plain.all("script")) == 2
+
+
+def test_a_page_appears_whole_or_not_at_all(run, tmp_path, monkeypatch):
+    path = write_report(tmp_path, **run.arguments())
+    before = path.read_text(encoding="utf-8")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+    def fail(old: str, new: Path) -> None:
+        assert Path(old).read_text(encoding="utf-8").endswith("</html>")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_report(tmp_path, **run.but(command="another").arguments())
+    assert path.read_text(encoding="utf-8") == before
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True, min_value=None), max_size=8), st.booleans())
+def test_a_scale_holds_every_finite_value_and_its_ticks(values, zero):
+    values = [v if not math.isfinite(v) else math.fmod(v, 1e9) for v in values]
+    scale = fit(values, zero=zero)
+    places = [scale.at(v) for v in [*values, *scale.round_values()] if math.isfinite(v)]
+    assert all(-0.01 <= place <= 100.01 for place in places)
+    assert 1 <= len(scale.round_values()) <= 12
+
+
+def test_a_line_goes_through_every_point_that_is_there():
+    assert path([0, 10, 20, 30], [1.0, None, 3.0, 4.0]) == "M0 10h0M200 30L300 40"
+    assert path([], []) == ""
