@@ -3,7 +3,8 @@
 from autogrow.data.card import lines
 from autogrow.data.encode import ImageEncoder, TableEncoder
 from autogrow.data.pipeline import Pipeline
-from autogrow.data.prepare import Prepared, Split, prepare, prepare_raw
+from autogrow.data.prepare import prepare, prepare_raw
+from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.spec import DataSpec, validate
 from autogrow.data.stream import TensorStream

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data.encode import TableEncoder, is_numeric, numbers, texts
+from autogrow.data.columns import is_numeric, numbers, texts
+from autogrow.data.encode import TableEncoder
 from autogrow.data.raw import Raw
 from autogrow.data.splits import Rows
 from autogrow.data.target import Target
 
 
-def fingerprint(raw: Raw, target: Target, categorical: tuple[str, ...] = ()) -> str:
+def fingerprint(raw: Raw, target: Target) -> str:
     """sha256 over the inputs as they are encoded (numbers as 32-bit floats, categories as text) and the targets, column by
     column: the same rows have the same fingerprint whatever the split.
     """
@@ -26,8 +27,8 @@ def fingerprint(raw: Raw, target: Target, categorical: tuple[str, ...] = ()) -> 
         for name in raw.x.columns:
             column = raw.x[name]
             digest.update(f"\0{name}\0".encode())
-            if is_numeric(column) and name not in categorical:
-                digest.update(numbers(column, name).tobytes())
+            if is_numeric(column):
+                digest.update(numbers(column).tobytes())
             else:
                 digest.update("\0".join("\1" if t is None else t for t in texts(column)).encode())
     digest.update(repr((target.task, target.names, target.labels)).encode())
@@ -61,6 +62,10 @@ def make_card(
         card["encoded_columns"] = encoder.width
         card["missing"] = sum(missing.values())
         card["missing_by_column"] = missing
+        for name, values in encoder.categories.items():
+            uncoded = raw.x[name].nunique() - sum(v is not None for v in values)
+            if uncoded > 0:
+                card["notes"].append(f"column {name!r}: {uncoded:,} values, rare or in no training row, have no code")
     if target.task == "classification":
         counts = np.bincount(target.values, minlength=len(target.labels))
         card["classes"] = [

@@ -16,25 +16,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autogrow.data.columns import is_date, is_numeric, numbers, refuse_duplicates, texts
 from autogrow.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MISSING = None  # stands for the missing value among a column's categories
 
 
 @dataclass(frozen=True)
 class TableEncoder:
     """Rows of a table to (n, D) float32.
 
-    `columns`: the inputs in the table's order. `numeric`: those encoded as numbers. `categories`: for each other column
+    `columns`: the inputs in the table's order. `numeric`: those encoded as numbers, `dates` those of
+    them that are dates (at inference text in ISO form will do). `categories`: for each other column
     the values it may take (as text; None stands for missing). `coding`: onehot or embed. `ignored`: columns that may be
     there and are not looked at (target, split column, dropped ones).
     """
 
     columns: tuple[str, ...]
     numeric: tuple[str, ...]
+    dates: tuple[str, ...]
     categories: Mapping[str, tuple[str | None, ...]]
     coding: str = "onehot"
     ignored: tuple[str, ...] = ()
@@ -56,7 +57,12 @@ class TableEncoder:
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
         frame = self._frame(table)
-        blocks = [numbers(frame[name], name) for name in self.numeric]
+        if not self.categories and all(isinstance(t, np.dtype) and t.kind in "biuf" for t in frame.dtypes):
+            with np.errstate(over="ignore"):
+                matrix = frame[list(self.numeric)].to_numpy(dtype=np.float64).astype(np.float32)
+            if not np.isinf(matrix).any():  # else the column is named below
+                return torch.from_numpy(matrix)
+        blocks = [numbers(frame[name], date=name in self.dates) for name in self.numeric]
         for name, values in self.categories.items():
             codes = _codes(frame[name], values)
             if self.coding == "embed":
@@ -77,7 +83,7 @@ class TableEncoder:
         elif isinstance(table, Sequence) and all(isinstance(row, Mapping) for row in table):
             frame = pd.DataFrame(list(table))
         else:
-            values = np.asarray(table)
+            values = table if isinstance(table, np.ndarray) else np.asarray(table, dtype=object)
             if values.ndim != 2 or values.shape[1] != len(self.columns):
                 raise DataError(
                     f"an array of rows must have the shape (rows, {len(self.columns)}), one column for each of "
@@ -106,6 +112,7 @@ class TableEncoder:
             "kind": "table",
             "columns": list(self.columns),
             "numeric": list(self.numeric),
+            "dates": list(self.dates),
             "categories": {k: list(v) for k, v in self.categories.items()},
             "coding": self.coding,
             "ignored": list(self.ignored),
@@ -155,6 +162,7 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
     return TableEncoder(
         columns=tuple(state["columns"]),
         numeric=tuple(state["numeric"]),
+        dates=tuple(state["dates"]),
         categories={k: tuple(v) for k, v in state["categories"].items()},
         coding=state["coding"],
         ignored=tuple(state["ignored"]),
@@ -174,71 +182,11 @@ def fit_table_encoder(
             counts = Counter(values)
             commonest = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))[:most]
             categories[name] = tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
-    return TableEncoder(columns, numeric, categories, coding, tuple(ignored))
-
-
-def refuse_duplicates(columns: Sequence[str], where: object) -> None:
-    """Raises DataError where two columns have one name."""
-    name, times = Counter(columns).most_common(1)[0] if columns else ("", 0)
-    if times > 1:
-        raise DataError(f"{where} has the column {name!r} {times} times; columns must have different names")
-
-
-def is_numeric(column: pd.Series) -> bool:
-    """Whether a column holds numbers, booleans or dates, by its type and not by how its text looks."""
-    from pandas.api import types
-
-    if types.is_object_dtype(column.dtype):
-        return types.infer_dtype(column, skipna=True) in {
-            "integer",
-            "floating",
-            "mixed-integer-float",
-            "decimal",
-            "boolean",
-            "empty",
-        }
-    kinds = (types.is_numeric_dtype, types.is_bool_dtype, types.is_datetime64_any_dtype, types.is_timedelta64_dtype)
-    return any(kind(column.dtype) for kind in kinds)
-
-
-def numbers(column: pd.Series, name: str) -> np.ndarray:
-    """A numeric column as float32 (n,), NaN where missing. Raises DataError for text and for infinite values."""
-    import pandas as pd
-    from pandas.api import types
-
-    if types.is_datetime64_any_dtype(column.dtype):
-        zone = getattr(column.dtype, "tz", None)
-        column = (column - pd.Timestamp(0, tz=zone)) / pd.Timedelta(days=1)
-    elif types.is_timedelta64_dtype(column.dtype):
-        column = column / pd.Timedelta(days=1)
-    values = pd.to_numeric(column, errors="coerce")
-    bad = np.flatnonzero(values.isna().to_numpy() & column.notna().to_numpy())
-    if len(bad):
-        raise DataError(f"column {name!r} must hold numbers, got {column.iloc[bad[0]]!r} in row {bad[0]}")
-    array: np.ndarray = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    with np.errstate(over="ignore"):
-        single = array.astype(np.float32)
-    infinite = np.flatnonzero(np.isinf(single))
-    if len(infinite):
-        raise DataError(
-            f"column {name!r} holds {len(infinite)} infinite values (or beyond 32-bit floats), the first in row {infinite[0]}: {array[infinite[0]]}"
-        )
-    return single
+    dates = tuple(c for c in numeric if is_date(train[c]))
+    return TableEncoder(columns, numeric, dates, categories, coding, tuple(ignored))
 
 
 def _codes(column: pd.Series, values: Sequence[str | None]) -> np.ndarray:
     """Position of each row's value in `values`, −1 for unseen."""
     where = {value: i for i, value in enumerate(values)}
     return np.fromiter((where.get(v, -1) for v in texts(column)), dtype=np.int64, count=len(column))
-
-
-def texts(column: pd.Series) -> list[str | None]:
-    """Each value as text, None where missing; a whole number reads the same from an integer and a float column."""
-    missing = column.isna().to_numpy()
-    return [MISSING if gone else _text(v) for v, gone in zip(column.tolist(), missing, strict=True)]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogrow.data.encode import refuse_duplicates
+from autogrow.data.columns import refuse_duplicates
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.spec import DataSpec, names_of
 from autogrow.errors import DataError, nearest
@@ -26,17 +26,17 @@ def read_csv(spec: DataSpec) -> Raw:
     import pandas as pd
 
     path = existing(spec)
+    sep = spec.separator.replace(r"\t", "\t")
     try:
-        header = [
-            str(name)
-            for name in pd.read_csv(path, sep=spec.separator, header=None, nrows=1, dtype=str).iloc[0].dropna()
-        ]
+        header = [str(name) for name in pd.read_csv(path, sep=sep, header=None, nrows=1, dtype=str).iloc[0].dropna()]
         refuse_duplicates(header, path)
-        table = pd.read_csv(path, sep=spec.separator, na_values=["?"], low_memory=False)
+        table = pd.read_csv(path, sep=sep, na_values=["?"], low_memory=False)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty: it must hold a header and rows") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, csv.Error, OSError) as error:
+    except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path} as CSV: {_line(error)}") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DataError(f"{path} has rows with more fields than its header names")
     notes: tuple[str, ...] = ()
     first = str(table.columns[0])
     if first.startswith("Unnamed:") and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
@@ -81,8 +81,6 @@ def read_npz(spec: DataSpec) -> Raw:
         if lower["x_test"].shape[1:] != x.shape[1:] or lower["y_test"].shape[1:] != y.shape[1:]:
             raise DataError(f"{path}: the test arrays must have the shape of the others but for the number of rows")
         x, y = np.concatenate([x, lower["x_test"]]), np.concatenate([y, lower["y_test"]])
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        raise DataError(f"{path}: {x_name} has the shape {x.shape} and {y_name} {y.shape}; they must hold as many rows")
     return from_arrays(x, y, str(path), test_rows=test_rows)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autogrow.data.encode import Encoder, encoder_from_state
 from autogrow.data.preprocess import Standardise
@@ -28,7 +28,7 @@ class Pipeline:
     labels: list[Any]
     targets: list[str]
     encoder: Encoder
-    preprocess: nn.Module
+    preprocess: Standardise
     target_scale: tuple[Tensor, Tensor] | None
 
     @property
@@ -58,7 +58,7 @@ class Pipeline:
             "labels": list(self.labels),
             "targets": list(self.targets),
             "encoder": self.encoder.state(),
-            "preprocess": {name: value.detach().cpu().clone() for name, value in self.preprocess.named_buffers()},
+            "preprocess": self.preprocess.state(),
             "target_scale": None if self.target_scale is None else [t.clone() for t in self.target_scale],
         }
 

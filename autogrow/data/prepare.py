@@ -1,21 +1,19 @@
-"""From a spec to tensors that are ready to train on: read, split, fit the preprocessing on the training rows, transform once.
-
-B rows of a split, t targets.
-"""
+"""From a spec to tensors that are ready to train on: read, split, fit the preprocessing on the training rows, transform once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autogrow.data.card import fingerprint, make_card
 from autogrow.data.encode import Encoder, ImageEncoder, fit_table_encoder
 from autogrow.data.pipeline import Pipeline
+from autogrow.data.prepared import Prepared, Split
 from autogrow.data.preprocess import CONSTANT, Standardise, fit_images, fit_table
 from autogrow.data.raw import Raw
 from autogrow.data.sources import read
@@ -26,77 +24,6 @@ from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Split:
-    """x: float32 (B, *input_shape), ready for the net. y: int64 (B,) class codes, or float32 (B, t) standardised targets.
-
-    rows: which rows of the source these are, int64 (B,), in a seeded random order (a test file keeps its own).
-    """
-
-    x: Tensor
-    y: Tensor
-    rows: Tensor
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A data set ready to train on: three splits, the pipeline that made them, and the data card."""
-
-    name: str
-    pipeline: Pipeline
-    train: Split
-    val: Split
-    test: Split
-    card: dict[str, Any]
-
-    @property
-    def task(self) -> str:
-        """'classification' or 'regression'."""
-        return self.pipeline.task
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """(d,) or (C, H, W)."""
-        return self.pipeline.input_shape
-
-    @property
-    def outputs(self) -> int:
-        """Classes (2 for a binary problem), or targets."""
-        return self.pipeline.outputs
-
-    @property
-    def labels(self) -> list[Any]:
-        """The class of each output; empty for regression."""
-        return self.pipeline.labels
-
-    @property
-    def encoder(self) -> Encoder:
-        """Raw table → encoded tensor."""
-        return self.pipeline.encoder
-
-    @property
-    def preprocess(self) -> nn.Module:
-        """Encoded tensor → net input."""
-        return self.pipeline.preprocess
-
-    @property
-    def target_scale(self) -> tuple[Tensor, Tensor] | None:
-        """Mean and std (t,) of the training targets; None for classification."""
-        return self.pipeline.target_scale
-
-    @property
-    def embeddings(self) -> list[int]:
-        """How many codes each of the last input columns holds; empty where categories are one-hot."""
-        return self.pipeline.embeddings
-
-    def state(self) -> dict[str, Any]:
-        """The pipeline as tensors and plain containers; `Pipeline.from_state` is the inverse."""
-        return self.pipeline.state()
 
 
 def prepare(spec: DataSpec) -> Prepared:
@@ -115,8 +42,7 @@ def prepare_raw(raw: Raw, spec: DataSpec) -> Prepared:
     """As `prepare`, for rows that are already in memory."""
     validate(spec)
     target = read_target(raw.y, spec.task)
-    if spec.max_rows is not None:
-        raw, target = _sample(raw, target, spec)
+    raw, target, numbered = _sample(raw, target, spec)
     raw, split_values = _without_split_column(raw, spec)
     rows = _split(raw, target, split_values, spec)
     encoder, preprocess, encoded = _fit(raw, rows.train, spec)
@@ -124,7 +50,7 @@ def prepare_raw(raw: Raw, spec: DataSpec) -> Prepared:
 
     def part(chosen: np.ndarray) -> Split:
         x: Tensor = preprocess(encoded(chosen))
-        return Split(x, _targets(target, chosen, scale), torch.from_numpy(chosen.astype(np.int64)))
+        return Split(x, _targets(target, chosen, scale), torch.from_numpy(numbered[chosen]))
 
     train, val, test = part(rows.train), part(rows.val), part(rows.test)
     outputs = len(target.labels) or len(target.names)
@@ -142,18 +68,16 @@ def _title(spec: DataSpec) -> str:
     return Path(spec.path).stem if spec.path and spec.name in ("csv", "parquet", "npz", "") else spec.name
 
 
-def _sample(raw: Raw, target: Target, spec: DataSpec) -> tuple[Raw, Target]:
-    """At most `max_rows` rows, stratified; a test file stays whole."""
+def _sample(raw: Raw, target: Target, spec: DataSpec) -> tuple[Raw, Target, np.ndarray]:
+    """At most `max_rows` rows, stratified (a test file stays whole), and which rows of the source they are."""
     pool = len(raw) - raw.test_rows
     if spec.max_rows is None or spec.max_rows >= pool:
-        return raw, target
+        return raw, target, np.arange(len(raw))
     rng = np.random.default_rng([spec.split_seed, 1])
     order = stratified_order(target.values[:pool], rng) if target.labels else rng.permutation(pool)
     kept = np.concatenate([np.sort(order[: spec.max_rows]), np.arange(pool, len(raw))])
     note = f"a sample of {spec.max_rows:,} of {pool:,} rows (data.max_rows)"
-    sampled = raw.take(kept)
-    sampled = Raw(sampled.x, sampled.y, raw.origin, raw.test_rows, (*raw.notes, note))
-    return sampled, Target(target.task, target.values[kept], target.labels, target.names, target.why)
+    return replace(raw.take(kept), notes=(*raw.notes, note)), replace(target, values=target.values[kept]), kept
 
 
 def _without_split_column(raw: Raw, spec: DataSpec) -> tuple[Raw, pd.Series | None]:
@@ -174,7 +98,7 @@ def _without_split_column(raw: Raw, spec: DataSpec) -> tuple[Raw, pd.Series | No
     x = raw.x.drop(columns=list(away))
     if not x.shape[1]:
         raise DataError(f"{raw.origin} has no input columns besides the target{' and what is dropped' if away else ''}")
-    return Raw(x, raw.y, raw.origin, raw.test_rows, raw.notes), values
+    return replace(raw, x=x), values
 
 
 def _split(raw: Raw, target: Target, column: pd.Series | None, spec: DataSpec) -> Rows:

@@ -82,5 +82,5 @@ def fit_images(images: np.ndarray) -> Standardise:
     std = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
     scale = np.divide(1.0, std, out=np.zeros_like(std), where=std > CONSTANT * np.abs(mean))
     zeros = torch.zeros(len(mean), 1, 1)
-    columns = [torch.from_numpy(v).float().view(-1, 1, 1) for v in (mean, scale)]
-    return Standardise(zeros, *columns, zeros + torch.inf)
+    mean_of, scale_of = (torch.from_numpy(v).float().view(-1, 1, 1) for v in (mean, scale))
+    return Standardise(zeros, mean_of, scale_of, zeros + torch.inf)

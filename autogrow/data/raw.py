@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autogrow.errors import DataError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,7 +31,7 @@ class Raw:
         return len(self.y)
 
     def take(self, rows: np.ndarray) -> Raw:
-        """These rows alone; of the test file's, which must all be among them and last, none is lost."""
+        """These rows alone, in this order; a test file's rows must all be among them, at the end."""
         x = self.x[rows] if isinstance(self.x, np.ndarray) else self.x.iloc[rows].reset_index(drop=True)
         return Raw(x, self.y.iloc[rows].reset_index(drop=True), self.origin, self.test_rows, self.notes)
 
@@ -39,11 +41,15 @@ def from_arrays(x: Any, y: Any, origin: str, *, columns: list[str] | None = None
     import pandas as pd
 
     x, y = np.asarray(x), np.asarray(y)
-    y = y.reshape(len(y), -1)
+    if y.ndim not in (1, 2) or x.ndim not in (1, 2, 3, 4) or len(x) != len(y):
+        raise DataError(
+            f"{origin}: inputs must be (n, d), (n, H, W) or (n, C, H, W) and targets (n,) or (n, t), got {x.shape} and {y.shape}"
+        )
+    y = y[:, None] if y.ndim == 1 else y
     names = ["target"] if y.shape[1] == 1 else [f"target_{i}" for i in range(y.shape[1])]
     targets = pd.DataFrame(y, columns=names)
     if x.ndim <= 2:
-        x = x.reshape(len(x), -1)
+        x = x[:, None] if x.ndim == 1 else x
         return Raw(pd.DataFrame(x, columns=columns or [f"x{i}" for i in range(x.shape[1])]), targets, origin, test_rows)
     if x.ndim == 3:
         x = x[:, None]

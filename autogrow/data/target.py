@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autogrow.data.encode import is_numeric
+from autogrow.data.columns import is_date, is_numeric
 from autogrow.errors import DataError
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ def _complete(column: pd.Series, name: str) -> None:
         raise DataError(
             f"target {name!r} is missing in {int(missing.sum())} of {len(column)} rows, the first is row {int(missing.argmax())}; "
             "every row must have one"
+        )
+    if is_date(column):
+        raise DataError(
+            f"target {name!r} holds dates; a target is classes or numbers, so turn it into one of these first"
         )
     if column.nunique() == 1:
         raise DataError(
@@ -114,6 +118,8 @@ def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]
 
 def _plain(value: Any) -> Any:
     """A label as a plain bool, int or str: 1.0 from a column of floats is the label 1."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):

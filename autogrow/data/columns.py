@@ -1,0 +1,91 @@
+"""What a table's column holds: numbers, dates or categories; and its values in the form they are encoded from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autogrow.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBERS_IN_OBJECTS = {"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"}
+
+
+def refuse_duplicates(columns: Sequence[str], where: object) -> None:
+    """Raises DataError where two columns have one name."""
+    name, times = Counter(columns).most_common(1)[0] if columns else ("", 0)
+    if times > 1:
+        raise DataError(f"{where} has the column {name!r} {times} times; columns must have different names")
+
+
+def is_numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers, booleans or dates, by its type and not by how its text looks."""
+    from pandas.api import types
+
+    if types.is_object_dtype(column.dtype):
+        return types.infer_dtype(column, skipna=True) in NUMBERS_IN_OBJECTS
+    kinds = (types.is_numeric_dtype, types.is_bool_dtype, types.is_timedelta64_dtype)
+    return is_date(column) or any(kind(column.dtype) for kind in kinds)
+
+
+def is_date(column: pd.Series) -> bool:
+    """Whether a column holds dates, by its type."""
+    from pandas.api import types
+
+    return types.is_datetime64_any_dtype(column.dtype)
+
+
+def numbers(column: pd.Series, *, date: bool = False) -> np.ndarray:
+    """A numeric column as float32 (n,), NaN where missing; dates (text too, with `date`) as days since 1970.
+
+    Raises DataError for text that is no number or date, and for infinite values.
+    """
+    import pandas as pd
+    from pandas.api import types
+
+    name = column.name
+    if date or is_date(column):
+        column = _days(column)
+    elif types.is_timedelta64_dtype(column.dtype):
+        column = column.dt.total_seconds() / 86400
+    values = pd.to_numeric(column, errors="coerce")
+    bad = np.flatnonzero(values.isna().to_numpy() & column.notna().to_numpy())
+    if len(bad):
+        raise DataError(f"column {name!r} must hold numbers, got {column.iloc[bad[0]]!r} in row {bad[0]}")
+    array: np.ndarray = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    infinite = np.flatnonzero(np.isinf(single))
+    if len(infinite):
+        raise DataError(
+            f"column {name!r} holds {len(infinite)} infinite values (or beyond 32-bit floats), "
+            f"the first in row {infinite[0]}: {array[infinite[0]]}"
+        )
+    return single
+
+
+def _days(column: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    moments = pd.to_datetime(column, format=None if is_date(column) else "ISO8601", errors="coerce", utc=True)
+    bad = np.flatnonzero(moments.isna().to_numpy() & column.notna().to_numpy())
+    if len(bad):
+        raise DataError(f"column {column.name!r} must hold ISO dates, got {column.iloc[bad[0]]!r} in row {bad[0]}")
+    return (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds() / 86400
+
+
+def texts(column: pd.Series) -> list[str | None]:
+    """Each value as text, None where missing; a whole number reads the same from an integer and a float column."""
+    missing = column.isna().to_numpy()
+    return [None if gone else _text(v) for v, gone in zip(column.tolist(), missing, strict=True)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
