@@ -103,11 +103,10 @@ def duration(seconds: float) -> str:
 def passes(value: float) -> str:
     """Passes over the training data: '12.5 passes'.
 
-    >>> passes(12.46), passes(1.0), passes(0.04)
-    ('12.5 passes', '1 pass', '0.04 passes')
+    >>> passes(12.46), passes(1.0), passes(0.04), passes(0.5)
+    ('12.5 passes', '1 pass', '0.04 passes', '0.5 passes')
     """
-    text = f"{value:.1f}" if value >= 0.95 or value == 0 else f"{value:.2f}"
-    text = text.removesuffix(".0")
+    text = (f"{value:.1f}" if value >= 0.95 else f"{value:.2g}").removesuffix(".0")
     return f"{text} pass" if text == "1" else f"{text} passes"
 
 
@@ -171,7 +170,7 @@ def deed(event: Mapping[str, Any]) -> str:  # noqa: PLR0911  (a table, one line 
     'widened 64 → 96'
     """
     old, new = (widths(event[side]["widths"]) if event.get(side) else "" for side in ("before", "after"))
-    change = f" {old} → {new}" if old != new else ""
+    change, inside = (f" {old} → {new}", f" ({old} → {new})") if old != new else ("", "")
     match event["do"]:
         case "widen":
             return f"widened{change}"
@@ -183,9 +182,9 @@ def deed(event: Mapping[str, Any]) -> str:  # noqa: PLR0911  (a table, one line 
         case "extend_outputs":
             return f"extended to {times(event['count'], 'more output')}"
         case "undo":
-            return f"went back to check {event['to_check']}{change}"
+            return f"went back to check {event['to_check']}{inside}"
         case "anneal":
-            return f"returned to check {event['back_to']}{change} and annealed over {times(event['steps'], 'step')}"
+            return f"returned to check {event['back_to']}{inside} and annealed over {times(event['steps'], 'step')}"
         case other:
             return f"{other}{change}"
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,16 +33,18 @@ figure.dispatchEvent(new PointerEvent("pointermove", {clientX: plot.left + plot.
 document.title = document.getElementById("reading").innerText.split("\\n")[0];
 </script>
 """
+WIDTHS = "<script>document.title = document.body.scrollWidth - document.documentElement.clientWidth;</script>"
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
 
 
-def browse(page: Path, folder: Path) -> tuple[str, list[str], list[str]]:
+def browse(page: Path, folder: Path, *more: str) -> tuple[str, list[str], list[str]]:
     """Open a page; returns the document as it then is, what it said on the console, and the addresses it asked for."""
     log = folder / "net.json"
     command = [
         str(CHROMIUM),
         *QUIET,
+        *more,
         f"--user-data-dir={folder / 'profile'}",
         f"--log-net-log={log}",
         "--dump-dom",
@@ -73,6 +76,18 @@ def test_pointing_at_a_curve_reads_the_check_that_is_there(run, tmp_path):
     assert title is not None
     assert title[1].startswith(f"check {nearest.check} ·")
     assert console == []
+
+
+def test_nothing_sticks_out_of_a_narrow_screen(run, tmp_path):
+    rows = [replace(row, reason="a_very_long_name_without_any_space_in_it" * 4) for row in run.rows]
+    page = write_report(
+        tmp_path, **run.but(rows=rows, command="autogrow fit " + "data.path=/a/long/path" * 12).arguments()
+    )
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", WIDTHS + "</body>"), encoding="utf-8")
+    document, _, _ = browse(page, tmp_path, "--window-size=500,900")
+    title = re.search(r"<title>(.*?)</title>", document)
+    assert title is not None
+    assert title[1] == "0"
 
 
 def test_a_page_that_does_ask_and_complain_would_be_noticed(run, tmp_path):
