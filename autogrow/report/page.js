@@ -34,10 +34,12 @@
   };
 
   for (const figure of figures) {
-    figure.addEventListener("pointermove", (event) => {
+    const point = (event) => {
       const plot = figure.querySelector(".plot").getBoundingClientRect();
       show(nearest(figure.dataset.axis, 100 * (event.clientX - plot.left) / plot.width));
-    });
+    };
+    figure.addEventListener("pointermove", point);
+    figure.addEventListener("pointerdown", point);
     figure.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (step === undefined) return;

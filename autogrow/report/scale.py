@@ -23,7 +23,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Scale:
-    """Values between `low` and `high` onto 0…100; `log` spaces them by ratio."""
+    """Values between `low` and `high` onto 0…100; `log` spaces them by ratio, and what is below `low` (a zero) stands on the edge."""
 
     low: float
     high: float
@@ -35,7 +35,9 @@ class Scale:
         >>> Scale(0, 4).at(1), Scale(0.01, 1, log=True).at(0.1)
         (25.0, 50.0)
         """
-        low, high, value = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
+        low, high = self.low, self.high
+        if self.log:
+            low, high, value = (math.log10(max(v, self.low)) for v in (low, high, value))
         return round(100 * (value - low) / (high - low), 2)
 
     def from_top(self, value: float) -> float:
@@ -80,9 +82,10 @@ def fit(values: Iterable[float], *, zero: bool = False, may_log: bool = True) ->
     if not finite:
         return Scale(0.0, 1.0)
     low, high = min(finite), max(finite)
-    if may_log and low > SMALL and high / low >= LOG_FROM:
-        air = (high / low) ** 0.05
-        return Scale(low / air, high * air, log=True)
+    least = min((v for v in finite if v > SMALL), default=high)
+    if may_log and low >= 0 and high >= LOG_FROM * least > 0:
+        air = (high / least) ** 0.05
+        return Scale(least / (air if low >= least else max(air, 2.0)), high * air, log=True)
     air = 0.06 * (high - low)
     if air < SMALL * max(1.0, abs(high)):  # all values are one
         air = max(0.1 * abs(high), 1e-6)
