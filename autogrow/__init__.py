@@ -1,3 +1,57 @@
-"""autogrow: a neural net that finds its own size while it trains."""
+"""autogrow: a neural net that finds its own size while it trains.
+
+The public names. Each is imported when it is first used, so that `autogrow --help` need not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from autogrow.growth import Surgery, carry, deepen, grow_to, growth_sites, widen
+    from autogrow.nets import DenseNet
+    from autogrow.train.deliver import load
+    from autogrow.train.growth_controller import GrowthController
+    from autogrow.train.run import fit
+
+_HOMES = {
+    "DenseNet": "autogrow.nets",
+    "GrowthController": "autogrow.train.growth_controller",
+    "Surgery": "autogrow.growth",
+    "carry": "autogrow.growth",
+    "deepen": "autogrow.growth",
+    "errors": "autogrow.errors",
+    "fit": "autogrow.train.run",
+    "grow_to": "autogrow.growth",
+    "growth_sites": "autogrow.growth",
+    "load": "autogrow.train.deliver",
+    "widen": "autogrow.growth",
+}
+
+__all__ = [
+    "DenseNet",
+    "GrowthController",
+    "Surgery",
+    "carry",
+    "deepen",
+    "errors",
+    "fit",
+    "grow_to",
+    "growth_sites",
+    "load",
+    "widen",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autogrow' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    return home if name == "errors" else getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -25,6 +25,7 @@ class CheckpointWriter:
     """Writes `<folder>/checkpoints/last.ckpt`, keeping the one before it as `previous.ckpt`. With folder None: nothing."""
 
     def __init__(self, folder: Path | None, *, seconds: float) -> None:
+        self.run_folder = folder
         self.folder = None if folder is None else folder / FOLDER
         self.seconds = seconds
         self._written_at = time.monotonic()

@@ -120,7 +120,7 @@ class LifeCycleController(pl.Callback):
         """Between two bursts is the place to leave a run that was asked to end."""
         if self.interrupted is not None:
             self.writer.write(trainer)
-            raise InterruptedRunError(self.interrupted)
+            raise InterruptedRunError(self.interrupted, self.writer.run_folder)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure, decide, record; keep what may be needed again."""

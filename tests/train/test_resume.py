@@ -1,0 +1,98 @@
+"""A run that is resumed ends like one that was never interrupted: bit for bit, from every checkpoint."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from autogrow.errors import InterruptedRunError
+from autogrow.train import checkpoint as checkpoint_files
+from autogrow.train import controller as controllers
+from autogrow.train.run import fit
+
+
+def weights(result):
+    return {name: value.clone() for name, value in result.net.state_dict().items()}
+
+
+def same(a, b):
+    assert [r.comparable() for r in a.rows] == [r.comparable() for r in b.rows]
+    left, right = weights(a), weights(b)
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        assert torch.equal(value, right[name]), name
+    drop = {"seconds"}
+    assert {k: v for k, v in a.summary.items() if k not in drop} == {k: v for k, v in b.summary.items() if k not in drop}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("members", [1, 2])
+def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, members):
+    from autogrow.train.spec import NetSpec
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    original = checkpoint_files.CheckpointWriter.write
+
+    def write_and_keep(self, trainer):
+        original(self, trainer)
+        if self.folder is not None:
+            shutil.copy(self.folder / "last.ckpt", kept / f"{trainer.global_step:06d}.ckpt")
+
+    monkeypatch.setattr(checkpoint_files.CheckpointWriter, "due", lambda self: True)
+    monkeypatch.setattr(checkpoint_files.CheckpointWriter, "write", write_and_keep)
+    changes = {"net": NetSpec(widths=[36], members=members), "max_epochs": 40}
+    whole = fit(make_spec(tmp_path / "whole", **changes))
+    assert whole.summary["growth_events"] >= 2
+    paths = sorted(kept.iterdir())
+    assert len(paths) == len(whole.rows)
+    for path in paths:
+        out = tmp_path / path.stem
+        (out / "checkpoints").mkdir(parents=True)
+        shutil.copy(path, out / "checkpoints" / "last.ckpt")
+        shutil.copy(tmp_path / "whole" / "ledger.jsonl", out / "ledger.jsonl")  # rows beyond the checkpoint are cut back
+        torch.manual_seed(hash(path.stem) % 1000)
+        torch.rand(7)
+        same(whole, fit(make_spec(out, **changes), resume=True))
+        shutil.rmtree(out)
+
+
+@pytest.mark.parametrize("leave_at", [1, 7, 23, 44])
+def test_bit_exact_after_an_interruption_within_a_check(make_spec, tmp_path, monkeypatch, leave_at):
+    """Ctrl-C between two bursts of any check; the trainer's own loop position is in the middle of an epoch."""
+    from autogrow.train.spec import TrainerSpec
+
+    trainer = TrainerSpec(max_epochs=40, check_every=20, check_rows=300, burst=6)
+    whole = fit(make_spec(trainer=trainer))
+    seen = {"batches": 0}
+    original = controllers.LifeCycleController.on_train_batch_end
+
+    def leave(self, *arguments):
+        seen["batches"] += 1
+        if seen["batches"] == leave_at:
+            self.interrupted = 2
+        original(self, *arguments)
+
+    monkeypatch.setattr(controllers.LifeCycleController, "on_train_batch_end", leave)
+    with pytest.raises(InterruptedRunError):
+        fit(make_spec(tmp_path / "run", trainer=trainer))
+    monkeypatch.undo()
+    same(whole, fit(make_spec(tmp_path / "run", trainer=trainer), resume=True))
+
+
+def test_a_damaged_last_checkpoint_is_named_and_the_one_before_it_used(make_spec, tmp_path, monkeypatch):
+    whole = fit(make_spec())
+    monkeypatch.setattr(controllers.LifeCycleController, "on_train_end", interrupt_at_end, raising=False)
+    with pytest.raises(InterruptedRunError):
+        fit(make_spec(tmp_path / "run"))
+    monkeypatch.undo()
+    last: Path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:5000])
+    with pytest.warns(UserWarning, match=r"last.ckpt is not a whole checkpoint.*; using the one before it"):
+        resumed = fit(make_spec(tmp_path / "run"), resume=True)
+    same(whole, resumed)
+
+
+def interrupt_at_end(self, trainer, module):
+    raise InterruptedRunError(2)
