@@ -10,8 +10,8 @@ from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target
 from autogrow.policy.growth import Growth, build_growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
 from autogrow.policy.life import LifeCycle, recipe_growth, stop_reason
-from autogrow.policy.replay import options_from_plain, options_to_plain, recording, replay
-from autogrow.policy.requires import replayable, requires
+from autogrow.policy.needs import replayable, requires
+from autogrow.policy.replay import options_from_plain, options_to_plain, recording
 from autogrow.policy.settings import check_settings
 from autogrow.policy.stop import BudgetStop, GapStop, NeverStop, Patience
 from autogrow.policy.trial import Trial
@@ -61,7 +61,6 @@ __all__ = [
     "options_to_plain",
     "recipe_growth",
     "recording",
-    "replay",
     "replayable",
     "requires",
     "return_target",

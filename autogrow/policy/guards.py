@@ -45,9 +45,11 @@ class GapCloses:
 
     def __call__(self, history: History, options: Options) -> Decision:
         """What the guarded policy decides, until growth has ended."""
-        over = self.ended(history)
         decision = self.growth(history, options)
-        return kept(over.reason) if over.fires and isinstance(decision.action, GROWTHS) else decision
+        if not isinstance(decision.action, GROWTHS):
+            return decision
+        over = self.ended(history)
+        return kept(over.reason) if over.fires else decision
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from autogrow.policy.history import (
     action_name,
     action_to_plain,
 )
-from autogrow.policy.requires import requires
+from autogrow.policy.needs import requires
 
 
 class NotRecordedError(UsageError):

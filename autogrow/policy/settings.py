@@ -11,7 +11,7 @@ from autogrow.policy.growth import Growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
 from autogrow.policy.history import Cost
 from autogrow.policy.life import LifeCycle
-from autogrow.policy.requires import parts, requires
+from autogrow.policy.needs import parts, requires
 from autogrow.policy.stop import NeverStop, Patience
 from autogrow.policy.trial import Trial
 from autogrow.policy.when import EarlyRamp, FixedSchedule, Never

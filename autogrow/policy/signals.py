@@ -22,6 +22,8 @@ from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Row, Undo,
 
 def branch(history: History) -> list[Row]:
     """The rows that led to the net as it is now, oldest first; rows of abandoned branches are left out."""
+    if not any(type(row.action) in (Undo, Anneal) for row in history[:-1]):
+        return list(history)
     parent: dict[int, int] = {}
     for before, row in itertools.pairwise(history):
         match before.action:
@@ -57,19 +59,24 @@ def checks_since_growth(rows: Sequence[Row]) -> int | None:
 
 def best(rows: Sequence[Row]) -> Row | None:
     """The finite row with the lowest score, the earliest of equals."""
-    return min((row for row in rows if row.finite()), key=lambda row: row.score, default=None)
+    lowest = None
+    for row in rows:
+        # most rows are not better, and fail the cheaper test
+        if (lowest is None or row.score < lowest.score) and row.finite():
+            lowest = row
+    return lowest
 
 
-def better(value: float, reference: float, *, relative: float = 0.0, absolute: float = 0.0) -> bool:
-    """Whether `value` is below `reference` by more than a share of its size and an absolute amount.
-
-    With a positive reference and relative=0.002 this is value < 0.998 × reference. It stays right for negative references.
-    """
-    return value < threshold(reference, relative=relative, absolute=absolute)
+def lowest_score(rows: Sequence[Row]) -> float:
+    """The best score of the rows; infinite if none is finite."""
+    row = best(rows)
+    return math.inf if row is None else row.score
 
 
 def threshold(reference: float, *, relative: float = 0.0, absolute: float = 0.0) -> float:
-    """What a value must be below to count as better than `reference`.
+    """What a value must be below to count as better than `reference`: by a share of its size and an absolute amount.
+
+    For a positive reference this is (1 − relative) × reference − absolute; it stays below a negative one too.
 
     >>> round(threshold(0.455, relative=0.05, absolute=0.01), 5)
     0.42225
@@ -93,11 +100,11 @@ def checks_since_improvement(
 
     The reference moves only with an improvement, so that many small steps add up. Without any finite row it is the number of rows.
     """
-    reference, at = math.inf, -1
+    below, at = math.inf, -1
     for i, row in enumerate(rows):
         now = value(row)
-        if row.finite() and math.isfinite(now) and better(now, reference, relative=relative, absolute=absolute):
-            reference, at = now, i
+        if now < below and math.isfinite(now) and row.finite():
+            below, at = threshold(now, relative=relative, absolute=absolute), i
     return len(rows) - 1 - at
 
 

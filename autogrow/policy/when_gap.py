@@ -60,6 +60,11 @@ class FittingRisk:
         if self.longest < 1:
             raise ConfigError(f"growth.when.longest must be at least 1 check, got {self.longest}")
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The error, where the risk is read from it."""
+        return frozenset({"error"} if self.risk == "error" else ())
+
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes once the interval has passed."""
         if not history[-1].finite():
@@ -80,6 +85,6 @@ def _interval_passed(rows: list[Row], interval: float, seen: str) -> Verdict:
     grown = last_growth(rows)
     since = len(rows) - 1 - (-1 if grown is None else grown)
     return Verdict(
-        since >= interval,
+        since >= interval - 1e-9,  # a gap of exactly half of max_gap must not wait one check more by rounding
         f"{since} of {max(1.0, interval):.4g} checks have passed since {'the start' if grown is None else 'the last growth'}, {seen}",
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.history import History, Options, Row
-from autogrow.policy.signals import best, branch, checks_since_improvement, last_growth, threshold
+from autogrow.policy.signals import branch, checks_since_improvement, last_growth, lowest_score, threshold
 from autogrow.policy.verdict import Verdict, checks
 
 WATCHED = ("both", "either", "loss", "error")
@@ -39,31 +40,26 @@ class LossPaced:
 
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes while the loss is still falling well."""
-        rows = branch(history)
-        lowest = best(rows)
-        if lowest is None or not history[-1].finite():
+        if not history[-1].finite():
             return Verdict(False, f"the losses at check {history[-1].check} are not finite")
+        rows = branch(history)
         grown = last_growth(rows)
         since = len(rows) - 1 - (-1 if grown is None else grown)
         then = "the start" if grown is None else "the last growth"
         if since < self.cooldown:
             return Verdict(False, f"only {checks(since)} passed since {then} (cooldown {self.cooldown})")
-        stale = checks_since_improvement(rows, relative=self.improvement)
+        stale, lowest = checks_since_improvement(rows, relative=self.improvement), lowest_score(rows)
         if stale > self.fresh:
             return Verdict(
-                False,
-                f"the last improvement (best score {lowest.score:.4g}) is {checks(stale)} old (at most {self.fresh})",
+                False, f"the last improvement (best score {lowest:.4g}) is {checks(stale)} old (at most {self.fresh})"
             )
         if grown is None:
-            return Verdict(True, f"the score is still falling ({lowest.score:.4g} after {checks(len(rows))})")
-        return self._fallen(lowest, best(rows[: grown + 1]), since)
-
-    def _fallen(self, lowest: Row, reference: Row | None, since: int) -> Verdict:
-        before = math.inf if reference is None else reference.score
-        below = lowest.score < threshold(before, relative=self.fall, absolute=self.margin)
+            return Verdict(True, f"the score is still falling ({lowest:.4g} after {checks(len(rows))})")
+        before = lowest_score(rows[: grown + 1])
+        below = lowest < threshold(before, relative=self.fall, absolute=self.margin)
         return Verdict(
             below,
-            f"the best score {lowest.score:.4g} is {'' if below else 'not '}below {1 - self.fall:g} × {before:.4g} − {self.margin:g} "
+            f"the best score {lowest:.4g} is {'' if below else 'not '}below {1 - self.fall:g} × {before:.4g} − {self.margin:g} "
             f"(best at the last growth, {checks(since)} ago)",
         )
 
@@ -92,6 +88,11 @@ class Plateau:
                 f"growth.when.min_delta_* must not be negative, got {self.min_delta_loss} (loss), {self.min_delta_error} (error)"
             )
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """The error, unless the loss alone can fire."""
+        return frozenset({"error"} if self.watch in ("both", "error") else ())
+
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes when what is watched fell less than its min_delta over the last `patience` checks of this size."""
         if not history[-1].finite():
@@ -103,18 +104,17 @@ class Plateau:
             return Verdict(False, f"only {checks(len(rows))} of this size (patience {self.patience})")
         earlier, recent = rows[: -self.patience], rows[-self.patience :]
         falls = {
-            "loss": _lowest(earlier, "score") - _lowest(recent, "score"),
-            "error": _lowest(earlier, "val_error") - _lowest(recent, "val_error"),
+            "loss": lowest_score(earlier) - lowest_score(recent),
+            "error": _lowest_error(earlier) - _lowest_error(recent),
         }
-        flat = {"loss": falls["loss"] < self.min_delta_loss, "error": falls["error"] < self.min_delta_error}
-        fires = {"both": all(flat.values()), "either": any(flat.values())}.get(self.watch)
-        fires = flat[self.watch] if fires is None else fires
+        loss, error = falls["loss"] < self.min_delta_loss, falls["error"] < self.min_delta_error
+        flat = {"both": loss and error, "either": loss or error, "loss": loss, "error": error}
         return Verdict(
-            fires,
+            flat[self.watch],
             f"over the last {checks(self.patience)} the score fell by {falls['loss']:.4g} (flat below {self.min_delta_loss:g}) "
             f"and the error by {falls['error']:.4g} (flat below {self.min_delta_error:g}), watching {self.watch}",
         )
 
 
-def _lowest(rows: list[Row], name: str) -> float:
-    return min((getattr(row, name) for row in rows if row.finite()), default=math.inf)
+def _lowest_error(rows: Sequence[Row]) -> float:
+    return min((row.val_error for row in rows if row.finite()), default=math.inf)

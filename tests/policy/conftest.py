@@ -132,6 +132,6 @@ def after(widths: Mapping[str, int], action: Action) -> dict[str, int]:
             return dict(widths)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> type[Run]:
     return Run

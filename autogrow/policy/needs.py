@@ -18,8 +18,9 @@ def parts(policy: object) -> Iterator[Any]:
 def requires(policy: object) -> frozenset[str]:
     """The names of what a policy must be shown, beyond rows and costs.
 
-    'scores': `options.scores`. 'undo': the net as it was before each growth must be kept. 'seconds': `row.timing`. All others
-    ('checkpoint_bytes', 'latency_p95_ms', 'train_rows', 'existing_gain') are keys of `options.measured`.
+    'scores': `options.scores`. 'error': `val_error` and `train_error`. 'seconds': `row.timing`. 'undo': the net as it was before
+    each growth must be kept. All others ('checkpoint_bytes', 'latency_p95_ms', 'train_rows', 'existing_gain') are keys of
+    `options.measured`.
     """
     return frozenset().union(*(getattr(part, "needs", ()) for part in parts(policy)))
 

@@ -1,0 +1,278 @@
+"""The life cycle: anneal before stop before growth, inside the budget; and what is handed back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autogrow.errors import ConfigError
+from autogrow.policy import (
+    AllHidden,
+    Budget,
+    BudgetStop,
+    EarlyRamp,
+    Factor,
+    Finish,
+    GapCloses,
+    GapStop,
+    Growth,
+    LifeCycle,
+    Never,
+    NeverStop,
+    NoFinish,
+    Patience,
+    Trial,
+    deliverable,
+    return_target,
+    stop_reason,
+)
+from autogrow.policy.history import Anneal, Keep, Stop, Widen
+
+STILL = Growth(Never())
+ALWAYS = Growth(EarlyRamp(every=1, until=1000), AllHidden(), Factor(1.5, multiple=1, cap=10**9))
+
+
+@pytest.mark.parametrize(
+    ("stop", "growth", "scores", "expected"),
+    [
+        (NeverStop(), STILL, [1.0] * 9, None),
+        (Patience(3), STILL, [1.0, 0.9, 0.95, 0.95, 0.95, 0.95], 4),
+        (Patience(3), STILL, [1.0, 0.9, 0.95, 0.899, 0.95], 4),  # 0.1 % is noise, not an improvement
+        (Patience(3), STILL, [1.0, 0.9, 0.95, 0.898, 0.95, 0.95, 0.95], 6),
+        (Patience(3), STILL, [1.0, 0.9, 0.8, 0.7, 0.6], None),
+        # noise around a level: the luckiest check so far keeps the count going for the patience and no longer
+        (Patience(4), STILL, [1.0, 1.02, 0.97, 1.01, 0.99, 1.03, 0.98], 6),
+        (Patience(3, after_growth=0), GapCloses(ALWAYS, 0.1, 0), [1.0] * 9, 3),
+        (Patience(3, after_growth=5), Growth(EarlyRamp(every=2, until=2)), [1.0] * 9, 7),  # grown at 2: 5 checks
+        (GapStop(0.2, from_check=2), STILL, [1.0] * 6, 3),  # smoothed gap .1, .15, .175, .3375
+        (BudgetStop(Budget(train_flops=3 * 10 * 352 * 3 + 1)), STILL, [1.0] * 6, 2),
+        (BudgetStop(Budget(train_flops=3 * 10 * 352 * 4)), STILL, [1.0] * 6, 3),
+    ],
+)
+def test_stop_rules_fire_at_exactly_this_check(run, stop, growth, scores, expected):
+    gaps = [0.1, 0.2, 0.2, 0.5, 0.5, 0.5] if isinstance(stop, GapStop) else [0.0] * len(scores)
+    life = LifeCycle(growth, stop, NoFinish())
+    played = run(widths={"h0": 16}).play(life, scores, train_loss=[s - g for s, g in zip(scores, gaps, strict=False)])
+    stopped = [check for check, word in played.acted() if word == "stop"]
+    assert stopped == ([] if expected is None else [expected])
+
+
+def test_the_whole_life(run):
+    """Fall, rise, stop, back to the best, anneal over 0.3/0.7 of its steps, done."""
+    scores = [1.0, 0.8, 0.6, 0.5, 0.4, 0.45, 0.45, 0.45, 0.38, 0.39, 0.37]
+    life = LifeCycle(STILL, Patience(3), Finish())
+    played = run().play(life, scores)
+    assert played.acted() == [(7, "anneal"), (9, "stop")]
+    assert played.rows[7].action == Anneal(back_to=4, steps=20)  # 50 steps × 0.3/0.7 = 21.4, two whole checks
+    assert [life.phase(played.rows[: i + 1]) for i in (0, 7, 8, 9)] == ["hold", "hold", "anneal", "done"]
+    assert "over (20 of 20 steps)" in played.rows[9].reason
+    assert "no improvement for 3 checks (patience 3; best score 0.4 at check 4)" in stop_reason(played.rows)
+    assert return_target(played.rows) == 4
+    assert deliverable(played.rows) == 8
+
+
+@pytest.mark.parametrize(
+    ("best_at", "share", "left", "steps"),
+    [
+        (0, 0.3, math.inf, 20),  # at least two checks
+        (13, 0.3, math.inf, 60),  # 140 × 3/7
+        (13, 0.4, math.inf, 90),  # 140 × 4/6 = 93
+        (13, 0.3, 45.0, 40),  # whole checks of what is left
+        (13, 0.3, 10.0, 10),
+        (13, 0.3, 9.0, None),
+        (13, 0.3, -1.0, None),
+    ],
+)
+def test_the_length_of_the_anneal(run, best_at, share, left, steps):
+    played = run().play(lambda history, options: LifeCycle(STILL)(history[:1], options), [1.0] * 15)
+    played.rows[best_at] = replace(played.rows[best_at], score=0.5)
+    decision = Finish(share).start(played.rows, played.options(), left=left, why="so")
+    assert decision.action == (Stop() if steps is None else Anneal(best_at, steps))
+
+
+@pytest.mark.parametrize(
+    ("scores", "stopped", "says"),
+    [
+        ([0.5, 0.5, 0.5, 0.5], 7, "over (40 of 40 steps)"),
+        ([0.41, 0.42, 0.4, 0.4], 5, "0.42 rose above 0.4124"),  # 0.4 / 0.97
+        ([0.2, 0.21, 0.2, 0.2], 5, "0.21 rose above 0.2062"),  # against the best of the anneal itself
+        ([0.41, math.nan, 0.4, 0.4], 5, "not finite"),
+        ([0.41, 0.4, 0.4, 0.4], 7, "over"),
+    ],
+)
+def test_an_anneal_that_diverges_is_broken_off(run, scores, stopped, says):
+    life = LifeCycle(STILL, Patience(1, after_growth=0), Finish(share=0.5, least_checks=4))
+    played = run()
+    if says.startswith("over (40"):  # measured on all of val the net it went back to is at 0.5, too
+        played.play(life, [1.0, 0.9, 0.4, 0.5])
+        played.measure(0.5)
+        played.rows[4] = replace(played.rows[4], event={**played.rows[4].event, "full_val_loss": 0.5})
+        played.decide(life)
+        played.play(life, scores[1:])
+    else:
+        played.play(life, [1.0, 0.9, 0.4, 0.5, *scores])
+    assert played.acted() == [(3, "anneal"), (stopped, "stop")]
+    assert says in played.rows[-1].reason
+
+
+def test_the_anneal_starts_in_time_to_fit_into_the_budget(run):
+    life = LifeCycle(STILL, NeverStop(), Finish())
+    played = run(max_steps=200).play(life, [1.0 - 0.01 * i for i in range(40)])
+    anneal = next(row for row in played.rows if isinstance(row.action, Anneal))
+    assert anneal.step == 140
+    assert anneal.action == Anneal(13, 60)
+    assert played.rows[-1].step == 200
+    assert played.rows[-1].action == Stop()
+    assert stop_reason(played.rows).endswith(
+        "the budget of 200 steps leaves 60 steps (a check takes 10, the anneal 60)"
+    )
+
+
+@pytest.mark.parametrize("max_steps", [1, 10, 11, 19, 20, 29, 30, 55, 99])
+def test_short_budgets_are_kept_and_used(run, max_steps):
+    played = run(max_steps=max_steps).play(LifeCycle(STILL, NeverStop()), [1.0 - 0.01 * i for i in range(40)])
+    assert isinstance(played.rows[-1].action, Stop)
+    assert played.rows[-1].step == max(10, max_steps // 10 * 10)  # the first check is what it is
+
+
+def test_run_budgets_of_flops_and_seconds_include_the_anneal(run):
+    life = LifeCycle(STILL, NeverStop(), budget=Budget(train_flops=20 * 10560))
+    played = run().play(life, [1.0 - 0.01 * i for i in range(40)])
+    assert [word for _, word in played.acted()] == ["anneal", "stop"]
+    assert played.rows[-1].train_flops == 20 * 10560
+    assert "train_flops" in stop_reason(played.rows)
+    life = replace(life, budget=Budget(seconds=10.0))
+    played = run().play(
+        life, [1.0 - 0.01 * i for i in range(40)], timing=[{"seconds": 0.5 * (i + 1)} for i in range(40)]
+    )
+    assert played.rows[-1].timing["seconds"] == 10.0
+
+
+def test_the_stop_rule_comes_before_growth_and_the_anneal_before_both(run):
+    life = LifeCycle(ALWAYS, Patience(2, after_growth=0), Finish())
+    played = run().play(life, [1.0] * 9)
+    assert played.acted() == [(1, "widen"), (2, "anneal"), (4, "stop")]
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([math.nan], [(0, "stop")]),  # nothing to go back to
+        ([1.0, math.inf, 0.9, 0.9], [(1, "anneal"), (3, "stop")]),
+        ([1.0, math.nan, math.nan], [(1, "anneal"), (2, "stop")]),
+    ],
+)
+def test_losses_that_are_not_finite_end_the_run_at_the_best_net(run, scores, expected):
+    played = run().play(LifeCycle(ALWAYS), scores)
+    assert [item for item in played.acted() if item[1] != "widen"] == expected
+    assert "not finite" in stop_reason(played.rows)
+    if expected[0][1] == "anneal":
+        assert played.rows[expected[0][0]].action.back_to == 0
+    finite = [row for row in played.rows if row.finite()]
+    assert deliverable(played.rows) == (min(finite, key=lambda row: row.score).check if finite else None)
+
+
+def anneal_of(run, errors, scores, *, event=None):
+    """Best at check 1 (score 0.5, error 0.2), anneal from check 3 on with the given errors and scores."""
+    played = run()
+    for score in (1.0, 0.5, 0.6):
+        played.measure(score, val_error=0.4 * score)
+    played.rows[-1] = replace(played.rows[-1], action=Anneal(1, 10 * len(errors)))
+    for i, (error, score) in enumerate(zip(errors, scores, strict=True)):
+        played.measure(score, val_error=error)
+        if i == 0 and event:
+            played.rows[-1] = replace(played.rows[-1], event={**played.rows[-1].event, **event})
+    return played.rows
+
+
+@pytest.mark.parametrize(
+    ("errors", "scores", "event", "expected"),
+    [
+        ([0.3, 0.3], [0.4, 0.4], {}, 1),  # error comes before score
+        ([0.19, 0.18], [0.9, 0.9], {}, 4),
+        ([0.2, 0.2], [0.5, 0.49], {}, 4),  # ties: the score
+        ([0.2, 0.2], [0.5, 0.5], {}, 1),  # ties: the earliest
+        ([0.19, 0.3], [0.5, 0.5], {"full_val_error": 0.18, "full_val_loss": 0.6}, 1),
+        ([0.22, 0.3], [0.5, 0.5], {"full_val_error": 0.25, "full_val_loss": 0.4}, 3),
+        ([0.2, 0.3], [0.55, 0.5], {"full_val_error": 0.2, "full_val_loss": 0.5, "full_val_score": 0.6}, 3),
+        ([math.nan, 0.3], [0.1, 0.1], {}, 1),
+        ([0.1, 0.3], [math.nan, 0.1], {}, 1),  # not finite: not handed back
+    ],
+)
+def test_what_is_handed_back(run, errors, scores, event, expected):
+    assert deliverable(anneal_of(run, errors, scores, event=event)) == expected
+
+
+def test_without_an_error_the_score_decides(run):
+    rows = [replace(row, val_error=math.nan) for row in anneal_of(run, [0.0, 0.0], [0.45, 0.4])]
+    assert deliverable(rows) == 4
+
+
+def test_the_best_net_may_lie_on_an_undone_branch(run):
+    life = LifeCycle(Trial(ALWAYS, checks=1, gain=0.5, rest=9, give_up=9), Patience(3, after_growth=0), NoFinish())
+    played = run().play(life, [1.0, 1.0, 0.9, 1.0, 1.0, 1.0, 1.0])
+    assert played.acted()[:2] == [(1, "widen"), (2, "undo")]
+    assert return_target(played.rows) == deliverable(played.rows) == 2
+
+
+def test_an_interrupted_run_says_so(run):
+    played = run().play(LifeCycle(), [1.0, 0.9])
+    assert stop_reason(played.rows) == "interrupted at check 1"
+    assert return_target([]) is deliverable([]) is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    scores=st.lists(
+        st.one_of(st.floats(0.01, 3.0), st.sampled_from([math.nan, math.inf, 0.5, 1.0])), min_size=1, max_size=60
+    ),
+    gap=st.floats(-0.2, 0.5),
+    max_steps=st.one_of(st.none(), st.integers(1, 600)),
+    growth=st.sampled_from([LifeCycle().growth, ALWAYS, Trial(ALWAYS, checks=2, rest=1), STILL]),
+    finish=st.sampled_from([Finish(), NoFinish()]),
+)
+def test_every_life_is_orderly(run, scores, gap, max_steps, growth, finish):
+    """Within the budget, one anneal at most, no growth after it, a growth only from finite losses, the best is kept."""
+    life = LifeCycle(growth, Patience(4, after_growth=5), finish)
+    played = run(max_steps=max_steps).play(life, scores, train_loss=[s * (1 - gap) for s in scores])
+    words = [word for _, word in played.acted()]
+    assert words.count("stop") <= 1
+    assert words.count("anneal") <= (1 if isinstance(finish, Finish) else 0)
+    if "anneal" in words:
+        assert words[words.index("anneal") + 1 :] in ([], ["stop"])
+    if max_steps is not None:
+        assert played.rows[-1].step <= max(max_steps, 10)
+    for row in played.rows:
+        assert row.finite() or not isinstance(row.action, Widen)
+    finite = [row for row in played.rows if row.finite()]
+    assert (deliverable(played.rows) is None) == (not finite)
+    assert [
+        life([*played.rows[:i], replace(row, action=Keep(), reason="")], options(run, played, i)).action
+        for i, row in enumerate(played.rows)
+    ] == [row.action for row in played.rows]
+
+
+def options(run, played, i):
+    return run(max_steps=played.max_steps, rows=played.rows[: i + 1]).options()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Patience(0), r"stop\.checks.*0"),
+        (lambda: Patience(after_growth=-1), r"after_growth.*-1"),
+        (lambda: Patience(improvement=1.0), r"improvement.*1\.0"),
+        (lambda: GapStop(0.0), r"max_gap.*0\.0"),
+        (lambda: Finish(share=0.0), r"share.*0\.0"),
+        (lambda: Finish(share=1.0), r"share.*1\.0"),
+        (lambda: Finish(least_checks=0), r"least_checks.*0"),
+        (lambda: Finish(tolerance=1.1), r"tolerance.*1\.1"),
+    ],
+)
+def test_nonsense_is_refused_with_its_name_and_value(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
