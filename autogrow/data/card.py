@@ -62,10 +62,10 @@ def make_card(
         card["encoded_columns"] = encoder.width
         card["missing"] = sum(missing.values())
         card["missing_by_column"] = missing
-        for name, values in encoder.categories.items():
-            uncoded = raw.x[name].nunique() - sum(v is not None for v in values)
+        for column, values in encoder.categories.items():
+            uncoded = raw.x[column].nunique() - sum(v is not None for v in values)
             if uncoded > 0:
-                card["notes"].append(f"column {name!r}: {uncoded:,} values, rare or in no training row, have no code")
+                card["notes"].append(f"column {column!r}: {uncoded:,} values, rare or in no training row, have no code")
     if target.task == "classification":
         counts = np.bincount(target.values, minlength=len(target.labels))
         card["classes"] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -30,13 +31,13 @@ def read_csv(spec: DataSpec) -> Raw:
     try:
         header = [str(name) for name in pd.read_csv(path, sep=sep, header=None, nrows=1, dtype=str).iloc[0].dropna()]
         refuse_duplicates(header, path)
-        table = pd.read_csv(path, sep=sep, na_values=["?"], low_memory=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # fields without a name would be cut off
+            table = pd.read_csv(path, sep=sep, na_values=["?"], low_memory=False, index_col=False)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty: it must hold a header and rows") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path} as CSV: {_line(error)}") from None
-    if not isinstance(table.index, pd.RangeIndex):
-        raise DataError(f"{path} has rows with more fields than its header names")
     notes: tuple[str, ...] = ()
     first = str(table.columns[0])
     if first.startswith("Unnamed:") and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
@@ -64,15 +65,13 @@ def read_parquet(spec: DataSpec) -> Raw:
 def read_npz(spec: DataSpec) -> Raw:
     """Arrays of an NPZ file: x (or X, x_train, data …), y (or `data.target`), and x_test with y_test where there is a test set."""
     path = existing(spec)
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is not an NPZ file, or cut short: save it with numpy.savez(path, x=…, y=…)")
     try:
         with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} is not an NPZ file: save it with numpy.savez(path, x=…, y=…)")
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path} as NPZ: {_line(error)}") from None
-    except AttributeError:
-        raise DataError(f"{path} is not an NPZ file: save it with numpy.savez(path, x=…, y=…)") from None
     x_name, y_name = _key(arrays, NPZ_INPUTS, path), _key(arrays, names_of(spec.target) or NPZ_TARGETS, path)
     x, y, test_rows = arrays[x_name], arrays[y_name], 0
     if {"x_test", "y_test"} <= {name.lower() for name in arrays}:

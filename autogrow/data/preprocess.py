@@ -52,9 +52,10 @@ def fit_table(x: Tensor, numeric: int) -> Standardise:
     """Fitted on the encoded training rows (n, D): the first `numeric` columns are filled with their median and standardised."""
     columns = x[:, :numeric].double()
     observed = ~torch.isnan(columns)
-    fill = torch.where(observed.any(0), columns.nanmedian(0).values, 0.0) if len(x) else columns.new_zeros(numeric)
+    fill = torch.where(observed.any(0), columns.nanmedian(0).values, 0.0)
     filled = torch.where(observed, columns, fill)
-    mean, std = filled.mean(0), filled.std(0, correction=0)
+    mean = filled.mean(0)
+    std = (filled - mean).square().mean(0).sqrt()
     varies = std > CONSTANT * filled.abs().amax(0)
     scale = torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
     passed = x.shape[1] - numeric

@@ -65,7 +65,7 @@ def _complete(column: pd.Series, name: str) -> None:
         )
     if column.nunique() == 1:
         raise DataError(
-            f"target {name!r} is constant: every row has {column.iloc[0]!r}, one class only; there is nothing to learn"
+            f"target {name!r} is constant: every row has {column.tolist()[0]!r}, one class only; there is nothing to learn"
         )
 
 
