@@ -33,7 +33,9 @@ class GrowthRecord:
     `example`: the net's positional inputs. `averages`: names of further copies of the net in the module.
     """
 
-    def __init__(self, module: pl.LightningModule, path: str, example: Sequence[Tensor], averages: Sequence[str] = ()) -> None:
+    def __init__(
+        self, module: pl.LightningModule, path: str, example: Sequence[Tensor], averages: Sequence[str] = ()
+    ) -> None:
         self.path = path
         self.example = tuple(t.detach().cpu() for t in example)
         self.averages = tuple(averages)
@@ -163,7 +165,9 @@ def load_grown(module: pl.LightningModule, path: str | Path) -> pl.LightningModu
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
-        raise CheckpointError(f"{path} does not fit {type(module).__name__}: {str(error).splitlines()[-1].strip()}") from None
+        raise CheckpointError(
+            f"{path} does not fit {type(module).__name__}: {str(error).splitlines()[-1].strip()}"
+        ) from None
     return module
 
 

@@ -72,11 +72,20 @@ def grow_hot(
 
 
 def grow_net(
-    module: pl.LightningModule, record: GrowthRecord, action: Action, *, seed: int, neurons: Any = None
+    module: pl.LightningModule,
+    record: GrowthRecord,
+    action: Action,
+    *,
+    seed: int,
+    neurons: Any = None,
+    copies: Sequence[nn.Module] = (),
 ) -> Surgery:
-    """Grow the net and its averages, and write the growth into the record. New units are drawn by seed and growth."""
+    """Grow the net, its averages and further `copies`, and write the growth into the record.
+
+    New units are drawn by `seed` and the number of growths before this one.
+    """
     net = record.net(module)
-    copies = averages_of(module, record.path, record.averages)
+    copies = [*averages_of(module, record.path, record.averages), *copies]
     generator = torch.Generator().manual_seed(seed * 1_000_003 + len(record.recipe))
     if isinstance(action, Widen):
         more = {} if neurons is None else {"neurons": neurons}
@@ -102,13 +111,13 @@ class Wiring:
     @staticmethod
     def of(optimizer: Optimizer, names: Mapping[nn.Parameter, str]) -> Wiring:
         """What `optimizer` holds for the named parameters."""
-        groups = [{k: v for k, v in group.items() if k not in ("params", "param_names")} for group in optimizer.param_groups]
+        groups = [
+            {k: v for k, v in group.items() if k not in ("params", "param_names")} for group in optimizer.param_groups
+        ]
         members = frozenset(names[p] for group in optimizer.param_groups for p in group["params"] if p in names)
         return Wiring(state_by_name(optimizer, names), copy.deepcopy(groups), members)
 
-    def place(
-        self, optimizer: Optimizer, names: Mapping[nn.Parameter, str], moves: Sequence[Move], mode: str
-    ) -> None:
+    def place(self, optimizer: Optimizer, names: Mapping[nn.Parameter, str], moves: Sequence[Move], mode: str) -> None:
         """Give an optimizer that was made anew the group values and, through the moves, the state."""
         self.put_back_groups(optimizer)
         mine = {p for group in optimizer.param_groups for p in group["params"]}
@@ -136,9 +145,7 @@ def named_moves(moves: Sequence[Move], module: pl.LightningModule, net: nn.Modul
     def full(name: str | None) -> str | None:
         return None if name is None else prefix + name
 
-    return [
-        dataclasses.replace(m, old_name=full(m.old_name), new_name=prefix + m.new_name) for m in moves
-    ]
+    return [dataclasses.replace(m, old_name=full(m.old_name), new_name=prefix + m.new_name) for m in moves]
 
 
 def prefix_of(module: pl.LightningModule, net: nn.Module) -> str:

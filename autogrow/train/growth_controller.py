@@ -1,0 +1,439 @@
+"""Growth for your own `LightningModule`: a callback that decides at an epoch's end and grows the net at the next one's start.
+
+Your optimizers, schedulers and groups stay yours; `configure_optimizers` is called again after a growth and what the old ones had
+come to is carried over. One epoch with a validation is one check.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
+from torch import Tensor
+
+from autogrow.errors import ConfigError, nearest
+from autogrow.growth import Sites, growth_sites
+from autogrow.growth.cost import NetCost, cost, dry_run
+from autogrow.growth.optimizer import MODES
+from autogrow.policy import LifeCycle, NoFinish, options_to_plain, recording, requires
+from autogrow.policy.guards import growth_ended
+from autogrow.policy.history import (
+    GROWTHS,
+    Action,
+    Cost,
+    Decision,
+    History,
+    Keep,
+    Options,
+    Row,
+    Stop,
+    action_from_plain,
+    action_to_plain,
+)
+from autogrow.train.averages import averaging_started
+from autogrow.train.growth_record import GrowthRecord, keep_record
+from autogrow.train.ledger import Ledger
+from autogrow.train.measure import eval_mode
+from autogrow.train.module import CHECKPOINT_KEY
+from autogrow.train.reconnect import grow_hot
+from autogrow.train.resume import (
+    WITHIN_AN_EPOCH,
+    Logged,
+    finish_last_batch,
+    gathered,
+    logged,
+    position,
+    random_state,
+    set_random_state,
+    step_plateaus,
+)
+from autogrow.train.rewire import check_strategy
+
+Policy = Callable[[History, Options], Decision]
+Measure = Callable[[pl.LightningModule], Mapping[str, float]]
+MEASURES = ("train_loss", "val_loss", "train_error", "val_error")
+
+
+class GrowthController(pl.Callback):
+    """Grows the net of any `LightningModule` while it trains.
+
+    `policy`: a growth policy of `autogrow.policy`, or a `LifeCycle(…, finish=NoFinish())` where it should also stop the run. `net`: the
+    submodule that grows. `example`: its input, with a batch dimension (several inputs as a sequence); by default the
+    module's `example_input_array`. `train_monitor`, `val_monitor`, `train_error`, `val_error`: names you log, per epoch; or `measure(module)`
+    returns those values itself, called in eval mode: one function for both losses makes the better gap. `neurons`: what
+    new units start as. `optimizer_state`: 'carry' it, keep it for tensors without new entries ('fresh'), or 'reset' it.
+    `averages`: names of submodules that average the net (Lightning's averaging callbacks and `AveragedModel`s are found).
+    `ledger`: a folder for `ledger.jsonl`.
+
+    Raises ConfigError for what a running module of yours cannot do: undo, anneal, scores, a policy that watches an error nobody logs.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        net: str = "net",
+        example: Tensor | Sequence[Tensor] | None = None,
+        train_monitor: str = "train_loss",
+        val_monitor: str = "val_loss",
+        train_error: str | None = None,
+        val_error: str | None = None,
+        measure: Measure | None = None,
+        neurons: Any = None,
+        optimizer_state: str = "carry",
+        averages: Sequence[str] = (),
+        seed: int = 0,
+        ledger: str | Path | None = None,
+    ) -> None:
+        if optimizer_state not in MODES:
+            raise ConfigError(f"optimizer_state={optimizer_state!r} is unknown; {nearest(optimizer_state, MODES)}")
+        check_policy(policy, has_error=val_error is not None or measure is not None)
+        self.policy, self.net, self.example, self.neurons = policy, net, example, neurons
+        self.monitors = dict(zip(MEASURES, (train_monitor, val_monitor, train_error, val_error), strict=True))
+        self.measure, self.optimizer_state, self.averages, self.seed = measure, optimizer_state, tuple(averages), seed
+        self.ledger = Ledger(None if ledger is None else Path(ledger))
+        self._start()
+
+    def _start(self) -> None:
+        self.rows: list[Row] = []
+        self.pending: Action = Keep()
+        self.event: dict[str, Any] | None = None
+        self._rows_seen = {"train": 0, "val": 0}
+        self._validated = False
+        self._seconds_before, self._started = 0.0, time.perf_counter()
+        self._resumed: dict[str, Any] | None = None
+        self._logged: Logged | None = None
+        self._known: tuple[Sites, NetCost] | None = None
+
+    # -- state --------------------------------------------------------------------------------------------------------
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data: the rows, the pending decision, the fresh event, and the counts of this check."""
+        return {
+            "rows": [row.to_plain() for row in self.rows],
+            "pending": action_to_plain(self.pending),
+            "event": self.event,
+            "rows_seen": dict(self._rows_seen),
+            "validated": self._validated,
+            "seconds": self.seconds(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.rows = [Row.from_plain(row) for row in state_dict["rows"]]
+        self.pending = action_from_plain(state_dict["pending"])
+        self.event = state_dict["event"]
+        self._rows_seen = dict(state_dict["rows_seen"])
+        self._validated = state_dict["validated"]
+        self._seconds_before = state_dict["seconds"]
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add what each rank needs to go on exactly as it would have gone on."""
+        ranks = gathered(trainer, {"random": random_state(), "logged": logged(trainer)})
+        checkpoint.setdefault(CHECKPOINT_KEY, {}).update(position=position(trainer), ranks=ranks)
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """When a fit goes on: have the epoch finished that was not, and the random state of the moment."""
+        ours = checkpoint.get(CHECKPOINT_KEY, {})
+        if trainer.state.fn != TrainerFn.FITTING or "ranks" not in ours:
+            return
+        where = ours["position"]
+        if where == "last batch":
+            where = finish_last_batch(checkpoint, trainer)
+        ranks = ours["ranks"]
+        mine = ranks[trainer.global_rank] if trainer.global_rank < len(ranks) else ranks[0]
+        self._resumed = {"position": where, **mine}
+        set_random_state(mine["random"])  # a loader that shuffles by the global state draws before training starts
+
+    def seconds(self) -> float:
+        """Seconds of training so far, earlier sittings included."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+    # -- hooks --------------------------------------------------------------------------------------------------------
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Let the module's checkpoints hold its architecture; refuse early what cannot grow."""
+        record = keep_record(pl_module, self.net, self._inputs(pl_module), self.averages)
+        if stage != "fit":
+            return
+        check_strategy(trainer)
+        if trainer.global_step == 0:
+            self._start()
+        sites = growth_sites(record.net(pl_module), record.inputs(record.net(pl_module)))
+        if not sites.widths and not sites.depths:
+            raise ConfigError(
+                f"nothing in {self.net!r} can grow: {'; '.join(sites.refused.values()) or 'no hidden width'}"
+            )
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After a resume: put back what Lightning left out, and finish a check that was cut off."""
+        self._started, self._known = time.perf_counter(), None
+        if self._resumed is not None:
+            resumed, self._resumed = self._resumed, None
+            self._logged = Logged(resumed["logged"], trainer)
+            if resumed["position"] == "cut off":
+                self.close_check(trainer, pl_module)
+            if resumed["position"] in ("cut off", "epoch end"):
+                step_plateaus(trainer, trainer.fit_loop.epoch_progress.current.processed - 1)
+            if resumed["position"] in WITHIN_AN_EPOCH:
+                set_random_state(resumed["random"])
+            if trainer.is_global_zero:
+                self.ledger.cut_back(self.rows)
+        if isinstance(self.pending, Stop):
+            trainer.should_stop = True  # Lightning does not save it
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Apply what the last check decided."""
+        action, self.pending = self.pending, Keep()
+        if isinstance(action, GROWTHS):
+            self.event = self.grow(trainer, pl_module, action)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the rows; after a resume within an epoch, go on with its sums."""
+        self._rows_seen["train"] += _rows_in(batch) * trainer.world_size
+        if self._logged is not None:
+            self._logged.add_to(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Count the rows."""
+        if not trainer.sanity_checking:
+            self._rows_seen["val"] += _rows_in(batch) * trainer.world_size
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """An epoch with a validation is a check."""
+        self._validated = self._validated or not trainer.sanity_checking
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure, decide, record."""
+        self._logged = None
+        trainer.fit_loop._restarting = False  # the metrics are there again, so plateau schedulers may take their step
+        self.close_check(trainer, pl_module)
+
+    # -- decide -------------------------------------------------------------------------------------------------------
+    def close_check(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """End a check: measure, ask the policy, write the row. Rank 0's row is every rank's."""
+        validates = trainer.enable_validation and self.measure is None
+        taken = self.rows and self.rows[-1].step == trainer.global_step
+        if taken or (validates and not self._validated):
+            return
+        row = self.measured_row(trainer, module)
+        options = recording(self.options(trainer, module))
+        row = dataclasses.replace(row, phase=self.phase([*self.rows, row]))
+        decision = self.decide(trainer, row, options)
+        row = dataclasses.replace(
+            row, action=decision.action, reason=decision.reason, options=options_to_plain(options)
+        )
+        row = Row.from_plain(trainer.strategy.broadcast(row.to_plain()))
+        self.rows.append(row)
+        self.pending, self.event = row.action, None
+        self._rows_seen, self._validated = {"train": 0, "val": 0}, False
+        if trainer.is_global_zero:
+            self.ledger.append(row)
+            for logger in trainer.loggers:
+                logger.log_metrics(_sizes(row), step=trainer.fit_loop.epoch_loop._batches_that_stepped)
+        if isinstance(row.action, Stop):
+            trainer.should_stop = True
+        if not isinstance(row.action, Keep):
+            rank_zero_info(f"autogrow, check {row.check}: {row.reason}")
+
+    def decide(self, trainer: pl.Trainer, row: Row, options: Options) -> Decision:
+        """The policy's decision, unless nothing may grow now."""
+        decision = self.policy([*self.rows, row], options)
+        if not isinstance(decision.action, GROWTHS):
+            return decision
+        if not row.finite():
+            return Decision(Keep(), f"kept: the losses at check {row.check} are not finite")
+        if averaging_started(trainer, trainer.current_epoch + 1):
+            return Decision(
+                Keep(),
+                f"kept: stochastic weight averaging has started, and its average cannot grow ({decision.reason})",
+            )
+        return decision
+
+    def measured_row(self, trainer: pl.Trainer, module: pl.LightningModule) -> Row:
+        """The row of this check, before anything is decided."""
+        last = self.rows[-1] if self.rows else None
+        measured = self.measured(trainer, module)
+        sites, spent = self.known(module)
+        seen = self._rows_seen
+        return Row(
+            check=len(self.rows),
+            step=trainer.global_step,
+            passes=float(trainer.fit_loop.epoch_progress.current.processed),
+            phase="grow",
+            lineage=(last.lineage if last else 0) + (self.event is not None),
+            **measured,
+            score=measured["val_loss"],
+            gap=measured["val_loss"] - measured["train_loss"],
+            lr=float(trainer.optimizers[0].param_groups[0]["lr"]),
+            widths={name: site.size for name, site in sites.widths.items()},
+            parameters=spent.parameters,
+            flops_per_sample=spent.flops_per_sample,
+            train_flops=(last.train_flops if last else 0) + seen["train"] * spent.train_flops_per_sample,
+            eval_flops=(last.eval_flops if last else 0) + seen["val"] * spent.flops_per_sample,
+            event=self.event,
+            timing={"seconds": self.seconds()},
+        )
+
+    def measured(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, float]:
+        """Losses and errors, by the user's function or from what was logged; NaN for errors nobody gives.
+
+        Raises ConfigError, naming what there is, for one that was not logged.
+        """
+        if self.measure is not None:
+            with eval_mode(module):
+                given: Mapping[str, float] = self.measure(module)
+            names: Mapping[str, str | None] = {
+                name: name for name in MEASURES if name in given or name.endswith("loss")
+            }
+            source = "what measure(module) returned"
+        else:
+            given = trainer.callback_metrics
+            names, source = self.monitors, "what was logged per epoch"
+        out = dict.fromkeys(MEASURES, math.nan)
+        for measure, name in names.items():
+            if name is not None:
+                if name not in given:
+                    raise ConfigError(f"{name!r} is not in {source}; {nearest(name, given)}")
+                out[measure] = float(given[name])
+        return out
+
+    def options(self, trainer: pl.Trainer, module: pl.LightningModule) -> Options:
+        """What the policy may choose from at this check."""
+        record = self._record(module)
+        net = record.net(module)
+        sites, _ = self.known(module)
+
+        def dry(action: Action) -> Cost:
+            spent = dry_run(net, record.inputs(net), action_to_plain(action))
+            return Cost(spent.parameters, spent.flops_per_sample)
+
+        steps = trainer.global_step - (self.rows[-1].step if self.rows else 0)
+        return Options(
+            widths={name: site.size for name, site in sites.widths.items()},
+            depths={name: tuple(site.kinds) for name, site in sites.depths.items()},
+            cost=dry,
+            steps_per_check=steps,
+            max_steps=_max_steps(trainer),
+        )
+
+    def phase(self, rows: History) -> str:
+        """'grow', 'hold' (growth is over for good) or 'done'."""
+        if isinstance(self.policy, LifeCycle):
+            return self.policy.phase(rows)
+        return "hold" if growth_ended(self.policy, rows).fires else "grow"
+
+    # -- act ----------------------------------------------------------------------------------------------------------
+    def grow(self, trainer: pl.Trainer, module: pl.LightningModule, action: Action) -> dict[str, Any]:
+        """Apply a growth; answers with its event."""
+        before = self._size(module)
+        surgery = grow_hot(
+            trainer,
+            module,
+            self._record(module),
+            action,
+            seed=self.seed,
+            neurons=self.neurons,
+            mode=self.optimizer_state,
+        )
+        self._known = None
+        return {
+            **action_to_plain(action),
+            "before": before,
+            "after": self._size(module),
+            "receipt": surgery.receipt.to_plain(),
+            "decided_at": len(self.rows) - 1,
+        }
+
+    # -- the net as it is -----------------------------------------------------------------------------------------------
+    def known(self, module: pl.LightningModule) -> tuple[Sites, NetCost]:
+        """Sites and cost of the net; found anew after a growth."""
+        if self._known is None:
+            record = self._record(module)
+            net = record.net(module)
+            inputs = record.inputs(net)
+            self._known = growth_sites(net, inputs), cost(net, inputs)
+        return self._known
+
+    def _size(self, module: pl.LightningModule) -> dict[str, Any]:
+        sites, spent = self.known(module)
+        return {
+            "widths": {name: site.size for name, site in sites.widths.items()},
+            "parameters": spent.parameters,
+            "flops_per_sample": spent.flops_per_sample,
+        }
+
+    def _record(self, module: pl.LightningModule) -> GrowthRecord:
+        return keep_record(module, self.net, self._inputs(module), self.averages)
+
+    def _inputs(self, module: pl.LightningModule) -> tuple[Tensor, ...]:
+        example = module.example_input_array if self.example is None else self.example
+        if isinstance(example, Tensor):
+            return (example,)
+        if not isinstance(example, Sequence) or not all(isinstance(t, Tensor) for t in example):
+            raise ConfigError(
+                f"example must be a tensor or a sequence of tensors (the net's inputs, with a batch dimension), got {example!r}"
+            )
+        return tuple(example)
+
+
+def check_policy(policy: Policy, *, has_error: bool) -> None:
+    """Raise ConfigError for a policy that a running module of somebody else cannot obey."""
+    if not callable(policy):
+        raise ConfigError(f"policy must be callable with (history, options), got {policy!r}")
+    if isinstance(policy, LifeCycle) and not isinstance(policy.finish, NoFinish):
+        raise ConfigError(
+            "GrowthController cannot return to the best net and anneal: the learning rate is your scheduler's. Give a growth policy "
+            "alone, or LifeCycle(…, finish=NoFinish()); keep the best net with ModelCheckpoint(monitor=…)"
+        )
+    missing = requires(policy) - {"seconds"} - ({"error"} if has_error else set())
+    if "error" in missing:
+        raise ConfigError(
+            "the policy watches the error too: give val_error='…' (a metric you log), or let it watch the loss"
+        )
+    if missing:
+        raise ConfigError(f"the policy needs {', '.join(sorted(missing))}, which GrowthController does not offer")
+
+
+def _max_steps(trainer: pl.Trainer) -> int | None:
+    """Optimizer steps of the whole fit; None where it has no end."""
+    limits = [float(trainer.max_steps)] if trainer.max_steps != -1 else []
+    if trainer.max_epochs not in (None, -1):
+        limits.append(trainer.max_epochs * math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))
+    least = min(limits, default=math.inf)
+    return None if math.isinf(least) else int(least)
+
+
+def _rows_in(batch: Any) -> int:
+    """The length of the first tensor in a batch."""
+    if isinstance(batch, Tensor):
+        return len(batch) if batch.ndim else 1
+    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, (list, tuple)) else ()
+    return next((n for n in map(_rows_in, values) if n), 0)
+
+
+def _sizes(row: Row) -> dict[str, float]:
+    widths = {f"autogrow/width/{name}": float(size) for name, size in row.widths.items()}
+    return {"autogrow/parameters": float(row.parameters), **widths}
+
+
+__all__ = ["GrowthController"]
