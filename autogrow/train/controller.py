@@ -16,7 +16,6 @@ import torch
 
 from autogrow.data import TensorStream
 from autogrow.errors import InterruptedRunError
-from autogrow.growth.cost import dry_run
 from autogrow.policy import LifeCycle, deliverable, return_target
 from autogrow.policy.history import (
     GROWTHS,
@@ -37,7 +36,7 @@ from autogrow.train.display import View
 from autogrow.train.ledger import Ledger
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
-from autogrow.train.operate import Event, grow, install
+from autogrow.train.operate import Event, cost_after, grow, install
 from autogrow.train.snapshot import Snapshot, take
 
 
@@ -202,7 +201,7 @@ class LifeCycleController(pl.Callback):
         """What the policy may choose from at this check."""
 
         def dry(action: Action) -> Cost:
-            spent = dry_run(module.net, module.example, action_to_plain(action))
+            spent = cost_after(module, action)
             return Cost(spent.parameters, spent.flops_per_sample)
 
         return Options(

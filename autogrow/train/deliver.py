@@ -117,10 +117,10 @@ def _assemble(net: nn.Module, members: int, pipeline: Pipeline) -> Delivered:
     return Delivered(net if members == 1 else MeanOfMembers(net, members), pipeline)
 
 
-def example_rows(x: Tensor, members: int) -> Tensor:
-    """Two rows (2, …) of net input to trace with; (M, 2, …) for a member net."""
-    rows = x[:2].clone() if len(x) > 1 else x[:1].repeat(2, *[1] * (x.ndim - 1))
-    return rows if members == 1 else rows.unsqueeze(0).repeat(members, *[1] * rows.ndim)
+def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
+    """The first rows (at least 2) of net input, as the net takes them: (rows, …), for a member net (M, rows, …)."""
+    some = x[:rows].clone() if len(x) > 1 else x[:1].repeat(2, *[1] * (x.ndim - 1))
+    return some if members == 1 else some.unsqueeze(0).repeat(members, *[1] * some.ndim)
 
 
 __all__ = ["Delivered", "deliver", "example_rows", "load", "save_delivered"]

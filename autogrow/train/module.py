@@ -38,11 +38,19 @@ class GrowingModule(pl.LightningModule):
     """
 
     def __init__(
-        self, spec: FitSpec, builder: Mapping[str, Any], *, task: str, steps_per_check: int, example: Tensor
+        self,
+        spec: FitSpec,
+        builder: Mapping[str, Any],
+        *,
+        task: str,
+        steps_per_check: int,
+        example: Tensor,
+        calibration: Tensor,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.spec, self.builder, self.task, self.example = spec, dict(builder), task, example
+        self.calibration = calibration  # what an inserted BatchNorm takes its statistics from
         self.average = 2.0 / steps_per_check  # the weight average forgets within about one check
         self.recipe: list[dict[str, Any]] = []
         self.rate = Rate(spec.optimizer.lr, spec.schedule.warmup)

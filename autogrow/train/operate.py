@@ -5,16 +5,19 @@ An event says what was applied at a check's start: operation, sizes and cost bef
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth import deepen, widen
+from autogrow.growth.cost import NetCost, cost
 from autogrow.growth.optimizer import check_optimizer, place_state, state_by_name
 from autogrow.growth.surgery import Surgery
-from autogrow.policy.history import Action, Anneal, Deepen, Undo, Widen, action_to_plain
+from autogrow.policy.history import Action, Anneal, Deepen, Undo, Widen, action_name, action_to_plain
 from autogrow.train.module import GrowingModule
 from autogrow.train.rewire import rewire
 from autogrow.train.snapshot import Snapshot, place_optimizer_state
@@ -31,6 +34,15 @@ def size_of(module: GrowingModule) -> dict[str, Any]:
     }
 
 
+def cost_after(module: GrowingModule, action: Action) -> NetCost:
+    """What the net would cost after an action: the growth done to a copy."""
+    if not isinstance(action, (Widen, Deepen)):
+        return module.cost
+    copied = copy.deepcopy(module.net)
+    operate(module, copied, action, torch.Generator())
+    return cost(copied, module.example)
+
+
 def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: int) -> Event:
     """Widen or deepen net and weight average by one plan, re-warm the rate, and carry or reset the optimizer.
 
@@ -38,12 +50,11 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
     """
     before = size_of(module)
     generator = torch.Generator().manual_seed(module.spec.seed * 1_000_003 + events)
-    names = {p: n for n, p in module.net.named_parameters()}
-    optimizer = trainer.optimizers[0]
-    saved = state_by_name(optimizer, names)
+    names: dict[Tensor, str] = {p: n for n, p in module.net.named_parameters()}
+    saved = state_by_name(trainer.optimizers[0], names)
 
     def change() -> Surgery:
-        surgery = operate(module, action, generator)
+        surgery = operate(module, module.net, action, generator)
         surgery.replay(module.ema)
         module.recipe.append(dict(surgery.entry))
         module.architecture_changed()
@@ -51,7 +62,7 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
 
     surgery: Surgery = rewire(trainer, change)
     if module.spec.optimizer_state != "reset":
-        new_names = {p: n for n, p in module.net.named_parameters()}
+        new_names: dict[Tensor, str] = {p: n for n, p in module.net.named_parameters()}
         place_state(trainer.optimizers[0], new_names, saved, surgery.moves, module.spec.optimizer_state)
     check_optimizer(trainer.optimizers[0], module.net)
     module.rate = module.rate.rewarmed(trainer.global_step, module.spec.schedule.rewarm)
@@ -63,14 +74,21 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
     }
 
 
-def operate(module: GrowingModule, action: Action, generator: torch.Generator) -> Surgery:
-    """The operator call that an action stands for."""
+def operate(module: GrowingModule, net: nn.Module, action: Action, generator: torch.Generator) -> Surgery:
+    """Do to `net` (the module's, or a copy of it) what an action stands for."""
     if isinstance(action, Widen):
         more = {} if module.spec.neurons is None else {"neurons": module.spec.neurons}
-        return widen(module.net, dict(action.widths), example=module.example, generator=generator, **more)
+        return widen(net, dict(action.widths), example=module.example, generator=generator, **more)
     if isinstance(action, Deepen):
-        return deepen(module.net, action.after, kind=action.kind, example=module.example, generator=generator)
-    raise GrowthError(f"a run cannot apply {action_to_plain(action)['do']!r} on its own; it can widen and deepen")
+        return deepen(
+            net,
+            action.after,
+            kind=action.kind,
+            example=module.example,
+            generator=generator,
+            calibration=module.calibration,
+        )
+    raise GrowthError(f"a run cannot apply {action_name(action)!r} on its own; it can widen and deepen")
 
 
 def install(trainer: pl.Trainer, module: GrowingModule, action: Anneal | Undo, snapshot: Snapshot) -> Event:

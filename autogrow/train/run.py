@@ -108,7 +108,12 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
     )
     example = example_rows(prepared.train.x, members)
     module = GrowingModule(
-        spec, builder_for(spec.net, prepared), task=prepared.task, steps_per_check=steps_per_check, example=example
+        spec,
+        builder_for(spec.net, prepared),
+        task=prepared.task,
+        steps_per_check=steps_per_check,
+        example=example,
+        calibration=example_rows(prepared.train.x, members, rows=512),
     )
     module.delivery = {"pipeline": prepared.state(), "members": members, "example": example}
     trainer = pl.Trainer(
