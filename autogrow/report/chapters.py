@@ -137,7 +137,7 @@ def _unapplied(row: Row, metric: str) -> Card:
         anchor=f"decision-{row.check}",
         what="stop" if stop else f"decided to {words.intent(row.action)}",
         when=_when(row, metric),
-        why=row.reason,
+        why=words.ending(row.reason) if stop else row.reason,
         remark="" if stop else "training ended before this was applied",
     )
 

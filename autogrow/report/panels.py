@@ -20,7 +20,7 @@ def loss_panel(rows: History, story: Story, axis: Axis) -> Panel:
         Curve("val", "val", _line(rows, axis, scale, lambda row: row.val_loss)),
         *_returns(rows, story, axis, scale, lambda row: row.val_loss),
     ]
-    title = "Loss, log scale" if scale.log else "Loss"
+    title = "Loss" + _spacing(scale, rows, lambda row: min(row.train_loss, row.val_loss))
     dots = _delivered(rows, story, axis, scale, lambda row: row.val_loss)
     return Panel(title, _from_to(rows, "loss", words.number), 200, scale.ticks(_short), curves, dots)
 
@@ -28,7 +28,7 @@ def loss_panel(rows: History, story: Story, axis: Axis) -> Panel:
 def error_panel(rows: History, story: Story, axis: Axis, metric: str, test: float | None) -> Panel:
     """Train and val error (a percentage) or rmse, and the one reading of the test set."""
     tested = test if test is not None and math.isfinite(test) else math.nan
-    scale = fit([tested, *(v for row in rows for v in (row.train_error, row.val_error))], zero=False)
+    scale = fit([tested, *(v for row in rows for v in (row.train_error, row.val_error))])
     curves = [
         Curve("train", "train", _line(rows, axis, scale, lambda row: row.train_error)),
         Curve("val", "val", _line(rows, axis, scale, lambda row: row.val_error)),
@@ -39,9 +39,8 @@ def error_panel(rows: History, story: Story, axis: Axis, metric: str, test: floa
         x = axis.at[rows.index(story.delivered)]
         dots = [*dots, Dot(f"test {words.measure(metric, tested)}", "test", x, scale.from_top(tested))]
     say = (lambda v: f"{100 * v:.4g} %") if metric == "error" else _short
-    title = ("Error" if metric == "error" else "Error (rmse, in units of the target)") + (
-        ", log scale" if scale.log else ""
-    )
+    title = "Error" if metric == "error" else "Error (rmse, in units of the target)"
+    title += _spacing(scale, rows, lambda row: min(row.train_error, row.val_error))
     return Panel(
         title, _from_to(rows, "error", lambda v: words.measure(metric, v)), 160, scale.ticks(say), curves, dots
     )
@@ -87,6 +86,13 @@ def widths_panel(rows: History, axis: Axis) -> Panel:
         scale.ticks(lambda v: f"{v:g}", 4),
         bands=bands,
     )
+
+
+def _spacing(scale: Scale, rows: History, value: Callable[[Row], float]) -> str:
+    """What a title adds about a scale that is not the usual one."""
+    if not scale.log:
+        return ""
+    return ", log scale (0 at the edge)" if any(value(row) == 0 for row in rows) else ", log scale"
 
 
 def _line(rows: History, axis: Axis, scale: Scale, value: Callable[[Row], float]) -> str:

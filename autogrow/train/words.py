@@ -7,6 +7,7 @@ Percentages, units and thousands are written with plain spaces and commas; nothi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -228,12 +229,14 @@ def cost_change(event: Mapping[str, Any]) -> str:
 
 
 def ending(stop_reason: str) -> str:
-    """Why training ended, to stand behind a label that says that it did.
+    """Why training ended, to stand behind a label that says that it did: the rule's words without what was done about it.
 
     >>> ending("stopped: the budget is spent")
     'the budget is spent'
+    >>> ending("annealing over 260 steps from check 30 (score 0.1): no improvement for 8 checks")
+    'no improvement for 8 checks'
     """
-    return stop_reason.removeprefix("stopped: ").removeprefix("stopped ")
+    return re.sub(r"^(stopped:? |annealing over [^:]*: )", "", stop_reason)
 
 
 def facts(result: Mapping[str, Any]) -> dict[str, str]:

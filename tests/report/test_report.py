@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autogrow.data import DataSpec, prepare
 from autogrow.policy.history import Anneal, Keep, Undo, Widen, action_to_plain
 from autogrow.report import write_report
 from autogrow.report.scale import fit, path
@@ -143,6 +144,21 @@ def test_any_run_makes_a_whole_page(name, run, fixed_run, regression_run, tmp_pa
     assert ("training ended before this was applied" in page.text) == (name == "unapplied")
     assert ("taken back: the delivered net does not have it" in page.text) == (name == "undone")
     assert ("test rmse 16.34" in page.text) == (name == "regression_run")
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes"])
+def test_it_reads_the_data_card_that_a_run_makes(name, run, regression_run, tmp_path):
+    card = prepare(DataSpec(name=name, source="sklearn")).card
+    page = page_of((regression_run if name == "diabetes" else run).but(card=card), tmp_path)
+    for label, rows in [*card["splits"].items(), *((c["label"], c["rows"]) for c in card.get("classes", ()))]:
+        assert f"{label}{rows}" in page.text
+    assert card["origin"] in page.text
+
+
+def test_a_perfect_error_stands_at_the_edge_of_a_log_scale(run, tmp_path):
+    page = page_of(run.but(rows=[*run.rows[:-1], replace(run.rows[-1], train_error=0.0)]), tmp_path)
+    assert "Error, log scale (0 at the edge)" in page.text
+    assert "Loss, log scale train" in page.text
 
 
 def test_what_was_taken_back_is_not_counted_as_grown(run):
