@@ -10,7 +10,8 @@ Shape legend: B batch, M members, I inputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,13 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-Example = Tensor | Sequence[Tensor]
+from autogrow.errors import GrowthError, nearest
+from autogrow.growth.deepening import inserted_layers, inserting
+from autogrow.growth.layout import Growth, widening
+from autogrow.growth.neurons import NewUnits
+from autogrow.growth.structure import Sites, growth_sites, unwrapped
+from autogrow.growth.structure_trace import Example
+
 _SAMPLES = 2  # BatchNorm in train mode refuses a single one
 # where the two factors of a product stand; the default is (0, 1)
 _FACTORS = {"addmm": (1, 2), "baddbmm": (1, 2)}
@@ -65,7 +72,7 @@ def _backward_flops(operation: str, forward: int, args: Sequence[Any]) -> int:
 def cost(net: nn.Module, example: Example, *, batch_dim: int | None = None) -> NetCost:
     """Count a net's trainable parameters and FLOPs per sample; 2 FLOPs per multiply-add.
 
-    `example`: an input of shape (B, …), or a sequence of them (the positional arguments). `batch_dim`: the dimension that counts
+    `example`: an input of shape (B, …), a sequence of arguments or a mapping of them. `batch_dim`: the dimension that counts
     samples; by default 0, or 1 where a net says by `input_shape` that its input is (M, B, …): then the cost is that of all
     members on one sample each. Training = forward + backward of what is really computed: 3 × forward less the first layer's
     input gradient. Embeddings, norms and activations count 0. Equal to `torch.utils.flop_counter.FlopCounterMode`, but for
@@ -75,23 +82,85 @@ def cost(net: nn.Module, example: Example, *, batch_dim: int | None = None) -> N
     >>> cost(nn.Sequential(nn.Linear(10, 4), nn.ReLU(), nn.Linear(4, 2)), torch.zeros(8, 10))
     NetCost(parameters=54, flops_per_sample=96, train_flops_per_sample=208)
     """
-    net = getattr(net, "_orig_mod", net)  # a compiled net runs its kernels unseen
-    inputs = (example,) if isinstance(example, Tensor) else tuple(example)
-    dim = _batch_dim(net, inputs[0]) if batch_dim is None else batch_dim
-    device = inputs[0].device
+    net = unwrapped(net)  # a compiled net runs its kernels unseen
+    args, kwargs = _arguments(example)
+    first = next(t for t in (*args, *kwargs.values()) if isinstance(t, Tensor))
+    dim = _batch_dim(net, first) if batch_dim is None else batch_dim
+    device = first.device
     generators = [device] if device.type == "cuda" else []
     # a cost may be asked for during validation, in inference mode
     with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=generators):
         buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}
-        samples = tuple(_samples(t, dim) for t in inputs)
+        args = tuple(_samples(t, dim) for t in args)
+        kwargs = {name: _samples(t, dim) for name, t in kwargs.items()}
         with _Counter() as counter:
-            functional_call(net, buffers, samples)
+            functional_call(net, buffers, args, kwargs)
     parameters = sum(p.numel() for p in net.parameters() if p.requires_grad)
     forward, backward = counter.forward // _SAMPLES, counter.backward // _SAMPLES
     return NetCost(parameters, forward, forward + backward)
 
 
-def _samples(tensor: Tensor, dim: int) -> Tensor:
+def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, sites: Sites | None = None) -> NetCost:
+    """What the net would cost after an action, without touching it.
+
+    `action`: plain data, `{"do": "widen", "widths": {name: width}}` or `{"do": "deepen", "after": name, "kind": kind}`; any other action
+    costs what the net costs now. `sites`: `growth_sites(net, example)` if it is at hand. The growth is made on a copy
+    that shares one zero for all its weights. Raises `GrowthError` where the action is not possible.
+
+    >>> net = nn.Sequential(nn.Linear(10, 4), nn.ReLU(), nn.Linear(4, 2))
+    >>> dry_run(net, torch.zeros(8, 10), {"do": "widen", "widths": {"0": 8}}).flops_per_sample
+    192
+    """
+    if action["do"] not in ("widen", "deepen"):
+        return cost(net, example)
+    net = unwrapped(net)
+    sites = sites or growth_sites(net, example)
+    copied = _hollow(net)
+    generator = torch.Generator().manual_seed(0)
+    if action["do"] == "widen":
+        growths = []
+        for name, width in action["widths"].items():
+            site = sites.width(name)
+            if width < site.size or (width - site.size) % site.unit:
+                raise GrowthError(
+                    f"{name!r} has {site.size} channels and grows in steps of {site.unit}; {width} was asked for"
+                )
+            units = width // site.unit
+            index = torch.cat([torch.arange(site.units), torch.full((units - site.units,), -1)])
+            growths.append(Growth(site, NewUnits(index, torch.ones(units))))
+        plan = widening(copied, growths, generator)
+    else:
+        if action["after"] not in sites.depths:
+            raise GrowthError(
+                f"no layer can be inserted behind {action['after']!r}; {nearest(action['after'], sites.depths)}"
+            )
+        place = sites.depths[action["after"]]
+        kind = action.get("kind", "auto")
+        kind = place.kinds[0] if kind == "auto" else kind
+        plan = inserting(place.name, inserted_layers(copied, place, kind, generator))
+    plan.apply(copied)
+    return cost(copied, example)
+
+
+def _hollow(net: nn.Module) -> nn.Module:
+    """A copy of the net whose parameters are all one zero, spread to their shapes: structure without memory."""
+    hollow: dict[int, Any] = {}
+    for parameter in net.parameters():
+        zero = torch.zeros((), dtype=parameter.dtype, device=parameter.device).expand(parameter.shape)
+        hollow[id(parameter)] = nn.Parameter(zero, requires_grad=parameter.requires_grad)
+    return copy.deepcopy(net, hollow)
+
+
+def _arguments(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(example, Mapping):
+        return (), dict(example)
+    return ((example,) if isinstance(example, Tensor) else tuple(example)), {}
+
+
+def _samples(value: Any, dim: int) -> Any:
+    if not isinstance(value, Tensor) or value.ndim <= dim:
+        return value
+    tensor: Tensor = value
     index = torch.arange(_SAMPLES, device=tensor.device) % tensor.shape[dim]
     return tensor.detach().index_select(dim, index)
 
@@ -102,4 +171,4 @@ def _batch_dim(net: nn.Module, example: Tensor) -> int:
     return 1 if leading == 1 and tuple(example.shape[2:]) == shape else 0
 
 
-__all__ = ["NetCost", "cost"]
+__all__ = ["NetCost", "cost", "dry_run"]
