@@ -28,7 +28,7 @@ class Amount(Protocol):
 
 def _bounded(size: int, wanted: float, *, multiple: int, cap: int) -> int:
     """`wanted` rounded up to a whole number and a multiple, at most `cap`, never below `size`."""
-    # a product such as 1.1 × 10 is 11.000000000000002: do not let that round up to 12
+    # the product 1.1 × 50 is 55.00000000000001: do not let that round up to 56
     whole = math.ceil(wanted - 1e-9)
     return max(size, min(cap, -(-whole // multiple) * multiple))
 

@@ -76,6 +76,13 @@ def test_a_growth_that_did_not_pay_is_undone(run):
     assert growth_ended(growth, played.rows).fires
 
 
+def test_a_growth_that_was_not_on_trial_is_not_judged_late(run):
+    """Rows recorded under another policy: the growth at check 1 never paid, but its trial is long over."""
+    played = run().play(Growth(EarlyRamp(every=1, until=1), AllHidden()), [1.0] * 6)
+    decision = Trial(Growth(Never()), checks=2)(played.rows, played.options())
+    assert decision.reason.startswith("kept, because the policy never grows")
+
+
 def test_an_undone_growth_moves_the_cycle_on(run):
     """D was undone, so the next growth is a W, not the same D again."""
     growth = Trial(Growth(EarlyRamp(every=1, until=1000), Cycle("DW"), Factor()), checks=2, rest=0, give_up=9)

@@ -48,13 +48,15 @@ ALWAYS = Growth(EarlyRamp(every=1, until=1000), AllHidden(), Factor(1.5, multipl
         (Patience(4), STILL, [1.0, 1.02, 0.97, 1.01, 0.99, 1.03, 0.98], 6),
         (Patience(3, after_growth=0), GapCloses(ALWAYS, 0.1, 0), [1.0] * 9, 3),
         (Patience(3, after_growth=5), Growth(EarlyRamp(every=2, until=2)), [1.0] * 9, 7),  # grown at 2: 5 checks
-        (GapStop(0.2, from_check=2), STILL, [1.0] * 6, 3),  # smoothed gap .1, .15, .175, .3375
+        (GapStop(0.12, from_check=1), STILL, [1.0] * 6, 1),
+        (GapStop(0.09, from_check=2), STILL, [1.0] * 6, 2),  # open from the start, counted from check 2
+        (GapStop(0.2, from_check=2), STILL, [1.0] * 6, 3),
         (BudgetStop(Budget(train_flops=3 * 10 * 352 * 3 + 1)), STILL, [1.0] * 6, 2),
         (BudgetStop(Budget(train_flops=3 * 10 * 352 * 4)), STILL, [1.0] * 6, 3),
     ],
 )
 def test_stop_rules_fire_at_exactly_this_check(run, stop, growth, scores, expected):
-    gaps = [0.1, 0.2, 0.2, 0.5, 0.5, 0.5] if isinstance(stop, GapStop) else [0.0] * len(scores)
+    gaps = [0.1, 0.2, 0.2, 0.5, 0.5, 0.5] if isinstance(stop, GapStop) else [0.0] * len(scores)  # .1, .15, .175, .3375
     life = LifeCycle(growth, stop, NoFinish())
     played = run(widths={"h0": 16}).play(life, scores, train_loss=[s - g for s, g in zip(scores, gaps, strict=False)])
     stopped = [check for check, word in played.acted() if word == "stop"]
@@ -150,6 +152,12 @@ def test_run_budgets_of_flops_and_seconds_include_the_anneal(run):
         life, [1.0 - 0.01 * i for i in range(40)], timing=[{"seconds": 0.5 * (i + 1)} for i in range(40)]
     )
     assert played.rows[-1].timing["seconds"] == 10.0
+
+
+def test_the_tightest_budget_counts(run):
+    for steps, flops, ends in ((200, 10 * 10560, 100), (100, 20 * 10560, 100)):
+        life = LifeCycle(STILL, NeverStop(), budget=Budget(train_flops=flops))
+        assert run(max_steps=steps).play(life, [1.0 - 0.01 * i for i in range(40)]).rows[-1].step == ends
 
 
 def test_the_stop_rule_comes_before_growth_and_the_anneal_before_both(run):

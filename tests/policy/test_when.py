@@ -46,6 +46,7 @@ def fires(run, when, scores, *, max_steps=None, **columns):
         (LossPaced(), FALLING, [2, 5, 8, 11]),
         (LossPaced(cooldown=1), FALLING[:5], [0, 1, 2, 3, 4]),
         (LossPaced(), LEVEL, []),  # the one improvement (over nothing) is two checks old at check 2
+        (LossPaced(), [1.0, 0.9, 0.9, 0.9], [2]),  # the last improvement is one check old: fresh enough
         # the first growth asks for no fall, the second for 0.95 × 0.98 − 0.01 = 0.921
         (LossPaced(), [1.0, 0.99, 0.98, 0.96, 0.94, 0.93, 0.922, 0.920, 0.9], [2, 7]),
         # far below the best at the last growth, but the last improvement is too old: no, until it improves again

@@ -34,7 +34,7 @@ GROWING = EarlyRamp(every=1, until=1000)
         (Factor(1.5, multiple=8, cap=256), 256, 256),
         (Factor(1.5, multiple=8, cap=256), 300, 300),  # never shrinks
         (Factor(1.5, multiple=1, cap=512), 17, 26),  # ceil(25.5)
-        (Factor(1.1, multiple=1, cap=512), 10, 11),  # 11.000000000000002
+        (Factor(1.1, multiple=1, cap=512), 50, 55),  # 55.00000000000001 as a product
         (Factor(1.0001, multiple=1, cap=512), 10, 11),
         (Fixed(16, multiple=1, cap=256), 20, 36),
         (Fixed(16, multiple=8, cap=256), 20, 40),
