@@ -70,7 +70,7 @@ def _fit_job(cfg: DictConfig) -> float:
         with Display() as display:
             result = run_fit(spec, display=display, resume=resume)
             finish_folder(result, spec.config, overrides)
-            display.finish(result.summary, str(out))
+            display.finish(result.summary, str(out), result.rows)
     except UsageError:
         _remove_if_empty(out)
         raise

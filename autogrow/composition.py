@@ -16,20 +16,36 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.config import CONF_DIR, register_schema
-from autogrow.errors import ConfigError, nearest
+from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
     """Compose `conf/<command>.yaml` with the overrides in `arguments` and run `task` on it (or Hydra's own --help, --cfg, -m).
 
-    Raises ConfigError, in one line with the nearest right names, for what cannot be composed.
+    Raises ConfigError, in one line with the nearest right names, for what cannot be composed, and what the task raised (in a
+    sweep, once every job has had its turn).
     """
     register_schema()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
+    full_error = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
     # Lightning's DDP launcher runs sys.argv again for the other ranks: it must hold the command
     program = sys.argv[0]
     before, sys.argv = sys.argv, [program, *arguments]
-    entry = hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(task)
+    failures: list[AutogrowError] = []
+
+    def job(cfg: DictConfig) -> Any:
+        # kept until Hydra is done: it would print a line of its own, and in a sweep the other jobs are still to run
+        try:
+            return task(cfg)
+        except InterruptedRunError:
+            raise
+        except AutogrowError as error:
+            failures.append(error)
+            return None
+
+    entry = hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(job)
     try:
         entry()
     except (HydraException, OmegaConfBaseException) as error:
@@ -40,6 +56,10 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
         raise ConfigError(f"{error.filename} cannot be written: {error.strerror}") from error
     finally:
         sys.argv = before
+        if full_error is None:
+            del os.environ[FULL_ERROR]
+    if failures:
+        raise failures[0]
     return 0
 
 

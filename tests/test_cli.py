@@ -140,7 +140,16 @@ def test_ctrl_c_leaves_a_folder_that_can_be_resumed(tmp_path):
     import time
 
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "autogrow", "fit", "data=digits", "stop=never", "trainer.max_epochs=400", "hydra.run.dir=run"]
+    command = [
+        sys.executable,
+        "-m",
+        "autogrow",
+        "fit",
+        "data=digits",
+        "stop=never",
+        "trainer.max_epochs=400",
+        "hydra.run.dir=run",
+    ]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     ledger = tmp_path / "run" / "ledger.jsonl"

@@ -13,7 +13,18 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.mark.slow
 def test_the_wheel_runs_outside_the_checkout(tmp_path):
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), "."]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(tmp_path),
+        ".",
+    ]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("autogrow-*.whl")
     site = tmp_path / "site"
@@ -25,7 +36,9 @@ def test_the_wheel_runs_outside_the_checkout(tmp_path):
     assert not [n for n in names if n.startswith("tests/")]
     environment = {**os.environ, "PYTHONPATH": str(site)}
     code = "import autogrow, autogrow.config as c; print(autogrow.__file__, c.CONF_DIR)"
-    where = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    where = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
     assert where.stdout.split() == [str(site / "autogrow" / "__init__.py"), str(site / "autogrow" / "conf")]
     fit = [sys.executable, "-m", "autogrow", "fit", "data=iris", "trainer.max_epochs=30", "hydra.run.dir=run"]
     subprocess.run(fit, cwd=tmp_path, env=environment, check=True, capture_output=True)
@@ -40,5 +53,7 @@ def test_constraints_pin_every_requirement():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     names = {re.split(r"[<>=\[; ]", w)[0].lower() for w in wanted}
-    pinned = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    pinned = {
+        line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    }
     assert names <= pinned

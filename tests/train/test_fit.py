@@ -41,7 +41,13 @@ def test_the_folder_is_the_contract(make_spec, tmp_path):
     out = tmp_path / "run"
     result = fit(dataclasses.replace(make_spec(out), config="a: 1\n"))
     result.write()
-    assert sorted(p.name for p in out.iterdir()) == ["checkpoints", "config.yaml", "ledger.jsonl", "metrics.csv", "result.json"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "checkpoints",
+        "config.yaml",
+        "ledger.jsonl",
+        "metrics.csv",
+        "result.json",
+    ]
     assert {"best.ckpt", "last.ckpt"} <= {p.name for p in (out / "checkpoints").iterdir()}
     summary = json.loads((out / "result.json").read_text())
     assert {

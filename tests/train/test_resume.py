@@ -23,7 +23,9 @@ def same(a, b):
     for name, value in left.items():
         assert torch.equal(value, right[name]), name
     drop = {"seconds"}
-    assert {k: v for k, v in a.summary.items() if k not in drop} == {k: v for k, v in b.summary.items() if k not in drop}
+    assert {k: v for k, v in a.summary.items() if k not in drop} == {
+        k: v for k, v in b.summary.items() if k not in drop
+    }
 
 
 @pytest.mark.slow
@@ -51,7 +53,9 @@ def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, members):
         out = tmp_path / path.stem
         (out / "checkpoints").mkdir(parents=True)
         shutil.copy(path, out / "checkpoints" / "last.ckpt")
-        shutil.copy(tmp_path / "whole" / "ledger.jsonl", out / "ledger.jsonl")  # rows beyond the checkpoint are cut back
+        shutil.copy(
+            tmp_path / "whole" / "ledger.jsonl", out / "ledger.jsonl"
+        )  # rows beyond the checkpoint are cut back
         torch.manual_seed(hash(path.stem) % 1000)
         torch.rand(7)
         same(whole, fit(make_spec(out, **changes), resume=True))
