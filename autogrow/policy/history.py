@@ -136,11 +136,12 @@ class Options:
     `widths`: growable hidden widths by site name, from input to output, with their sizes now.
     `depths`: places where a layer can be inserted, from input to output, each with the kinds that are exact there.
     `cost(action)`: what the net would cost after the action (a dry run: nothing changes).
-    `scores`: first-order gain of growing each site, where the policy asked for scores; else empty.
+    `scores`: first-order gain of growing each site (a decrease of the loss, not yet divided by its FLOPs), where the policy
+    asked for scores; else empty.
     `steps_per_check`: optimizer steps between two checks.  `max_steps`: the run's budget of optimizer steps, the final
     anneal included, or None.
     `measured`: numbers about the net as it is now that some policies ask for (`policy.requires` says which):
-    'checkpoint_bytes', 'latency_p95_ms', 'train_rows', 'existing_gain'.
+    'checkpoint_bytes', 'latency_p95_ms', 'train_rows'.
     """
 
     widths: Mapping[str, int]

@@ -19,8 +19,7 @@ def requires(policy: object) -> frozenset[str]:
     """The names of what a policy must be shown, beyond rows and costs.
 
     'scores': `options.scores`. 'error': `val_error` and `train_error`. 'seconds': `row.timing`. 'undo': the net as it was before
-    each growth must be kept. All others ('checkpoint_bytes', 'latency_p95_ms', 'train_rows', 'existing_gain') are keys of
-    `options.measured`.
+    each growth must be kept. All others ('checkpoint_bytes', 'latency_p95_ms', 'train_rows') are keys of `options.measured`.
     """
     return frozenset().union(*(getattr(part, "needs", ()) for part in parts(policy)))
 

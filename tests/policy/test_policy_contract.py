@@ -103,7 +103,7 @@ def named(value: object) -> str:
 
 def arm(run, **values):
     """A run that records everything any policy may ask for."""
-    measured = {"existing_gain": 0.1, "train_rows": 1000, "latency_p95_ms": 0.1, "checkpoint_bytes": 4000}
+    measured = {"train_rows": 1000, "latency_p95_ms": 0.1, "checkpoint_bytes": 4000}
     return run(max_steps=400, scores={"h0": 1.0, "h1": 2.0}, measured=measured, **values)
 
 
@@ -213,7 +213,7 @@ def test_the_default_is_the_recipe():
     ("growth", "needs", "again"),
     [
         (LifeCycle(), set(), True),
-        (LifeCycle(Growth(Score(), WidestGain())), {"scores", "existing_gain"}, True),
+        (LifeCycle(Growth(Score(), WidestGain())), {"scores"}, True),
         (LifeCycle(Growth(LossPaced(), AllHidden(), ProportionalToGain())), {"scores"}, True),
         (LifeCycle(Trial(Growth(Plateau()))), {"undo", "error"}, True),
         (LifeCycle(Growth(Plateau(watch="loss"))), set(), True),

@@ -40,7 +40,7 @@ def fixed(*at, unit="checks"):
 @pytest.mark.parametrize(
     ("life", "known", "message"),
     [
-        (LifeCycle(Growth(Score())), {"recorded": {"error"}}, r"'existing_gain'.*known: error"),
+        (LifeCycle(Growth(Score())), {"recorded": {"error"}}, r"'scores'.*known: error"),
         (LifeCycle(budget=Budget(latency_p95_ms=1)), {"recorded": {"seconds"}}, r"'latency_p95_ms'"),
         (
             LifeCycle(budget=Budget(parameters=500)),
@@ -93,7 +93,7 @@ def test_refused(life, known, message):
     [
         (LifeCycle(), {}),
         (LifeCycle(Growth(Score())), {}),  # not known yet what will be recorded
-        (LifeCycle(Growth(Score())), {"recorded": {"scores", "existing_gain"}}),
+        (LifeCycle(Growth(Score())), {"recorded": {"scores"}}),
         (LifeCycle(budget=Budget(parameters=651)), {"start": Cost(651, 10)}),
         (LifeCycle(stop=NeverStop()), {"max_steps": 10**6}),
         (LifeCycle(stop=NeverStop()), {}),

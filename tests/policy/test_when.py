@@ -109,25 +109,32 @@ def test_fitting_risk_intervals_are_those_of_the_paper(run, points, interval):
 
 
 @pytest.mark.parametrize(
-    ("gain", "existing", "expected"), [(1.0, 1e-3, [0, 3]), (1.0, 1e3, []), (0.0, 0.0, []), (-1.0, 0.0, [])]
+    ("gain", "scores", "expected"),
+    [
+        (1.0, LEVEL, [3, 6, 9]),  # nothing falls any more; three checks for the window, three between growths
+        (0.0, LEVEL, []),
+        (-1.0, LEVEL, []),
+        (1e-3, [1 - 0.01 * i for i in range(12)], []),
+        (1.0, [1 - 0.01 * i for i in range(12)], [3, 6, 9]),
+    ],
 )
-def test_score_grows_when_a_candidate_beats_the_existing_weights(run, gain, existing, expected):
-    growth = Growth(Score(cooldown=3), AllHidden(), Factor())
-    played = run(scores={"h0": gain}, measured={"existing_gain": existing}).play(growth, LEVEL[:5])
-    assert played.grew_at() == expected
+def test_score_grows_when_a_candidate_beats_training_on(run, gain, scores, expected):
+    growth = Growth(Score(cooldown=3, window=3), AllHidden(), Factor(cap=4096))
+    assert run(scores={"h0": gain}).play(growth, scores).grew_at() == expected
 
 
 def test_score_weighs_gains_per_flop(run):
-    """h0 (8 inputs, 16 outputs behind it) gains more, h1 is cheaper; break-even lies where the per-FLOP gains meet."""
-    growth = Growth(Score(), AllHidden(), Factor())
-    played = run(widths={"h0": 16, "h1": 16}, scores={"h0": 1.0, "h1": 0.9})
+    """h0 gains more, h1 is cheaper; break-even lies where the per-FLOP gains of h1 and of training meet."""
+    scores, widths = {"h0": 1.0, "h1": 0.9}, {"h0": 16, "h1": 16}
     added = {"h0": 2 * 8 * (8 + 16), "h1": 2 * 8 * (16 + 3)}
     now = 2 * (8 * 16 + 16 * 16 + 16 * 3)
-    edge = max(played.scores[site] / added[site] for site in added) * now
-    assert edge == pytest.approx(0.9 / added["h1"] * now)
-    for existing, expected in ((0.99 * edge, [0]), (1.01 * edge, [])):
-        one = run(widths=played.widths, scores=played.scores, measured={"existing_gain": existing})
-        assert one.play(growth, [1.0]).grew_at() == expected
+    edge = scores["h1"] / added["h1"] * now
+    assert scores["h0"] / added["h0"] < scores["h1"] / added["h1"]
+    for fall, expected in ((0.99 * edge, [2]), (1.01 * edge, [])):
+        played = run(widths=widths, scores=scores)
+        assert (
+            played.play(Growth(Score(window=2), AllHidden()), [9.0, 9.0 - fall, 9.0 - 2 * fall]).grew_at() == expected
+        )
 
 
 def test_data_arrival_compares_with_the_last_growth(run):
@@ -139,12 +146,9 @@ def test_data_arrival_compares_with_the_last_growth(run):
     assert played.grew_at() == [3, 6]
 
 
-@pytest.mark.parametrize(
-    ("when", "name"), [(DataArrival(), "train_rows"), (Score(), "existing_gain")], ids=["data", "score"]
-)
-def test_a_metric_nobody_records_is_named(run, when, name):
-    with pytest.raises(ConfigError, match=rf"{name}.*known: latency_p95_ms"):
-        run(scores={"h0": 1.0}, measured={"latency_p95_ms": 1.0}).play(Growth(when), [1.0])
+def test_a_metric_nobody_records_is_named(run):
+    with pytest.raises(ConfigError, match=r"train_rows.*known: latency_p95_ms"):
+        run(measured={"latency_p95_ms": 1.0}).play(Growth(DataArrival()), [1.0])
 
 
 @pytest.mark.parametrize(
@@ -167,6 +171,7 @@ def test_a_metric_nobody_records_is_named(run, when, name):
         (lambda: FittingRisk(risk="acc"), r"'acc' is unknown"),
         (lambda: Score(ratio=0), r"ratio.*0"),
         (lambda: Score(factor=1), r"factor.*1"),
+        (lambda: Score(window=0), r"window.*0"),
         (lambda: DataArrival(1.0), r"factor.*1\.0"),
     ],
 )
