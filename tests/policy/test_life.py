@@ -160,6 +160,21 @@ def test_the_tightest_budget_counts(run):
         assert run(max_steps=steps).play(life, [1.0 - 0.01 * i for i in range(40)]).rows[-1].step == ends
 
 
+def test_an_anneal_that_becomes_too_slow_for_the_budget_is_cut_short(run):
+    seconds = [0.5 * (i + 1) for i in range(14)] + [9.0, 11.0]  # the machine gets four times as slow
+    life = LifeCycle(STILL, NeverStop(), budget=Budget(seconds=10.0))
+    played = run().play(life, [1.0 - 0.01 * i for i in range(16)], timing=[{"seconds": s} for s in seconds])
+    assert played.acted() == [(13, "anneal"), (14, "stop")]
+    assert "10 of 60 steps into the anneal the budget is spent" in played.rows[-1].reason
+
+
+def test_a_growth_must_leave_enough_for_the_anneal(run):
+    """At check 1: 21,120 FLOPs spent; a check and the anneal of two take 31,680 more as the net is, 47,520 once grown."""
+    for budget, grows in ((68640, True), (68639, False), (60000, False)):
+        life = LifeCycle(ALWAYS, NeverStop(), budget=Budget(train_flops=budget))
+        assert run().play(life, [1.0, 0.9]).acted() == ([(1, "widen")] if grows else [])
+
+
 def test_the_stop_rule_comes_before_growth_and_the_anneal_before_both(run):
     life = LifeCycle(ALWAYS, Patience(2, after_growth=0), Finish())
     played = run().play(life, [1.0] * 9)

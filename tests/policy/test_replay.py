@@ -69,6 +69,16 @@ def test_another_policy_is_followed_up_to_the_first_difference(run, other, lengt
     assert note in out[-1].note
 
 
+def test_a_replayed_policy_does_not_see_what_was_decided(run):
+    rows = recorded(run, LifeCycle(Growth(Never()), Patience(2)))
+    seen = []
+    replay(
+        rows,
+        lambda history, options: seen.append(history[-1]) or LifeCycle(Growth(Never()), Patience(2))(history, options),
+    )
+    assert [(row.check, row.action, row.reason) for row in seen] == [(row.check, Keep(), "") for row in rows]
+
+
 def test_a_cost_that_was_not_looked_at_ends_the_replay(run):
     other = LifeCycle(Growth(EarlyRamp(every=1, until=9), AllHidden()), budget=Budget(parameters=10**5))
     out = replay(recorded(run, LifeCycle()), other)
