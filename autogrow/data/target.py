@@ -109,9 +109,11 @@ def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]
     codes = np.fromiter((where[v] for v in values), np.int64, len(values))
     counts = np.bincount(codes, minlength=len(labels))
     if counts.min() < 2:
+        quantity = all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in labels)
+        hint = " (data.task=regression if it is a quantity)" if quantity else ""
         raise DataError(
             f"class {labels[int(counts.argmin())]!r} of target {name!r} has a single row; each class needs at least 2, "
-            "one to learn from and one to check with"
+            f"one to learn from and one to check with{hint}"
         )
     return codes, labels
 

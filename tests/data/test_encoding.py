@@ -176,7 +176,8 @@ def test_a_numeric_column_can_be_a_category_and_reads_the_same_as_float():
 def test_dates_read_the_same_as_text():
     table, _, prepared = prepared_table()
     rows = table.head(5).assign(day=table["day"].dt.strftime("%Y-%m-%d"))
-    assert torch.equal(prepared.pipeline.inputs(rows), prepared.pipeline.inputs(table.head(5)))
+    loaded = Pipeline.from_state(prepared.state())
+    assert torch.equal(loaded.inputs(rows), prepared.pipeline.inputs(table.head(5)))
     assert prepared.encoder.encode(table)[0, 2] == (table["day"][0] - pd.Timestamp(0)).days
 
 

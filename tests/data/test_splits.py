@@ -43,6 +43,13 @@ def test_stratified_counts_are_within_one_row_of_the_share():
         assert np.all(np.abs(np.bincount(classes[part]) - share * np.array([500, 300, 200])) <= 1)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rare_class_is_always_in_train(seed):
+    classes = np.repeat(np.arange(6), [200, 2, 2, 2, 2, 2])
+    rows = random_rows(len(classes), 0.4, 0.4, seed, classes=classes)
+    assert len(np.unique(classes[rows.train])) == 6
+
+
 def test_any_prefix_of_the_stratified_order_is_stratified():
     classes = np.repeat([0, 1], [900, 100])
     order = stratified_order(classes, np.random.default_rng(0))
