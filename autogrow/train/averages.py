@@ -28,7 +28,7 @@ def averages_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()
     for name, copy in zip(names, found, strict=True):
         if _shapes(_net_in(copy, module, path)) != shapes:
             raise GrowthError(f"{name} is named as an average of {path or 'the module'}, but has another structure")
-    candidates = [m for m in module.modules() if isinstance(m, AveragedModel)]
+    candidates: list[nn.Module] = [m for m in module.modules() if isinstance(m, AveragedModel)]
     candidates += list(_held_by_callbacks(module))
     found += [copy for copy in candidates if _shapes(_net_in(copy, module, path)) == shapes]
     nets = [_net_in(copy, module, path) for copy in found]
@@ -37,9 +37,8 @@ def averages_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()
 
 def averaging_started(trainer: pl.Trainer, epoch: int) -> bool:
     """Whether stochastic weight averaging has begun in `epoch`: it has then put its own schedule in place of the user's."""
-    return any(
-        epoch >= callback.swa_start for callback in trainer.callbacks if isinstance(callback, StochasticWeightAveraging)
-    )
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    return any(epoch >= c.swa_start for c in callbacks if isinstance(c, StochasticWeightAveraging))
 
 
 def plain(net: nn.Module) -> nn.Module:
@@ -50,8 +49,7 @@ def plain(net: nn.Module) -> nn.Module:
 
 
 def _held_by_callbacks(module: pl.LightningModule) -> Iterator[nn.Module]:
-    trainer = module._trainer
-    for callback in trainer.callbacks if trainer is not None else ():
+    for callback in getattr(module._trainer, "callbacks", ()):
         if isinstance(callback, (WeightAveraging, StochasticWeightAveraging)) and callback._average_model is not None:
             yield callback._average_model
         else:

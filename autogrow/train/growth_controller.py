@@ -15,7 +15,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.trainer.states import TrainerFn
-from pytorch_lightning.utilities.rank_zero import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
@@ -46,6 +46,8 @@ from autogrow.train.reconnect import grow_hot
 from autogrow.train.resume import (
     WITHIN_AN_EPOCH,
     Logged,
+    begin_next_epoch,
+    epochs_ended,
     finish_last_batch,
     gathered,
     logged,
@@ -111,6 +113,7 @@ class GrowthController(pl.Callback):
         self._resumed: dict[str, Any] | None = None
         self._logged: Logged | None = None
         self._known: tuple[Sites, NetCost] | None = None
+        self._keep_rows = False
 
     # -- state --------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
@@ -125,7 +128,9 @@ class GrowthController(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+        """The inverse of `state_dict`; where a checkpoint is only tested, the rows of the run stay."""
+        if self._keep_rows:
+            return
         self.rows = [Row.from_plain(row) for row in state_dict["rows"]]
         self.pending = action_from_plain(state_dict["pending"])
         self.event = state_dict["event"]
@@ -145,7 +150,8 @@ class GrowthController(pl.Callback):
     ) -> None:
         """When a fit goes on: have the epoch finished that was not, and the random state of the moment."""
         ours = checkpoint.get(CHECKPOINT_KEY, {})
-        if trainer.state.fn != TrainerFn.FITTING or "ranks" not in ours:
+        self._keep_rows = trainer.state.fn != TrainerFn.FITTING
+        if self._keep_rows or "ranks" not in ours:
             return
         where = ours["position"]
         if where == "last batch":
@@ -183,7 +189,8 @@ class GrowthController(pl.Callback):
             if resumed["position"] == "cut off":
                 self.close_check(trainer, pl_module)
             if resumed["position"] in ("cut off", "epoch end"):
-                step_plateaus(trainer, trainer.fit_loop.epoch_progress.current.processed - 1)
+                begin_next_epoch(trainer)
+                step_plateaus(trainer, epochs_ended(trainer) - 1)
             if resumed["position"] in WITHIN_AN_EPOCH:
                 set_random_state(resumed["random"])
             if trainer.is_global_zero:
@@ -278,10 +285,13 @@ class GrowthController(pl.Callback):
         return Row(
             check=len(self.rows),
             step=trainer.global_step,
-            passes=float(trainer.fit_loop.epoch_progress.current.processed),
+            passes=float(epochs_ended(trainer)),
             phase="grow",
             lineage=(last.lineage if last else 0) + (self.event is not None),
-            **measured,
+            train_loss=measured["train_loss"],
+            val_loss=measured["val_loss"],
+            train_error=measured["train_error"],
+            val_error=measured["val_error"],
             score=measured["val_loss"],
             gap=measured["val_loss"] - measured["train_loss"],
             lr=float(trainer.optimizers[0].param_groups[0]["lr"]),
@@ -300,8 +310,9 @@ class GrowthController(pl.Callback):
         Raises ConfigError, naming what there is, for one that was not logged.
         """
         if self.measure is not None:
+            given: Mapping[str, Any]
             with eval_mode(module):
-                given: Mapping[str, float] = self.measure(module)
+                given = self.measure(module)
             names: Mapping[str, str | None] = {
                 name: name for name in MEASURES if name in given or name.endswith("loss")
             }

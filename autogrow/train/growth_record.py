@@ -47,9 +47,9 @@ class GrowthRecord:
         return plain(module.get_submodule(self.path))
 
     def inputs(self, net: nn.Module) -> Tensor | tuple[Tensor, ...]:
-        """The example on the net's device, as the operators take it."""
-        device = next(net.parameters()).device
-        moved = tuple(t.to(device) for t in self.example)
+        """The example on the net's device and in its precision, as the operators take it."""
+        like = next(p for p in net.parameters() if p.is_floating_point())
+        moved = tuple(t.to(like.device, like.dtype if t.is_floating_point() else t.dtype) for t in self.example)
         return moved[0] if len(moved) == 1 else moved
 
     def write(self, checkpoint: dict[str, Any], module: pl.LightningModule) -> None:
@@ -78,7 +78,7 @@ class GrowthRecord:
         except (AutogrowError, KeyError, AttributeError) as error:
             raise CheckpointError(f"the checkpoint's growths do not fit the net {self.path!r}: {error}") from error
 
-    def rebuild(self, module: pl.LightningModule, recipe: Sequence[Mapping[str, Any]]) -> None:
+    def rebuild(self, module: pl.LightningModule, recipe: Sequence[dict[str, Any]]) -> None:
         """Give net and averages the architecture of `recipe`; their weights are to be loaded. Draws nothing globally."""
         nets = [self.net(module), *averages_of(module, self.path, self.averages)]
         known = len(self.recipe)
@@ -89,7 +89,7 @@ class GrowthRecord:
                 grown = copy.deepcopy(self.start)
                 replay(grown, list(recipe), self.inputs(grown))
                 adopt(net, grown)
-        self.recipe = copy.deepcopy(list(recipe))
+        self.recipe = [dict(copy.deepcopy(entry)) for entry in recipe]
 
 
 def adopt(net: nn.Module, other: nn.Module) -> None:

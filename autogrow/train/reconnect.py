@@ -24,7 +24,7 @@ from autogrow.growth import deepen, widen
 from autogrow.growth.optimizer import place_state, state_by_name
 from autogrow.growth.surgery import Move, Surgery
 from autogrow.policy.history import Action, Deepen, Widen, action_to_plain
-from autogrow.train.averages import averages_of
+from autogrow.train.averages import averages_of, averaging_started
 from autogrow.train.growth_record import GrowthRecord
 from autogrow.train.rewire import rewire
 
@@ -42,8 +42,12 @@ def grow_hot(
     """Widen or deepen the net, its averages by the same plan, and reconnect trainer, optimizers and schedulers.
 
     `mode`: what becomes of the optimizer state ('carry', 'fresh', 'reset'). Raises GrowthError where `configure_optimizers`
-    leaves the grown parameters out, and TrainingError where the ranks of a distributed run no longer agree.
+    leaves the grown parameters out or stochastic weight averaging has started, and TrainingError where the ranks of a distributed run no longer agree.
     """
+    if averaging_started(trainer, trainer.current_epoch):
+        raise GrowthError(
+            "stochastic weight averaging has started: its schedule and its average would be lost by a growth"
+        )
     net = record.net(module)
     before = [Wiring.of(optimizer, names_in(module, net)) for optimizer in trainer.strategy.optimizers]
     schedules = [copy.deepcopy(c.scheduler.state_dict()) for c in trainer.strategy.lr_scheduler_configs]
@@ -150,7 +154,7 @@ def named_moves(moves: Sequence[Move], module: pl.LightningModule, net: nn.Modul
 
 def prefix_of(module: pl.LightningModule, net: nn.Module) -> str:
     """What stands before the net's own names in the module's."""
-    return next(name for name, m in module.named_modules() if m is net) + "."
+    return f"{next(name for name, m in module.named_modules() if m is net)}."
 
 
 def forget_compiled(module: nn.Module) -> None:
@@ -163,14 +167,18 @@ def check_same_layout(
     before: Sequence[Wiring], optimizers: Sequence[Optimizer], schedules: Sequence[Any], configs: Sequence[Any]
 ) -> None:
     """Raise GrowthError unless `configure_optimizers` made as many optimizers, groups and schedulers as before."""
-    was = (len(before), [len(w.groups) for w in before], len(schedules))
-    now = (len(optimizers), [len(o.param_groups) for o in optimizers], len(configs))
+    was = (len(before), tuple(len(w.groups) for w in before), len(schedules))
+    now = (len(optimizers), tuple(len(o.param_groups) for o in optimizers), len(configs))
     for what, old, new in zip(("optimizers", "parameter groups", "schedulers"), was, now, strict=True):
         if old != new:
             raise GrowthError(
-                f"configure_optimizers made {old} {what} before the growth and {new} after it: build groups by the kind of "
+                f"configure_optimizers made {_count(old)} {what} before the growth and {_count(new)} after it: build groups by the kind of "
                 "parameter (decayed or not, backbone or head), not one per layer"
             )
+
+
+def _count(made: int | tuple[int, ...]) -> str:
+    return str(made) if isinstance(made, int) else " and ".join(map(str, made))
 
 
 def check_reconnected(

@@ -24,11 +24,11 @@ WITHIN_AN_EPOCH = ("batch", "last batch", "validated")
 # -- random state -------------------------------------------------------------------------------------------------------
 def random_state() -> Plain:
     """The global random state of torch (every CUDA device too), NumPy and Python, as plain values."""
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    name, keys, at, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [str(name), keys.tolist(), int(position), int(has_gauss), float(cached)],
+        "numpy": [str(name), np.asarray(keys).tolist(), int(at), int(has_gauss), float(cached)],
         "python": random.getstate(),
     }
 
@@ -47,7 +47,8 @@ def set_random_state(state: Mapping[str, Any]) -> None:
 # -- where in an epoch the checkpoint was written -------------------------------------------------------------------------
 def position(trainer: pl.Trainer) -> str:
     """'batch' (within an epoch), 'last batch' (its validation still to come), 'validated', 'epoch end' or 'between'."""
-    epoch, batch = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress
+    epoch: Any = trainer.fit_loop.epoch_progress.current
+    batch: Any = trainer.fit_loop.epoch_loop.batch_progress
     if epoch.processed > epoch.completed:
         return "epoch end"
     if epoch.started == epoch.processed:
@@ -76,6 +77,21 @@ def finish_last_batch(checkpoint: Plain, trainer: pl.Trainer) -> str:
     for progress in (epoch["total"], epoch["current"]):
         progress["processed"] = progress["started"]
     return "cut off"
+
+
+def begin_next_epoch(trainer: pl.Trainer) -> None:
+    """Let a run that goes on from an epoch's end begin the next epoch, also under `max_steps`.
+
+    There Lightning ends the finished epoch a second time: its hooks run again, and epochs are counted twice.
+    """
+    fit_loop = trainer.fit_loop
+    if not fit_loop.restarting:
+        return
+    for loop in (fit_loop, fit_loop.epoch_loop):
+        loop._restarting = False
+        loop.reset_restart_stage()
+    for progress in (fit_loop.epoch_progress.current, fit_loop.epoch_progress.total):
+        progress.completed = progress.processed  # type: ignore[attr-defined]
 
 
 def validation_due(trainer: pl.Trainer, epoch: int) -> bool:
@@ -162,6 +178,12 @@ def step_plateaus(trainer: pl.Trainer, epoch: int) -> None:
             value = trainer.callback_metrics.get(str(config.monitor))
             if value is not None:
                 trainer.lightning_module.lr_scheduler_step(config.scheduler, value)
+
+
+def epochs_ended(trainer: pl.Trainer) -> int:
+    """How many epochs have been trained to their end."""
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return int(progress.processed)
 
 
 # -- per rank ---------------------------------------------------------------------------------------------------------------

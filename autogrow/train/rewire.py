@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
+from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, SingleDeviceStrategy
 
 from autogrow.errors import GrowthError
 
@@ -19,7 +19,8 @@ from autogrow.errors import GrowthError
 def check_strategy(trainer: pl.Trainer) -> None:
     """Raise GrowthError where a net cannot be changed while the strategy holds it."""
     strategy = trainer.strategy
-    if not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
+    sharded = isinstance(strategy, DeepSpeedStrategy)  # a DDPStrategy by name only: it owns optimizer and parameters
+    if sharded or not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
         raise GrowthError(
             f"a net cannot grow inside a running fit under {type(strategy).__name__}; train a stage, stop, grow the "
             "checkpoint, and fit again from it (staged growth gives the same net), or use strategy 'auto' or 'ddp'"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
+import math
 import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from autogrow.policy.history import Decision, Deepen, Keep, Widen
 from autogrow.train.growth_controller import GrowthController
 
 INPUTS, CLASSES, ROWS, BATCH = 6, 3, 96, 16
-EXAMPLE = torch.zeros(2, INPUTS)
+EXAMPLE = torch.randn(2, INPUTS, generator=torch.Generator().manual_seed(7))
 
 
 def quiet() -> None:
@@ -39,7 +41,7 @@ class Net(nn.Module):
         sizes = (INPUTS, *widths)
         self.body = nn.ModuleList(
             nn.Sequential(OrderedDict(lin=nn.Linear(a, b), act=nn.ReLU(), drop=nn.Dropout(p)))
-            for a, b in zip(sizes, sizes[1:], strict=False)
+            for a, b in itertools.pairwise(sizes)
         )
         self.head = nn.Linear(sizes[-1], CLASSES)
 
@@ -52,7 +54,9 @@ class Net(nn.Module):
 class Lit(pl.LightningModule):
     """Two parameter groups, any optimizer, any scheduler; a part (`scale`) that does not grow."""
 
-    def __init__(self, optimizer: str = "adamw", schedule: str = "none", steps: int = 36, p: float = 0.1, named: bool = False) -> None:
+    def __init__(
+        self, optimizer: str = "adamw", schedule: str = "none", steps: int = 36, p: float = 0.1, named: bool = False
+    ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.model = Net(p=p)
@@ -98,7 +102,10 @@ class Lit(pl.LightningModule):
             case "lambda":
                 return {"scheduler": lrs.LambdaLR(o, lambda step: 0.97**step), "interval": "step"}
             case "plateau":
-                return {"scheduler": lrs.ReduceLROnPlateau(o, patience=0, factor=0.5, threshold=0.3), "monitor": "val_loss"}
+                return {
+                    "scheduler": lrs.ReduceLROnPlateau(o, patience=0, factor=0.5, threshold=0.3),
+                    "monitor": "val_loss",
+                }
             case "sequential":
                 warm, cosine = lrs.LinearLR(o, 0.1, 1.0, 5), lrs.CosineAnnealingLR(o, steps)
                 return {"scheduler": lrs.SequentialLR(o, [warm, cosine], [5]), "interval": "step"}
@@ -151,13 +158,16 @@ class Stream:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.tensors[0]) // BATCH)
+        return math.ceil(len(self.tensors[0]) / BATCH)
 
     def __iter__(self) -> Any:
-        order = torch.randperm(len(self.tensors[0]), generator=torch.Generator().manual_seed(self.seed * 7919 + self.epoch))
+        order = torch.randperm(
+            len(self.tensors[0]), generator=torch.Generator().manual_seed(self.seed * 7919 + self.epoch)
+        )
         start, self._from = self._from, 0
-        for self.at in range(start + 1, len(self) + 1):
-            rows = order[(self.at - 1) * BATCH : self.at * BATCH]
+        for i in range(start, len(self)):
+            self.at = i + 1
+            rows = order[i * BATCH : (i + 1) * BATCH]
             yield [t[rows] for t in self.tensors]
 
     def state_dict(self) -> dict[str, int]:
@@ -184,7 +194,9 @@ def controller(policy: Any = GROW, **more: Any) -> GrowthController:
     return GrowthController(policy, **{"net": "model", "example": EXAMPLE, **more})
 
 
-def trainer(folder: Path | str, callbacks: list[Any], *, where: str | None = None, epochs: int = 6, **more: Any) -> pl.Trainer:
+def trainer(
+    folder: Path | str, callbacks: list[Any], *, where: str | None = None, epochs: int = 6, **more: Any
+) -> pl.Trainer:
     """A quiet trainer on the CPU that keeps every checkpoint of one kind."""
     quiet()
     saver = []
