@@ -167,18 +167,17 @@ def check_same_layout(
     before: Sequence[Wiring], optimizers: Sequence[Optimizer], schedules: Sequence[Any], configs: Sequence[Any]
 ) -> None:
     """Raise GrowthError unless `configure_optimizers` made as many optimizers, groups and schedulers as before."""
-    was = (len(before), tuple(len(w.groups) for w in before), len(schedules))
-    now = (len(optimizers), tuple(len(o.param_groups) for o in optimizers), len(configs))
-    for what, old, new in zip(("optimizers", "parameter groups", "schedulers"), was, now, strict=True):
+    made = {
+        "optimizers": (len(before), len(optimizers)),
+        "parameter groups": (sum(len(w.groups) for w in before), sum(len(o.param_groups) for o in optimizers)),
+        "schedulers": (len(schedules), len(configs)),
+    }
+    for what, (old, new) in made.items():
         if old != new:
             raise GrowthError(
-                f"configure_optimizers made {_count(old)} {what} before the growth and {_count(new)} after it: build groups by the kind of "
+                f"configure_optimizers made {old} {what} before the growth and {new} after it: build groups by the kind of "
                 "parameter (decayed or not, backbone or head), not one per layer"
             )
-
-
-def _count(made: int | tuple[int, ...]) -> str:
-    return str(made) if isinstance(made, int) else " and ".join(map(str, made))
 
 
 def check_reconnected(
