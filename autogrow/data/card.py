@@ -63,8 +63,8 @@ def make_card(
         card["missing"] = sum(missing.values())
         card["missing_by_column"] = missing
         for column, values in encoder.categories.items():
-            uncoded = raw.x[column].nunique() - sum(v is not None for v in values)
-            if uncoded > 0:
+            uncoded = len(set(texts(raw.x[column])) - {*values, None})
+            if uncoded:
                 card["notes"].append(f"column {column!r}: {uncoded:,} values, rare or in no training row, have no code")
     if target.task == "classification":
         counts = np.bincount(target.values, minlength=len(target.labels))

@@ -23,6 +23,14 @@ def refuse_duplicates(columns: Sequence[str], where: object) -> None:
         raise DataError(f"{where} has the column {name!r} {times} times; columns must have different names")
 
 
+def refuse_nested(column: pd.Series) -> None:
+    """Raises DataError where cells are lists, arrays or dicts."""
+    nested = column.map(lambda v: isinstance(v, (list, dict, set, np.ndarray)))
+    if bool(nested.any()):
+        kind = type(column[nested].iloc[0]).__name__
+        raise DataError(f"column {column.name!r} holds a {kind}; a cell must be a number, text, a boolean or a date")
+
+
 def is_numeric(column: pd.Series) -> bool:
     """Whether a column holds numbers, booleans or dates, by its type and not by how its text looks."""
     from pandas.api import types
@@ -81,6 +89,7 @@ def _days(column: pd.Series) -> pd.Series:
 
 def texts(column: pd.Series) -> list[str | None]:
     """Each value as text, None where missing; a whole number reads the same from an integer and a float column."""
+    refuse_nested(column)
     missing = column.isna().to_numpy()
     return [None if gone else _text(v) for v, gone in zip(column.tolist(), missing, strict=True)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autogrow.data.columns import is_date, is_numeric
+from autogrow.data.columns import is_date, is_numeric, refuse_nested
 from autogrow.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def read_target(y: pd.DataFrame, task: str = "auto") -> Target:
 
 
 def _complete(column: pd.Series, name: str) -> None:
+    refuse_nested(column)
     missing = column.isna().to_numpy() | np.fromiter(
         (isinstance(v, str) and not v.strip() for v in column), bool, len(column)
     )

@@ -311,6 +311,14 @@ def test_dates_as_a_target():
         prepare_raw(Raw(pd.DataFrame({"a": np.arange(40.0)}), y, "here"), DataSpec())
 
 
+@pytest.mark.parametrize("nested", ["a", "y"])
+def test_lists_in_cells(nested):
+    table = pd.DataFrame({"a": np.arange(40) % 3, "y": np.arange(40) % 2}).astype({nested: object})
+    table[nested] = [[1], [2]] * 20
+    with pytest.raises(DataError, match=rf"column '{nested}' holds a list"):
+        prepare_raw(Raw(table[["a"]], table[["y"]], "here"), DataSpec())
+
+
 def test_images_have_no_columns():
     raw = from_arrays(np.zeros((40, 4, 4)), np.arange(40) % 2, "here")
     with pytest.raises(DataError, match="images have no columns"):
