@@ -68,7 +68,7 @@ def activation_facts(function: Callable[[Tensor], Tensor]) -> ActivationFacts:
 
 
 def _measure(function: Callable[[Tensor], Tensor]) -> ActivationFacts:
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         zero = torch.zeros((), dtype=torch.float64, requires_grad=True)
         value = function(zero + 0)  # + 0: an in-place activation may not touch a leaf
         (slope,) = torch.autograd.grad(value, zero) if value.requires_grad else (torch.zeros(()),)
@@ -76,4 +76,4 @@ def _measure(function: Callable[[Tensor], Tensor]) -> ActivationFacts:
         grid = torch.linspace(-8, 8, 1601, dtype=torch.float64)
         once = function(grid.clone())
         idempotent = bool(torch.equal(function(once.clone()), once))
-    return ActivationFacts(float(value), float(slope), idempotent)
+    return ActivationFacts(float(value.detach()), float(slope), idempotent)

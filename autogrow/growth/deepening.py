@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from autogrow.errors import GrowthError, nearest
 from autogrow.growth.insertion import calibrated_batchnorm, copies, identity_layers, residual_layers
-from autogrow.growth.operators import operate, seeded
+from autogrow.growth.operators import Undo, operate, seeded
 from autogrow.growth.parity import EXACT, Probe, rounded
 from autogrow.growth.plan import Plan
 from autogrow.growth.structure import DepthSite, Sites, growth_sites, site_behind, unwrapped
@@ -48,6 +48,18 @@ def deepen(
       (2): ReLU()
     )
     """
+    return deepened(net, after, kind, example, generator, calibration)[0]
+
+
+def deepened(
+    net: nn.Module,
+    after: str,
+    kind: str,
+    example: Example | None,
+    generator: torch.Generator | None,
+    calibration: Example | None = None,
+) -> tuple[Surgery, Undo]:
+    """`deepen`, and how to take it back."""
     net = unwrapped(net)
     sites = growth_sites(net, example)
     site = _chosen(sites, after)
@@ -66,14 +78,16 @@ def _chosen(sites: Sites, after: str) -> DepthSite:
     if after in sites.depths:
         return sites.depths[after]
     module = dict(sites.trace.net.named_modules()).get(after)
-    if module is None:
+    if module is None or not after:
         raise GrowthError(f"no module is called {after!r} to insert behind; {nearest(after, sites.depths)}")
     if isinstance(module, nn.Sequential) and len(module):
-        last = list(module._modules)[-1]
-        return _chosen(sites, f"{after}.{last}" if after else last)
-    if after in sites.refused and after not in sites.fixed:
-        raise GrowthError(f"nothing can be inserted behind {after!r}: {sites.refused[after]}")
-    return site_behind(sites, after)
+        return _chosen(sites, f"{after}.{list(module._modules)[-1]}")
+    try:
+        return site_behind(sites, after)
+    except GrowthError as error:
+        raise GrowthError(
+            f"nothing can be inserted behind {after!r}: {error}; {nearest(after, sites.depths)}"
+        ) from error
 
 
 def _kind(site: DepthSite, kind: str) -> str:

@@ -7,7 +7,7 @@ LayerNorm or RMSNorm takes statistics over a width, its rule decides how new uni
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,25 +56,15 @@ def normed_units(request: Request, units: NewUnits) -> Growth:
     even = units.fresh == 0 and units.incoming_noise == 0 and bool((copies == copies[0]).all())
     if even:  # every unit as often as every other: no statistic changes
         return Growth(site, units)
-    multiple = f"only a multiple of {site.size} (by Split) is exact"
-    for name in rule.norms:
-        if getattr(request.net.get_submodule(name), "weight", None) is None:
-            raise GrowthError(
-                f"{site.name!r} cannot be widened to {q * site.unit}: {name!r} has no weight to keep its scale; {multiple}"
-            )
     shrink = math.sqrt(n / q)
-    if rule.kind == "rms" and rule.scaled is not None and (units.fresh == 0 or not rule.alive):
-        # Σ a² = 1 over the copies of a unit keeps the mean square; a fresh unit (zero) would be dead under this activation
+    if rule.scaled is not None and (units.fresh == 0 or rule.obstacle):
+        # Σ a² = 1 over the copies of a unit keeps the mean square; fresh units would have to be zero, and dead
         if units.fresh:
             units = Split().propose(request)
         a = units.share.double().sqrt()
         return Growth(site, replace(units, incoming_noise=0.0), row_scale=a, gain=shrink / a, epsilon=n / q)
     if rule.obstacle:
-        raise GrowthError(f"{site.name!r} cannot be widened to {q * site.unit}: {rule.obstacle}; {multiple}")
-    if rule.kind == "rms" and not rule.alive:
-        raise GrowthError(
-            f"{site.name!r} cannot be widened to {q * site.unit}: a unit that is zero in front of the RMSNorm gets no gradient behind it; {multiple}"
-        )
+        raise GrowthError(f"{site.name!r} cannot be widened to {q * site.unit}: {site.only_multiples}")
     index = torch.cat([torch.arange(n), torch.full((q - n,), -1)])
     fresh = NewUnits(index, torch.ones(q), draw_out=1.0 if rule.alive else 0.0)
     start = "mean" if rule.kind == "layer" else "zero"
@@ -98,8 +88,19 @@ def widening(net: nn.Module, growths: Sequence[Growth], generator: torch.Generat
             step = _regrow(old, shape, steps, dim, laid, generator)
             shape[dim] = len(step.index)
             steps.append(step)
-        tensors.append(TensorPlan(name, tuple(steps)))
+        tensors.append(TensorPlan(name, tuple(steps), *_shrunk(old, shape, dims, generator)))
     return Plan(tuple(tensors), _attributes(net, growths))
+
+
+def _shrunk(
+    old: Tensor, shape: Sequence[int], dims: Mapping[int, Sequence[tuple[Port, Growth]]], generator: torch.Generator
+) -> tuple[float, Tensor | None]:
+    """What a layer's weights are shrunk by, and the fresh initialisation that is added."""
+    laid = [(port, growth.units) for of_dim in dims.values() for port, growth in of_dim]
+    if any(port.role == "carry" or port.parameter != "weight" for port, _ in laid):
+        return 1.0, None
+    shrink, perturb = min(u.shrink for _, u in laid), max(u.perturb for _, u in laid)
+    return shrink, normal(shape, generator) * perturb * initial_std(old) if perturb else None
 
 
 def _attributes(net: nn.Module, growths: Sequence[Growth]) -> dict[str, dict[str, Any]]:
@@ -263,8 +264,12 @@ def normal(size: Sequence[int], generator: torch.Generator) -> Tensor:
 def own_std(weight: Tensor) -> float:
     """Std of a layer's weights; where it is 0 (a gate that is still closed), that of nn.Linear's initialisation."""
     std = float(weight.detach().float().std()) if weight.numel() > 1 else 0.0
-    fan_in = max(1, weight.numel() // max(1, weight.shape[0]))
-    return std if std > 0 and math.isfinite(std) else 1 / math.sqrt(3 * fan_in)
+    return std if std > 0 and math.isfinite(std) else initial_std(weight)
+
+
+def initial_std(weight: Tensor) -> float:
+    """Std of nn.Linear's initialisation for a weight of this shape."""
+    return 1 / math.sqrt(3 * max(1, weight[0].numel()))
 
 
 def _with(shape: Sequence[int], dim: int, size: int) -> list[int]:

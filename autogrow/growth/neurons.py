@@ -45,6 +45,7 @@ class NewUnits:
     times theirs. `paired`: the second half of the fresh units repeats the first half's draw, with opposite outgoing weights.
     `outgoing_noise`: std, relative to the weights', of noise on the outgoing weights of copies that sums to zero over the
     copies of one unit; `incoming_noise`: the same on the incoming weights of new copies (that changes the function).
+    `shrink`, `perturb`: what the weights of the grown layers are multiplied by in the end, and the share of a fresh initialisation that is added.
     """
 
     index: Tensor
@@ -56,6 +57,8 @@ class NewUnits:
     paired: bool = False
     outgoing_noise: float = 0.0
     incoming_noise: float = 0.0
+    shrink: float = 1.0
+    perturb: float = 0.0
 
     @property
     def fresh(self) -> int:
@@ -207,5 +210,5 @@ class ShrinkPerturb(_Plain):
     exact: ClassVar[bool] = False
 
     def propose(self, request: Request) -> NewUnits:
-        """The wrapped initializer's units; the engine shrinks and perturbs what they are laid into."""
-        return self.neurons.propose(request)
+        """The wrapped initializer's units; the weights they are laid into are shrunk and perturbed."""
+        return dataclasses.replace(self.neurons.propose(request), shrink=self.shrink, perturb=self.perturb)

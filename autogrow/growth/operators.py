@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.layout import normed_units, widening
@@ -19,6 +19,7 @@ from autogrow.growth.structure_trace import Example
 from autogrow.growth.surgery import Surgery
 
 _ZERO_OUTGOING = ZeroOutgoing()
+Undo = Callable[[], None]
 
 
 def widen(
@@ -44,7 +45,17 @@ def widen(
     >>> net[0].out_features, net[2].in_features, surgery.receipt.max_abs_change < 1e-9
     (12, 12, True)
     """
-    widths = _asked(name, width)
+    return widened(net, _asked(name, width), example, neurons, generator)[0]
+
+
+def widened(
+    net: nn.Module,
+    widths: Mapping[str, int],
+    example: Example | None,
+    neurons: Neurons,
+    generator: torch.Generator | None,
+) -> tuple[Surgery, Undo]:
+    """`widen`, and how to take it back."""
     net = unwrapped(net)
     sites = growth_sites(net, example)
     chosen = _chosen(sites, widths)
@@ -109,13 +120,17 @@ def operate(
     entry: Mapping[str, Any],
     probe: Probe,
     promise: Promise,
-    compare: Callable[[Tensor], Tensor] | None = None,
-) -> Surgery:
-    """Apply a plan and prove it; on any failure put the net back."""
+    *,
+    leading: bool = False,
+) -> tuple[Surgery, Undo]:
+    """Apply a plan and prove it; on any failure put the net back. Also returns how to put it back later.
+
+    `leading`: outputs may have grown at their ends; the part that was there before is compared.
+    """
     moves, undo = plan.apply(net)
     try:
-        receipt = probe.receipt(promise, compare)
-    except (RuntimeError, ValueError, TypeError) as error:
+        receipt = probe.receipt(promise, leading=leading)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
         undo()
         reason = str(error).splitlines()[0]
         raise GrowthError(f"the grown net does not run: {reason}. Is a size written into its forward?") from error
@@ -124,7 +139,8 @@ def operate(
         raise
     shapes = {m.new_name: list(m.new.shape) for m in moves if m.index}
     attributes = {
-        name: {k: list(v) if isinstance(v, tuple) else v for k, v in d.items()} for name, d in plan.attributes.items()
+        name: {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        for name, values in plan.attributes.items()
     }
     recorded = {**entry, "shapes": shapes, "attributes": attributes}
-    return Surgery(moves, receipt, recorded, lambda copy: plan.apply(unwrapped(copy))[0])
+    return Surgery(moves, receipt, recorded, lambda copy: plan.apply(unwrapped(copy))[0]), undo

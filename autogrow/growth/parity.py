@@ -90,16 +90,26 @@ class Probe:
         self.before = self._outputs(train=False)
         self.before_train = self._outputs(train=True) if self.has_norm else []
 
-    def receipt(self, promise: Promise, compare: Callable[[Tensor], Tensor] | None = None) -> Receipt:
-        """Compare with the net as it is now. `compare` picks the part of each output that existed before.
+    def extend(self, argument: int, dim: int, count: int) -> None:
+        """From now on give the net `count` more entries along a dimension of an argument, drawn at random."""
+        values = list(self.args)
+        old = values[argument]
+        shape = list(old.shape)
+        shape[dim] = count
+        drawn = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(old)
+        values[argument] = torch.cat([old, drawn], dim)
+        self.args = tuple(values)
+
+    def receipt(self, promise: Promise, *, leading: bool = False) -> Receipt:
+        """Compare with the net as it is now; `leading`: with the leading part of each output, of the size it had before.
 
         Raises ParityError where the change exceeds the promise.
         """
         after = self._outputs(train=False)
-        change = _max_change(self.before, after, compare)
+        change = _max_change(self.before, after, leading)
         change_train = None
         if self.has_norm:
-            change_train = _max_change(self.before_train, self._outputs(train=True), compare)
+            change_train = _max_change(self.before_train, self._outputs(train=True), leading)
         bound = promise.absolute(self.before + self.before_train)
         worst = max(change, change_train or 0.0)
         if bound is not None and not worst <= bound:  # NaN is no parity either
@@ -154,14 +164,14 @@ def _leaves(output: Any) -> list[Tensor]:
     return []
 
 
-def _max_change(before: list[Tensor], after: list[Tensor], compare: Callable[[Tensor], Tensor] | None) -> float:
+def _max_change(before: list[Tensor], after: list[Tensor], leading: bool) -> float:
     if len(before) != len(after) or not before:
         raise GrowthError(
             f"the net answered with {len(before)} tensors and now with {len(after)}; it needs at least one"
         )
     change = 0.0
     for old, new in zip(before, after, strict=True):
-        part = compare(new) if compare is not None else new
+        part = new[tuple(slice(size) for size in old.shape)] if leading else new
         if part.shape != old.shape:
             raise ParityError(f"the net's output had shape {tuple(old.shape)} and now has {tuple(part.shape)}")
         difference = float((part - old).abs().max()) if old.numel() else 0.0

@@ -59,19 +59,37 @@ class Regrow:
 
 @dataclass(frozen=True)
 class TensorPlan:
-    """A parameter or buffer by name, and its dimensions regrown one after the other."""
+    """A parameter or buffer by name, and its dimensions regrown one after the other.
+
+    `shrink`: factor of all values in the end; `perturb`: added then.
+    """
 
     name: str
     regrow: tuple[Regrow, ...]
+    shrink: float = 1.0
+    perturb: Tensor | None = None
 
     def build(self, old: Tensor) -> Tensor:
         """The new values."""
         new = old.detach()
         for step in self.regrow:
             new = step.build(new)
+        if self.shrink != 1:
+            new.mul_(self.shrink)
+        if self.perturb is not None:
+            new.add_(self.perturb.to(new))
         if old.ndim == 4 and not old.is_contiguous() and old.is_contiguous(memory_format=torch.channels_last):
             new = new.contiguous(memory_format=torch.channels_last)
         return new
+
+    def values(self) -> dict[int, Tensor]:
+        """Factors of the values by dimension."""
+        factors = {s.dim: s.scale for s in self.regrow if s.scale is not None}
+        if self.shrink != 1:
+            first = self.regrow[0]
+            scale = factors.get(first.dim, torch.ones(len(first.index), dtype=torch.float64))
+            factors[first.dim] = scale * self.shrink
+        return factors
 
 
 @dataclass(frozen=True)
@@ -91,7 +109,8 @@ class Plan:
 
         New tensors are all made before the first one is installed: if that fails, nothing has changed.
         """
-        moves = self._tensor_moves(net)
+        with torch.inference_mode(False):  # a callback may be under it; its tensors could never be trained
+            moves = self._tensor_moves(net)
         undo: list[Callable[[], None]] = []
         for move in moves:
             undo.append(_install(net, str(move.new_name), move.new))
@@ -126,7 +145,7 @@ class Plan:
                         plan.name,
                         plan.name,
                         {s.dim: s.index for s in plan.regrow},
-                        {s.dim: s.scale for s in plan.regrow if s.scale is not None},
+                        plan.values(),
                         {s.dim: s.grad for s in plan.regrow if s.grad is not None},
                     )  # fmt: skip
                 )

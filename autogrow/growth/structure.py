@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import fx, nn
+from torch.optim.swa_utils import AveragedModel
 
 from autogrow.errors import GrowthError, nearest
-from autogrow.growth.activations import ACTIVATION_MODULES, activation_facts
+from autogrow.growth.activations import activation_facts
+from autogrow.growth.blocks import ResidualBlock
 from autogrow.growth.layers import layer_type
 from autogrow.growth.structure_axes import Axis, Width, fix, length, resolve
+from autogrow.growth.structure_rules import function_name
 from autogrow.growth.structure_state import Normed, carries, normed
 from autogrow.growth.structure_trace import Example, Trace, run_trace
 
@@ -82,6 +85,13 @@ class WidthSite:
         """How many units (single channels, or groups of `unit` channels) the width has."""
         return self.size // self.unit
 
+    @property
+    def only_multiples(self) -> str:
+        """Why it can be widened by whole multiples only, by equal copies; empty where any width will do."""
+        if self.normed is None or self.normed.any_width:
+            return ""
+        return f"{self.normed.obstacle}; only a multiple of {self.size}, by Split, is exact"
+
     def __str__(self) -> str:
         def listed(ports: Sequence[Port]) -> str:
             names = dict.fromkeys(p.module or p.parameter for p in ports)
@@ -138,9 +148,14 @@ class Sites:
     by_width: Mapping[Width, WidthSite] = field(repr=False, compare=False)
 
     def width(self, name: str) -> WidthSite:
-        """The growable width of that name; GrowthError with the reason or the nearest names otherwise."""
+        """The growable width of that name; GrowthError with the reason or the nearest names otherwise.
+
+        A width that grows by whole multiples only is found, too.
+        """
         if name in self.widths:
             return self.widths[name]
+        if name in self.fixed and self.fixed[name].refused is None:
+            return self.fixed[name]
         for site in self.widths.values():
             if any(port.module == name for port in site.writers):
                 return site
@@ -180,17 +195,19 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     found = _widths(trace)
     sites = {w: _site(trace, w) for w in found}
     named = {s.name: s for s in sites.values() if s.writers}
-    widths = {n: s for n, s in named.items() if s.refused is None}
-    fixed = {n: s for n, s in named.items() if s.refused is not None}
+    widths = {n: s for n, s in named.items() if s.refused is None and (s.normed is None or s.normed.any_width)}
+    fixed = {n: s for n, s in named.items() if n not in widths}
     depths, no_depths = _depths(trace, sites)
-    refused = {n: str(s.refused) for n, s in fixed.items()} | no_depths | dict(trace.opaque)
+    refused = {n: s.refused or s.only_multiples for n, s in fixed.items()} | no_depths | dict(trace.opaque)
     return Sites(widths, depths, fixed, refused, _only(trace.inputs, sites), _only(trace.outputs, sites), trace, sites)
 
 
 def unwrapped(net: nn.Module) -> nn.Module:
-    """The module itself behind torch.compile."""
+    """The module itself, behind torch.compile or a weight average."""
     inner = getattr(net, "_orig_mod", None)
-    return inner if isinstance(inner, nn.Module) else net
+    if isinstance(net, AveragedModel):
+        inner = net.module
+    return unwrapped(inner) if isinstance(inner, nn.Module) else net
 
 
 def _fix_tied(trace: Trace) -> None:
@@ -290,23 +307,48 @@ def _only(axes: Sequence[Axis], sites: Mapping[Width, WidthSite]) -> WidthSite |
 
 
 def _depths(trace: Trace, sites: Mapping[Width, WidthSite]) -> tuple[dict[str, DepthSite], dict[str, str]]:
+    """Behind every activation (behind its dropout, if it has one), and behind every residual block of ours."""
     depths: dict[str, DepthSite] = {}
     refused: dict[str, str] = {}
     for node in trace.graph.nodes:
         if node not in trace.notes or trace.notes[node].kind != "activation":
             continue
         if node.op != "call_module":
-            line = f"in the code, write self.act = nn.{node.name.split('_')[0].title()}() and call it"
-            refused[node.name] = f"a functional activation cannot be wrapped: {line}"
+            refused[node.name] = (
+                f"{function_name(node)}() is a function and cannot be wrapped; in the module's __init__ write "
+                f"self.act = nn.<the module of {function_name(node)}>() and call that"
+            )
             continue
-        users = list(node.users)
-        last = users[0] if len(users) == 1 and _is_dropout(trace, users[0]) else node
-        name = str(last.target)
+        block = _block_of(trace, node)
+        end = _end_of_block(trace, block) if block is not None else _end_of_stage(trace, node)
+        if any(_block_of(trace, user) not in (None, block) for user in end.users):
+            continue  # a residual block of ours follows: the place behind that is the stage's end
+        name = block or str(end.target)
         try:
-            depths[name] = depth_site(trace, sites, last, node)
+            depths[name] = _site_behind(trace, sites, name)
         except GrowthError as error:
             refused[name] = str(error)
     return depths, refused
+
+
+def _end_of_stage(trace: Trace, node: fx.Node) -> fx.Node:
+    """The dropout behind an activation if that is all that reads it, else the activation."""
+    users = list(node.users)
+    return users[0] if len(users) == 1 and _is_dropout(trace, users[0]) else node
+
+
+def _end_of_block(trace: Trace, block: str) -> fx.Node:
+    """The sum that a residual block answers with."""
+    outer = next(n for n in trace.graph.nodes if n.op == "call_module" and n.target == f"{block}.outer")
+    return next(iter(outer.users))
+
+
+def _block_of(trace: Trace, node: fx.Node) -> str | None:
+    """The residual block of ours a module call is part of."""
+    if node.op != "call_module":
+        return None
+    owner = str(node.target).rpartition(".")[0]
+    return owner if isinstance(trace.net.get_submodule(owner), ResidualBlock) else None
 
 
 def _is_dropout(trace: Trace, node: fx.Node) -> bool:
@@ -351,35 +393,70 @@ def depth_site(trace: Trace, sites: Mapping[Width, WidthSite], node: fx.Node, ac
 
 def site_behind(sites: Sites, name: str) -> DepthSite:
     """The insertion site behind any module of the net, listed or not; GrowthError where there is none."""
-    trace = sites.trace
-    node = next((n for n in trace.graph.nodes if n.op == "call_module" and n.target == name), None)
+    return sites.depths.get(name) or _site_behind(sites.trace, sites.by_width, name)
+
+
+def _site_behind(trace: Trace, sites: Mapping[Width, WidthSite], name: str) -> DepthSite:
+    module = trace.net.get_submodule(name)
+    block = isinstance(module, ResidualBlock)
+    called = f"{name}.outer" if block else name
+    node = next((n for n in trace.graph.nodes if n.op == "call_module" and n.target == called), None)
     if node is None:
-        raise GrowthError(
-            f"{name!r} is not called on its own, so nothing can be inserted behind it; {nearest(name, sites.depths)}"
-        )
+        raise GrowthError(f"{name!r} is not called on its own, so nothing can be inserted behind it")
+    if trace.calls(called) > 1:
+        raise GrowthError(f"{name!r} is called {trace.calls(called)} times; give each place a module of its own")
     activation = node
     while _is_dropout(trace, activation) and activation.all_input_nodes:
         activation = activation.all_input_nodes[0]
-    is_activation = (
-        activation.op == "call_module" and activation in trace.notes and trace.notes[activation].kind == "activation"
-    )
-    return depth_site(trace, sites.by_width, node, activation if is_activation else None)
+    plain = activation.op == "call_module" and trace.notes[activation].kind == "activation"
+    origin, norm = _origin(trace, node)
+    if block:
+        node, act = _end_of_block(trace, name), f"{name}.act"
+        norm = f"{name}.norm" if hasattr(module, "norm") else None
+    else:
+        act = str(activation.target) if plain else None
+    if origin is None:
+        raise GrowthError(f"no layer that growth knows comes before {name!r}")
+    if any(user.op == "output" for user in node.users):
+        raise GrowthError(f"{name!r} is the net's output")
+    axis = _features(trace, node, origin, name)
+    width = next(iter({s.width for s in axis})) if len({s.width for s in axis}) == 1 else None
+    site = sites.get(width) if width is not None else None
+    exact = plain and not block and act is not None and activation_facts(trace.net.get_submodule(act)).idempotent
+    return DepthSite(
+        name, site.name if site else None, length(axis), origin, act, norm,
+        name if _is_dropout(trace, node) else None,
+        ("identity", "residual") if exact else ("residual",),
+    )  # fmt: skip
+
+
+def _features(trace: Trace, node: fx.Node, origin: str, name: str) -> Axis:
+    """The axis that a layer like `origin` would read behind a node."""
+    like = trace.net.get_submodule(origin)
+    layer = layer_type(like)
+    assert layer is not None
+    if layer.build is None:
+        raise GrowthError(
+            f"{origin!r}, the layer before {name!r}, is of a kind that cannot be inserted ({type(like).__name__})"
+        )
+    value = trace.values[node]
+    feature = len(value) - 1 - layer.spatial if isinstance(value, tuple) else -1
+    axis = value[feature] if feature > 0 else None
+    if axis is None or any(a is not None for a in value[feature + 1 :]):
+        raise GrowthError(f"the output of {name!r} does not have its features where {origin!r} wants them")
+    return resolve(axis)
 
 
 def _origin(trace: Trace, node: fx.Node) -> tuple[str | None, str | None]:
     """The nearest layer upstream, and the norm passed on the way."""
     norm = None
     while True:
-        note = trace.notes.get(node)
-        if (
-            note is not None
-            and note.module is not None
-            and layer_type(trace.net.get_submodule(note.module) if note.kind != "param" else trace.net)
-        ):
+        note = trace.notes[node]
+        if note.kind in ("layer", "carry"):
             return note.module, norm
-        if note is not None and note.kind.startswith("norm:") and norm is None:
+        if note.kind.startswith("norm:") and norm is None:
             norm = note.module
-        sources = [n for n in node.all_input_nodes if n in trace.shapes]
+        sources = [n for n in node.all_input_nodes if n in trace.notes]
         if not sources:
             return None, norm
         node = sources[0]

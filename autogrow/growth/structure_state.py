@@ -22,18 +22,23 @@ FREE, MEAN, ZERO, DEAD = "free", "mean", "zero", "dead"  # dead: zero, and no gr
 
 @dataclass(frozen=True)
 class Normed:
-    """How a width that a LayerNorm or RMSNorm normalises is widened.
+    """How a width that a LayerNorm or RMSNorm normalises can be widened.
 
-    `kind`: 'layer' or 'rms'. `obstacle`: why fresh units would change the statistics, or None. `alive`: outgoing weights may be drawn freely,
-    for what they read is zero and passes gradients back. `scaled`: where each RMSNorm normalises one layer's output and
-    nothing else reads that, these layers: their units can be split by scaling rows; else None.
+    `kind`: 'layer' or 'rms'. `obstacle`: why fresh units cannot be added without changing the statistics, or None. `alive`: their outgoing
+    weights may be drawn freely, for what they read is zero and passes gradients back. `scaled`: where each RMSNorm normalises one
+    layer's output and nothing else reads that, these layers: their units can be split by scaling rows; else None.
     """
 
     kind: str
     norms: tuple[str, ...]
     alive: bool
-    obstacle: str | None = None
-    scaled: tuple[str, ...] | None = None
+    obstacle: str | None
+    scaled: tuple[str, ...] | None
+
+    @property
+    def any_width(self) -> bool:
+        """Whether the width can be grown to any number of units; otherwise only to a multiple, by equal copies."""
+        return self.obstacle is None or self.scaled is not None
 
 
 def carries(trace: Trace, node: fx.Node, width: Width) -> bool:
@@ -50,68 +55,74 @@ def _holds(value: object, width: Width) -> bool:
 def normed(trace: Trace, width: Width, readers: set[str]) -> Normed | None:
     """How LayerNorm and RMSNorm bind the new units of a width; None where there is neither."""
     nodes = [n for n in trace.graph.nodes if carries(trace, n, width)]
-    kinds = {trace.notes[n].kind: n for n in nodes if trace.notes[n].kind in ("norm:layer", "norm:rms")}
-    if not kinds:
+    norms = [n for n in nodes if trace.notes[n].kind in ("norm:layer", "norm:rms")]
+    if not norms:
         return None
-    names = tuple(str(trace.notes[n].module) for n in nodes if trace.notes[n].kind in ("norm:layer", "norm:rms"))
-    if len(kinds) > 1:
-        return Normed("layer", names, alive=False, obstacle="both a LayerNorm and an RMSNorm normalise it")
-    kind = next(iter(kinds)).removeprefix("norm:")
-    start = MEAN if kind == "layer" else ZERO
-    states: dict[fx.Node, str] = {}
+    kind = trace.notes[norms[0]].kind.removeprefix("norm:")
+    names = tuple(dict.fromkeys(str(n.target) for n in norms))
     obstacle = None
+    if any(trace.notes[n].kind != f"norm:{kind}" for n in norms):
+        obstacle = "both a LayerNorm and an RMSNorm normalise it"
+    bare = [n for n in names if getattr(trace.net.get_submodule(n), "weight", None) is None]
+    if bare:
+        return Normed(kind, names, False, f"{bare[0]!r} has no weight that could keep its scale", None)
+    states: dict[fx.Node, str] = {}
     for node in nodes:
-        note = trace.notes[node]
-        if note.kind == f"norm:{kind}":
-            before = states.get(node.all_input_nodes[0], FREE)
-            if before not in ({MEAN} if kind == "layer" else {ZERO, DEAD}) and obstacle is None:
-                obstacle = f"what {note.module!r} normalises is not simply a sum of layers' outputs"
-        states[node] = _after(trace, node, note, states, width, start)
-    read = [states.get(n.all_input_nodes[0], FREE) for n in trace.graph.nodes if _reads(trace, n, readers)]
-    return Normed(kind, names, alive=all(s == ZERO for s in read), obstacle=obstacle, scaled=_scaled(trace, nodes))
+        states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO)
+        wanted = {MEAN} if kind == "layer" else {ZERO, DEAD}
+        if node in norms and states.get(node.all_input_nodes[0], FREE) not in wanted:
+            obstacle = obstacle or f"what {str(node.target)!r} normalises is not simply a sum of layers' outputs"
+    read = [states.get(n.all_input_nodes[0], FREE) for n in trace.graph.nodes if _reads(n, readers)]
+    alive = all(s == ZERO for s in read)
+    if kind == "rms" and not alive:
+        obstacle = obstacle or f"a unit that is zero in front of {names[0]!r} gets no gradient behind it"
+    return Normed(kind, names, alive, obstacle, _scaled(trace, norms) if kind == "rms" else None)
 
 
-def _reads(trace: Trace, node: fx.Node, readers: set[str]) -> bool:
+def _reads(node: fx.Node, readers: set[str]) -> bool:
     return node.op == "call_module" and str(node.target) in readers
 
 
-def _scaled(trace: Trace, nodes: list[fx.Node]) -> tuple[str, ...] | None:
+def _scaled(trace: Trace, norms: list[fx.Node]) -> tuple[str, ...] | None:
     """The layers whose output goes into an RMSNorm and nowhere else, if every RMSNorm has one."""
-    layers = []
-    for node in nodes:
-        if trace.notes[node].kind == "norm:rms":
-            source = node.all_input_nodes[0]
-            if trace.notes[source].kind != "layer" or len(source.users) > 1 or trace.calls(str(source.target)) > 1:
-                return None
-            layers.append(str(source.target))
-    return tuple(layers)
+    sources = [n.all_input_nodes[0] for n in norms]
+    for source in sources:
+        if trace.notes[source].kind != "layer" or len(source.users) > 1 or trace.calls(str(source.target)) > 1:
+            return None
+    return tuple(str(source.target) for source in sources)
 
 
-def _after(trace: Trace, node: fx.Node, note: Note, states: dict[fx.Node, str], width: Width, start: str) -> str:
+def _after(trace: Trace, node: fx.Node, width: Width, states: dict[fx.Node, str], start: str) -> str:
     """A new unit's value behind a node."""
+    note = trace.notes[node]
     inputs = [states[n] for n in node.all_input_nodes if n in states]
-    others = [n for n in node.all_input_nodes if n not in states]
-    kind = note.kind
-    if kind in ("layer", "param"):
+    if note.kind == "param" or _written(trace, note, width):
         return start
     if not inputs:
         return FREE
-    first = inputs[0]
-    if kind == "linear":
-        return first if all(s == first for s in inputs) else FREE
-    if kind == "add":
-        return first if not others and all(s == first for s in inputs) else FREE
-    if kind == "shift":
-        return MEAN if first == MEAN else FREE
-    if kind == "mul":
-        return _product(inputs)
-    if kind in ("zero", "carry", "norm:batch"):
-        return first if first in (ZERO, DEAD) else FREE
-    if kind in ("norm:layer", "norm:rms"):
-        return DEAD if first == DEAD else ZERO
-    if kind == "activation" and note.facts is not None and first in (ZERO, DEAD) and note.facts.at_zero == 0:
-        return ZERO if first == ZERO and note.facts.slope_at_zero != 0 else DEAD
-    return FREE
+    alone = len(inputs) == len(node.all_input_nodes)
+    same = inputs[0] if all(s == inputs[0] for s in inputs) else FREE
+    zero = same if same in (ZERO, DEAD) else FREE
+    passed = {
+        "linear": same,
+        "add": same if alone else FREE,
+        "shift": same if same == MEAN else FREE,
+        "layer": same if same == MEAN else FREE,  # along another axis: the same map, and the same bias, for every unit
+        "mul": _product(inputs),
+        "zero": zero,
+        "carry": zero,
+        "norm:batch": zero,
+        "norm:layer": DEAD if same == DEAD else ZERO,
+        "norm:rms": DEAD if same == DEAD else ZERO,
+    }
+    if note.kind == "activation" and note.facts is not None and note.facts.at_zero == 0:
+        return DEAD if zero == ZERO and note.facts.slope_at_zero == 0 else zero
+    return passed.get(note.kind, FREE)
+
+
+def _written(trace: Trace, note: Note, width: Width) -> bool:
+    """Whether the node is a layer that writes the width."""
+    return note.kind == "layer" and any(s.width is width for s in resolve(trace.layers[str(note.module)][1]))
 
 
 def _product(inputs: list[str]) -> str:
