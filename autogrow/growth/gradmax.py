@@ -18,6 +18,7 @@ from autogrow.growth.neurons_data import activations, drawn_rows, is_norm, new_u
 from autogrow.growth.patches import has_members
 from autogrow.growth.structure import WidthSite
 
+_RANK = 1e-6  # of the largest singular value: below it a float32 net's moments hold only rounding
 SIDES = ("auto", "incoming", "outgoing")
 
 
@@ -59,10 +60,10 @@ class GradMax:
         moment = goal.mT @ features / features.shape[-2]
         left, values, right = leading_svd(moment, request.units - site.units)
         drawn = drawn_rows(request, writer, right.mT)
-        alive = (values > 1e-12 * values.amax()).unsqueeze(-1)
+        alive = (values > _RANK * values.amax(-1, keepdim=True)).unsqueeze(-1)
         if outgoing_side:
             incoming = torch.where(alive, 0.0, drawn)
-            outgoing = left * self.scale * _mean_norm(net, readers, dim=1)
+            outgoing = torch.where(alive.mT, left, 0.0) * self.scale * _mean_norm(net, readers, dim=1)
             return new_units(request, writer, readers, incoming, outgoing)
         incoming = torch.where(alive, right.mT * self.scale * _mean_norm(net, (writer,), dim=0), drawn)
         return new_units(request, writer, readers, incoming, torch.zeros_like(left))

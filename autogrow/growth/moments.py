@@ -109,7 +109,7 @@ def carried_tensor(
     move: Move, old: Tensor, factors: Mapping[int, Tensor], *, power: int = 1, fill: float = 0.0
 ) -> Tensor:
     """Carry a tensor of `move.old`'s shape through the move; entries times the factors to `power`."""
-    out = move_tensor(move, old, fill=fill)
+    out = _appended(move, old, fill) if _only_appends(move, old) else move_tensor(move, old, fill=fill)
     if power:
         for dim, factor in factors.items():
             shape = [1] * out.ndim
@@ -117,4 +117,20 @@ def carried_tensor(
             out *= factor.to(out).view(shape) ** power
     if out.stride() != move.new.stride():  # fused and foreach kernels want the parameter's memory format
         out = torch.empty_like(move.new, dtype=out.dtype).copy_(out)
+    return out
+
+
+def _only_appends(move: Move, old: Tensor) -> bool:
+    """Whether old entries keep their places and new ones come behind them, in every dimension: the usual growth."""
+    for dim, index in move.index.items():
+        size = old.shape[dim]
+        if not (torch.equal(index[:size].cpu(), torch.arange(size)) and bool((index[size:] < 0).all())):
+            return False
+    return True
+
+
+def _appended(move: Move, old: Tensor, fill: float) -> Tensor:
+    """One allocation and one copy, where gathering every dimension would make several."""
+    out = torch.full_like(move.new, fill, dtype=old.dtype)
+    out[tuple(slice(size) for size in old.shape)] = old
     return out

@@ -293,13 +293,17 @@ def test_gradmax_refuses_or_switches(activation, why):
     assert (net[0].weight[5:].norm(dim=1) > 0).all()
 
 
-def test_units_that_the_data_has_no_direction_for_are_drawn():
-    net, data = gradmax_net(nn.Tanh())
-    widen(net, "0", 12, example=data[0][0], neurons=GradMax(data, mse))  # 7 new units, rank 4
-    assert (net[0].weight[5:9] == 0).all()
-    assert (net[2].weight[:, 5:9].norm(dim=0) > 0).all()
-    assert (net[0].weight[9:].norm(dim=1) > 0).all()
-    assert (net[2].weight[:, 9:] == 0).all()
+@pytest.mark.parametrize(("rows", "rank"), [(50, 4), (2, 2)], ids=["as many as outputs", "as many as rows"])
+def test_units_that_the_data_has_no_direction_for_are_drawn(rows, rank):
+    net, _ = gradmax_net(nn.Tanh())
+    data = batches(seeded(lambda: nn.Linear(6, 4), 1), rows, 6, count=1)
+    widen(net, "0", 12, example=data[0][0], neurons=GradMax(data, mse))
+    found = slice(5, 5 + rank)
+    drawn = slice(5 + rank, None)
+    assert (net[0].weight[found] == 0).all()
+    assert (net[2].weight[:, found].norm(dim=0) > 0).all()
+    assert (net[0].weight[drawn].norm(dim=1) > 0).all()
+    assert (net[2].weight[:, drawn] == 0).all()
 
 
 @pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
