@@ -16,6 +16,7 @@ import torch
 
 from autogrow.data import TensorStream
 from autogrow.errors import InterruptedRunError
+from autogrow.growth.cost import dry_run
 from autogrow.policy import LifeCycle, deliverable, return_target
 from autogrow.policy.history import (
     GROWTHS,
@@ -36,7 +37,8 @@ from autogrow.train.display import View
 from autogrow.train.ledger import Ledger
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
-from autogrow.train.operate import Event, cost_after, grow, install
+from autogrow.train.observe import Observation, Observer
+from autogrow.train.operate import Event, grow, install
 from autogrow.train.snapshot import Snapshot, take
 
 
@@ -48,6 +50,7 @@ class LifeCycleController(pl.Callback):
         policy: LifeCycle,
         stream: TensorStream,
         measurer: Measurer,
+        observer: Observer,
         *,
         max_steps: int | None,
         ledger: Ledger,
@@ -55,6 +58,7 @@ class LifeCycleController(pl.Callback):
         display: View,
     ) -> None:
         self.policy, self.stream, self.measurer, self.max_steps = policy, stream, measurer, max_steps
+        self.observer = observer
         self.ledger, self.writer, self.display = ledger, writer, display
         self.rows: list[Row] = []
         self.pending: Action = Keep()
@@ -149,9 +153,10 @@ class LifeCycleController(pl.Callback):
     def close_check(self, trainer: pl.Trainer, module: GrowingModule, check: int) -> None:
         """End a check: measure both splits, ask the policy, write the row."""
         began = time.perf_counter()
-        row = self.measured_row(trainer, module, check)
+        seen = self.observer.look(module)
+        row = self.measured_row(trainer, module, check, seen)
         row = dataclasses.replace(row, phase=self.policy.phase([*self.rows, row]))
-        options = recording(self.options(module))
+        options = recording(self.options(module, seen))
         decision = self.policy([*self.rows, row], options)
         shown = options_to_plain(options)
         row = dataclasses.replace(row, action=decision.action, reason=decision.reason, options=shown)
@@ -165,7 +170,7 @@ class LifeCycleController(pl.Callback):
             trainer.should_stop = True
         self._check_seconds += time.perf_counter() - began
 
-    def measured_row(self, trainer: pl.Trainer, module: GrowingModule, check: int) -> Row:
+    def measured_row(self, trainer: pl.Trainer, module: GrowingModule, check: int, seen: Observation) -> Row:
         """The row of this check, before anything is decided."""
         last = self.rows[-1] if self.rows else None
         step = trainer.global_step
@@ -173,7 +178,7 @@ class LifeCycleController(pl.Callback):
         val = self.measurer.val(module, full=module.rate.anneal_from is not None)
         spent = module.cost
         rows_seen = (step - (last.step if last else 0)) * self.stream.batch_size
-        looks = (train.rows + val.rows) * spent.flops_per_sample + self._eval_flops_of_event
+        looks = (train.rows + val.rows) * spent.flops_per_sample + self._eval_flops_of_event + seen.flops
         lineage = (last.lineage if last else 0) + (self.event is not None)
         return Row(
             check=check,
@@ -197,17 +202,19 @@ class LifeCycleController(pl.Callback):
             timing={"seconds": self.seconds(), "check_seconds": self._check_seconds},
         )
 
-    def options(self, module: GrowingModule) -> Options:
+    def options(self, module: GrowingModule, seen: Observation) -> Options:
         """What the policy may choose from at this check."""
 
         def dry(action: Action) -> Cost:
-            spent = cost_after(module, action)
+            spent = dry_run(module.net, module.example, action_to_plain(action))
             return Cost(spent.parameters, spent.flops_per_sample)
 
         return Options(
             widths=module.widths,
             depths={name: tuple(site.kinds) for name, site in module.sites.depths.items()},
             cost=dry,
+            scores=seen.scores,
+            measured=seen.measured,
             steps_per_check=self.stream.steps_per_check,
             max_steps=self.max_steps,
         )

@@ -5,16 +5,14 @@ An event says what was applied at a check's start: operation, sizes and cost bef
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth import deepen, widen
-from autogrow.growth.cost import NetCost, cost
 from autogrow.growth.optimizer import check_optimizer, place_state, state_by_name
 from autogrow.growth.surgery import Surgery
 from autogrow.policy.history import Action, Anneal, Deepen, Undo, Widen, action_name, action_to_plain
@@ -34,15 +32,6 @@ def size_of(module: GrowingModule) -> dict[str, Any]:
     }
 
 
-def cost_after(module: GrowingModule, action: Action) -> NetCost:
-    """What the net would cost after an action: the growth done to a copy."""
-    if not isinstance(action, (Widen, Deepen)):
-        return module.cost
-    copied = copy.deepcopy(module.net)
-    operate(module, copied, action, torch.Generator())
-    return cost(copied, module.example)
-
-
 def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: int) -> Event:
     """Widen or deepen net and weight average by one plan, re-warm the rate, and carry or reset the optimizer.
 
@@ -50,7 +39,7 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
     """
     before = size_of(module)
     generator = torch.Generator().manual_seed(module.spec.seed * 1_000_003 + events)
-    names: dict[Tensor, str] = {p: n for n, p in module.net.named_parameters()}
+    names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
     saved = state_by_name(trainer.optimizers[0], names)
 
     def change() -> Surgery:
@@ -62,7 +51,7 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
 
     surgery: Surgery = rewire(trainer, change)
     if module.spec.optimizer_state != "reset":
-        new_names: dict[Tensor, str] = {p: n for n, p in module.net.named_parameters()}
+        new_names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
         place_state(trainer.optimizers[0], new_names, saved, surgery.moves, module.spec.optimizer_state)
     check_optimizer(trainer.optimizers[0], module.net)
     module.rate = module.rate.rewarmed(trainer.global_step, module.spec.schedule.rewarm)

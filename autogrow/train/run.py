@@ -7,6 +7,7 @@ prepare the data → build the starting net → one Lightning fit (grow, hold, r
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import signal
 import threading
@@ -25,8 +26,8 @@ import torch
 import autogrow
 from autogrow.data import Prepared, Split, TensorStream, prepare
 from autogrow.errors import ConfigError, TrainingError
-from autogrow.policy import deliverable, stop_reason
-from autogrow.policy.history import GROWTHS, Row
+from autogrow.policy import check_settings, deliverable, requires, stop_reason
+from autogrow.policy.history import GROWTHS, Cost, Row
 from autogrow.train.build import builder_for
 from autogrow.train.checkpoint import BEST, FOLDER, CheckpointWriter, newest_whole
 from autogrow.train.controller import LifeCycleController
@@ -36,6 +37,7 @@ from autogrow.train.ledger import LEDGER, Ledger, write_atomically, write_json, 
 from autogrow.train.measure import measure
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
+from autogrow.train.observe import RECORDED, Observer
 from autogrow.train.score_card import check_metrics, final_metrics
 from autogrow.train.spec import AUTO, FitSpec, validate
 
@@ -131,6 +133,14 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
     max_steps = None
     if spec.trainer.max_epochs is not None:
         max_steps = max(2 * steps_per_check, round(spec.trainer.max_epochs * stream.steps_per_pass))
+    check_settings(
+        spec.policy,
+        recorded=RECORDED,
+        widths=list(module.widths.values()),
+        start=Cost(module.cost.parameters, module.cost.flops_per_sample),
+        steps_per_check=steps_per_check,
+        max_steps=math.inf if max_steps is None else max_steps,
+    )
     folder = spec.out
     checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
     if folder is not None and checkpoint is None:
@@ -144,6 +154,7 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
             temperature=spec.trainer.temperature,
             device=trainer.strategy.root_device,
         ),
+        Observer(prepared, requires(spec.policy), trainer.strategy.root_device),
         max_steps=max_steps,
         ledger=Ledger(folder),
         writer=CheckpointWriter(folder, seconds=spec.trainer.checkpoint_seconds),
