@@ -17,21 +17,14 @@ ACTIVATION_MODULES: tuple[type[nn.Module], ...] = (
     nn.Hardshrink, nn.Tanhshrink, nn.Threshold,
 )  # fmt: skip
 
+_OF_NN = """relu relu6 leaky_relu gelu silu mish tanh elu selu celu softplus sigmoid hardtanh hardswish hardsigmoid softsign
+logsigmoid softshrink hardshrink tanhshrink threshold"""
+_OF_TORCH = "abs exp log1p expm1 sqrt rsqrt square sin cos erf clamp clamp_min clamp_max reciprocal sign pow nan_to_num"
 # functions and tensor methods that act on each element alone, by name (an in-place form is its name with _ behind)
 ACTIVATION_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    name: getattr(nn.functional, name)
-    for name in (
-        "relu", "relu6", "leaky_relu", "gelu", "silu", "mish", "tanh", "elu", "selu", "celu", "softplus", "sigmoid",
-        "hardtanh", "hardswish", "hardsigmoid", "softsign", "logsigmoid", "softshrink", "hardshrink", "tanhshrink",
-        "threshold",
-    )
-} | {  # fmt: skip
-    name: getattr(torch, name)
-    for name in (
-        "abs", "neg", "exp", "log1p", "expm1", "sqrt", "rsqrt", "square", "sin", "cos", "erf", "clamp", "clamp_min",
-        "clamp_max", "reciprocal", "sign", "pow", "nan_to_num",
-    )
-}  # fmt: skip
+    **{name: getattr(nn.functional, name) for name in _OF_NN.split()},
+    **{name: getattr(torch, name) for name in _OF_TORCH.split()},
+}
 
 
 @dataclass(frozen=True)

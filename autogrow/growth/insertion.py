@@ -16,7 +16,8 @@ from autogrow.growth.layout import normal
 def built(like: nn.Module, inputs: int, outputs: int) -> nn.Module:
     """A layer of the same kind as `like`, without touching the global random state."""
     layer = layer_type(like)
-    assert layer is not None and layer.build is not None
+    assert layer is not None
+    assert layer.build is not None
     with torch.random.fork_rng(devices=[]):
         return layer.build(like, inputs, outputs)
 

@@ -169,6 +169,6 @@ def untouchable(module: nn.Module) -> str | None:
             return (
                 f"its {name} is not a parameter but computed (weight_norm, spectral_norm or pruning); remove that first"
             )
-    if isinstance(module, nn.modules.lazy.LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[misc]
+    if isinstance(module, nn.modules.lazy.LazyModuleMixin) and module.has_uninitialized_params():
         return "it is lazy and has not seen data yet; run one batch through the net first"
     return None

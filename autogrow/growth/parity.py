@@ -6,6 +6,7 @@ the net as it is, rounding of its weights included, and no more than one layer i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ class Probe:
             change_train = _max_change(self.before_train, self._outputs(train=True), leading)
         bound = promise.absolute(self.before + self.before_train)
         worst = max(change, change_train or 0.0)
-        if bound is not None and not worst <= bound:  # NaN is no parity either
+        if bound is not None and worst > bound:
             mode = "eval" if worst == change else "train"
             raise ParityError(
                 f"the growth changes the net's output by {worst:.3g} in {mode} mode where it promises at most {bound:.3g}; "
@@ -175,5 +176,5 @@ def _max_change(before: list[Tensor], after: list[Tensor], leading: bool) -> flo
         if part.shape != old.shape:
             raise ParityError(f"the net's output had shape {tuple(old.shape)} and now has {tuple(part.shape)}")
         difference = float((part - old).abs().max()) if old.numel() else 0.0
-        change = difference if difference > change or difference != difference else change
+        change = max(change, difference if math.isfinite(difference) else math.inf)
     return change

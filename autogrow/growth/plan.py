@@ -138,22 +138,15 @@ class Plan:
                 if isinstance(old, nn.Parameter):
                     new = nn.Parameter(new, requires_grad=old.requires_grad)
                     new.__dict__.update(old.__dict__)  # marks that people set on parameters (no_decay, lr_scale)
-                moves.append(
-                    Move(
-                        old,
-                        new,
-                        plan.name,
-                        plan.name,
-                        {s.dim: s.index for s in plan.regrow},
-                        plan.values(),
-                        {s.dim: s.grad for s in plan.regrow if s.grad is not None},
-                    )  # fmt: skip
-                )
+                index = {s.dim: s.index for s in plan.regrow}
+                grads = {s.dim: s.grad for s in plan.regrow if s.grad is not None}
+                moves.append(Move(old, new, plan.name, plan.name, index, plan.values(), grads))
         return moves
 
     def _wrap(self, net: nn.Module) -> tuple[list[Move], Callable[[], None]]:
         """Put the inserted modules behind the wrapped one; what it holds is called `<name>.0.…` from now on."""
-        assert self.wrap is not None and self.inserted is not None
+        assert self.wrap is not None
+        assert self.inserted is not None
         parent_name, _, child = self.wrap.rpartition(".")
         parent, module = net.get_submodule(parent_name), net.get_submodule(self.wrap)
         sequence = nn.Sequential(module, *self.inserted(net))

@@ -8,168 +8,23 @@ know is refused, by name and with the reason.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from torch import fx, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from autogrow.errors import GrowthError, nearest
-from autogrow.growth.activations import activation_facts
-from autogrow.growth.blocks import ResidualBlock
-from autogrow.growth.layers import layer_type
-from autogrow.growth.structure_axes import Axis, Width, fix, length, resolve
-from autogrow.growth.structure_rules import function_name
-from autogrow.growth.structure_state import Normed, carries, normed
+from autogrow.growth.structure_axes import Axis, Width, fix, resolve
+from autogrow.growth.structure_depth import depth_sites, site_behind
+from autogrow.growth.structure_sites import DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
+from autogrow.growth.structure_state import carries, normed
 from autogrow.growth.structure_trace import Example, Trace, run_trace
 
 
-@dataclass(frozen=True)
-class Span:
-    """Where a width lies within a dimension: unit i takes positions offset + i·block … offset + (i + 1)·block − 1."""
-
-    offset: int
-    block: int
-
-
-@dataclass(frozen=True)
-class Port:
-    """A parameter (or buffer) of a module that a width lies along, in dimension `dim`, at `spans`.
-
-    `role`: 'write' (the layer's rows), 'read' (its columns) or 'carry' (norms, depthwise weights, gains); `fill`: what a
-    carried tensor's new entries are (a number, 'mean' of the old ones, or 'draw').
-    """
-
-    module: str
-    parameter: str
-    dim: int
-    role: str
-    spans: tuple[Span, ...]
-    fill: float | str = 0.0
-
-    @property
-    def name(self) -> str:
-        """The parameter's qualified name."""
-        return f"{self.module}.{self.parameter}" if self.module else self.parameter
-
-
-@dataclass(frozen=True)
-class SizeAttribute:
-    """A module's attribute that counts `per_unit` for every unit of a width (out_features, num_groups, …)."""
-
-    module: str
-    attribute: str
-    per_unit: int
-
-
-@dataclass(frozen=True)
-class WidthSite:
-    """A width: the layers that write it, carry it and read it. They grow together.
-
-    `name`: the first layer that writes it. `size`: its channels; it grows in steps of `unit` channels (1, or a group's size).
-    `through`: the modules and functions it passes on its way. `refused`: why it cannot be grown, or None.
-    """
-
-    name: str
-    size: int
-    unit: int
-    writers: tuple[Port, ...]
-    readers: tuple[Port, ...]
-    carried: tuple[Port, ...]
-    attributes: tuple[SizeAttribute, ...]
-    through: tuple[str, ...]
-    normed: Normed | None = None
-    refused: str | None = None
-
-    @property
-    def units(self) -> int:
-        """How many units (single channels, or groups of `unit` channels) the width has."""
-        return self.size // self.unit
-
-    @property
-    def only_multiples(self) -> str:
-        """Why it can be widened by whole multiples only, by equal copies; empty where any width will do."""
-        if self.normed is None or self.normed.any_width:
-            return ""
-        return f"{self.normed.obstacle}; only a multiple of {self.size}, by Split, is exact"
-
-    def __str__(self) -> str:
-        def listed(ports: Sequence[Port]) -> str:
-            names = dict.fromkeys(p.module or p.parameter for p in ports)
-            return ", ".join(names) or "—"
-
-        steps = f" in steps of {self.unit}" if self.unit > 1 else ""
-        lines = [
-            f"{self.name}: {self.size}{steps}" + (f"   refused: {self.refused}" if self.refused else ""),
-            f"  written by {listed(self.writers)}",
-            f"  through    {', '.join(self.through) or '—'}",
-            f"  read by    {listed(self.readers)}",
-        ]
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class DepthSite:
-    """A place where a layer can be inserted: behind module `name`.
-
-    `width`: the name of the width there, `size` its channels; `like`: the layer whose kind the inserted one will have;
-    `activation`: the activation module that is repeated behind it (None: there is none), `dropout` likewise; `norm`: the norm of the
-    stage, if any; `kinds`: the insertions that are exact there.
-    """
-
-    name: str
-    width: str | None
-    size: int
-    like: str
-    activation: str | None
-    norm: str | None
-    dropout: str | None
-    kinds: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.size} channels, {' or '.join(self.kinds)}"
-
-
-@dataclass(frozen=True)
-class Sites:
-    """Everything that can grow in a net, from input to output, and what cannot, with the reason.
-
-    `widths`: growable hidden widths by name; `depths`: insertion sites by name; `fixed`: widths that cannot be grown;
-    `refused`: name → reason, for widths, insertion places and modules nothing is known of. `inputs`, `outputs`: the width the
-    net reads and the one it answers with, where there is exactly one.
-    """
-
-    widths: Mapping[str, WidthSite]
-    depths: Mapping[str, DepthSite]
-    fixed: Mapping[str, WidthSite]
-    refused: Mapping[str, str]
-    inputs: WidthSite | None
-    outputs: WidthSite | None
-    trace: Trace = field(repr=False, compare=False)
-    by_width: Mapping[Width, WidthSite] = field(repr=False, compare=False)
-
-    def width(self, name: str) -> WidthSite:
-        """The growable width of that name; GrowthError with the reason or the nearest names otherwise.
-
-        A width that grows by whole multiples only is found, too.
-        """
-        if name in self.widths:
-            return self.widths[name]
-        if name in self.fixed and self.fixed[name].refused is None:
-            return self.fixed[name]
-        for site in self.widths.values():
-            if any(port.module == name for port in site.writers):
-                return site
-        if name in self.refused:
-            raise GrowthError(f"the width {name!r} cannot be grown: {self.refused[name]}")
-        raise GrowthError(f"no width is called {name!r}; {nearest(name, self.widths)}")
-
-    def __str__(self) -> str:
-        parts = [str(site) for site in self.widths.values()]
-        if self.depths:
-            parts.append("layers can be inserted behind\n" + "\n".join(f"  {site}" for site in self.depths.values()))
-        if self.refused:
-            parts.append("refused\n" + "\n".join(f"  {name}: {why}" for name, why in self.refused.items()))
-        return "\n".join(parts)
+def unwrapped(net: nn.Module) -> nn.Module:
+    """The module itself, behind torch.compile or a weight average."""
+    inner = getattr(net, "_orig_mod", None)
+    if isinstance(net, AveragedModel):
+        inner = net.module
+    return unwrapped(inner) if isinstance(inner, nn.Module) else net
 
 
 def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
@@ -192,22 +47,15 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     net = unwrapped(net)
     trace = run_trace(net, example)
     _fix_tied(trace)
+    _fix_normed_together(trace)
     found = _widths(trace)
     sites = {w: _site(trace, w) for w in found}
     named = {s.name: s for s in sites.values() if s.writers}
     widths = {n: s for n, s in named.items() if s.refused is None and (s.normed is None or s.normed.any_width)}
     fixed = {n: s for n, s in named.items() if n not in widths}
-    depths, no_depths = _depths(trace, sites)
+    depths, no_depths = depth_sites(trace, sites)
     refused = {n: s.refused or s.only_multiples for n, s in fixed.items()} | no_depths | dict(trace.opaque)
     return Sites(widths, depths, fixed, refused, _only(trace.inputs, sites), _only(trace.outputs, sites), trace, sites)
-
-
-def unwrapped(net: nn.Module) -> nn.Module:
-    """The module itself, behind torch.compile or a weight average."""
-    inner = getattr(net, "_orig_mod", None)
-    if isinstance(net, AveragedModel):
-        inner = net.module
-    return unwrapped(inner) if isinstance(inner, nn.Module) else net
 
 
 def _fix_tied(trace: Trace) -> None:
@@ -221,6 +69,15 @@ def _fix_tied(trace: Trace) -> None:
         same = names.get(f"{use.module}.{use.parameter}".lstrip("."))
         if same:
             fix(use.axis, f"its weight is tied: {' and '.join(map(repr, same))} are one parameter")
+
+
+def _fix_normed_together(trace: Trace) -> None:
+    """LayerNorm or RMSNorm over several widths side by side: one cannot grow without changing the others' statistics."""
+    for note in trace.notes.values():
+        if note.kind in ("norm:layer", "norm:rms") and note.module in trace.layers:
+            axis = resolve(trace.layers[note.module][0])
+            if len(axis) > 1:
+                fix(axis, f"{note.module!r} normalises it together with others")
 
 
 def _widths(trace: Trace) -> list[Width]:
@@ -303,160 +160,14 @@ def _only(axes: Sequence[Axis], sites: Mapping[Width, WidthSite]) -> WidthSite |
     return used[0] if len(used) == 1 else None
 
 
-# -- where a layer can be inserted
-
-
-def _depths(trace: Trace, sites: Mapping[Width, WidthSite]) -> tuple[dict[str, DepthSite], dict[str, str]]:
-    """Behind every activation (behind its dropout, if it has one), and behind every residual block of ours."""
-    depths: dict[str, DepthSite] = {}
-    refused: dict[str, str] = {}
-    for node in trace.graph.nodes:
-        if node not in trace.notes or trace.notes[node].kind != "activation":
-            continue
-        if node.op != "call_module":
-            refused[node.name] = (
-                f"{function_name(node)}() is a function and cannot be wrapped; in the module's __init__ write "
-                f"self.act = nn.<the module of {function_name(node)}>() and call that"
-            )
-            continue
-        block = _block_of(trace, node)
-        end = _end_of_block(trace, block) if block is not None else _end_of_stage(trace, node)
-        if any(_block_of(trace, user) not in (None, block) for user in end.users):
-            continue  # a residual block of ours follows: the place behind that is the stage's end
-        name = block or str(end.target)
-        try:
-            depths[name] = _site_behind(trace, sites, name)
-        except GrowthError as error:
-            refused[name] = str(error)
-    return depths, refused
-
-
-def _end_of_stage(trace: Trace, node: fx.Node) -> fx.Node:
-    """The dropout behind an activation if that is all that reads it, else the activation."""
-    users = list(node.users)
-    return users[0] if len(users) == 1 and _is_dropout(trace, users[0]) else node
-
-
-def _end_of_block(trace: Trace, block: str) -> fx.Node:
-    """The sum that a residual block answers with."""
-    outer = next(n for n in trace.graph.nodes if n.op == "call_module" and n.target == f"{block}.outer")
-    return next(iter(outer.users))
-
-
-def _block_of(trace: Trace, node: fx.Node) -> str | None:
-    """The residual block of ours a module call is part of."""
-    if node.op != "call_module":
-        return None
-    owner = str(node.target).rpartition(".")[0]
-    return owner if isinstance(trace.net.get_submodule(owner), ResidualBlock) else None
-
-
-def _is_dropout(trace: Trace, node: fx.Node) -> bool:
-    return node.op == "call_module" and isinstance(
-        trace.net.get_submodule(str(node.target)), nn.modules.dropout._DropoutNd
-    )
-
-
-def depth_site(trace: Trace, sites: Mapping[Width, WidthSite], node: fx.Node, activation: fx.Node | None) -> DepthSite:
-    """The insertion site behind a node; GrowthError where nothing can be inserted."""
-    name = str(node.target)
-    if trace.calls(name) > 1:
-        raise GrowthError(f"{name!r} is called {trace.calls(name)} times; give each place a module of its own")
-    origin, norm = _origin(trace, node)
-    if origin is None:
-        raise GrowthError(f"no layer that growth knows comes before {name!r}")
-    like = trace.net.get_submodule(origin)
-    layer = layer_type(like)
-    assert layer is not None
-    if layer.build is None:
-        raise GrowthError(
-            f"{origin!r}, the layer before {name!r}, is of a kind that cannot be inserted ({type(like).__name__})"
-        )
-    value = trace.values[node]
-    feature = len(value) - 1 - layer.spatial
-    axis = value[feature] if isinstance(value, tuple) and 0 <= feature < len(value) else None
-    if axis is None or any(a is not None for a in value[feature + 1 :]):
-        raise GrowthError(f"the output of {name!r} does not have its features where {origin!r} wants them")
-    if any(s in trace.outputs for s in (axis,)) and any(u.op == "output" for u in node.users):
-        raise GrowthError(f"{name!r} is the net's output")
-    widths = {s.width for s in resolve(axis)}
-    site = sites.get(next(iter(widths))) if len(widths) == 1 else None
-    kinds = ["residual"]
-    act = str(activation.target) if activation is not None else None
-    if act is not None:
-        module = trace.net.get_submodule(act)
-        if isinstance(module, ACTIVATION_MODULES) and activation_facts(module).idempotent:
-            kinds.insert(0, "identity")
-    dropout = name if _is_dropout(trace, node) else None
-    return DepthSite(name, site.name if site else None, length(axis), origin, act, norm, dropout, tuple(kinds))
-
-
-def site_behind(sites: Sites, name: str) -> DepthSite:
-    """The insertion site behind any module of the net, listed or not; GrowthError where there is none."""
-    return sites.depths.get(name) or _site_behind(sites.trace, sites.by_width, name)
-
-
-def _site_behind(trace: Trace, sites: Mapping[Width, WidthSite], name: str) -> DepthSite:
-    module = trace.net.get_submodule(name)
-    block = isinstance(module, ResidualBlock)
-    called = f"{name}.outer" if block else name
-    node = next((n for n in trace.graph.nodes if n.op == "call_module" and n.target == called), None)
-    if node is None:
-        raise GrowthError(f"{name!r} is not called on its own, so nothing can be inserted behind it")
-    if trace.calls(called) > 1:
-        raise GrowthError(f"{name!r} is called {trace.calls(called)} times; give each place a module of its own")
-    activation = node
-    while _is_dropout(trace, activation) and activation.all_input_nodes:
-        activation = activation.all_input_nodes[0]
-    plain = activation.op == "call_module" and trace.notes[activation].kind == "activation"
-    origin, norm = _origin(trace, node)
-    if block:
-        node, act = _end_of_block(trace, name), f"{name}.act"
-        norm = f"{name}.norm" if hasattr(module, "norm") else None
-    else:
-        act = str(activation.target) if plain else None
-    if origin is None:
-        raise GrowthError(f"no layer that growth knows comes before {name!r}")
-    if any(user.op == "output" for user in node.users):
-        raise GrowthError(f"{name!r} is the net's output")
-    axis = _features(trace, node, origin, name)
-    width = next(iter({s.width for s in axis})) if len({s.width for s in axis}) == 1 else None
-    site = sites.get(width) if width is not None else None
-    exact = plain and not block and act is not None and activation_facts(trace.net.get_submodule(act)).idempotent
-    return DepthSite(
-        name, site.name if site else None, length(axis), origin, act, norm,
-        name if _is_dropout(trace, node) else None,
-        ("identity", "residual") if exact else ("residual",),
-    )  # fmt: skip
-
-
-def _features(trace: Trace, node: fx.Node, origin: str, name: str) -> Axis:
-    """The axis that a layer like `origin` would read behind a node."""
-    like = trace.net.get_submodule(origin)
-    layer = layer_type(like)
-    assert layer is not None
-    if layer.build is None:
-        raise GrowthError(
-            f"{origin!r}, the layer before {name!r}, is of a kind that cannot be inserted ({type(like).__name__})"
-        )
-    value = trace.values[node]
-    feature = len(value) - 1 - layer.spatial if isinstance(value, tuple) else -1
-    axis = value[feature] if feature > 0 else None
-    if axis is None or any(a is not None for a in value[feature + 1 :]):
-        raise GrowthError(f"the output of {name!r} does not have its features where {origin!r} wants them")
-    return resolve(axis)
-
-
-def _origin(trace: Trace, node: fx.Node) -> tuple[str | None, str | None]:
-    """The nearest layer upstream, and the norm passed on the way."""
-    norm = None
-    while True:
-        note = trace.notes[node]
-        if note.kind in ("layer", "carry"):
-            return note.module, norm
-        if note.kind.startswith("norm:") and norm is None:
-            norm = note.module
-        sources = [n for n in node.all_input_nodes if n in trace.notes]
-        if not sources:
-            return None, norm
-        node = sources[0]
+__all__ = [
+    "DepthSite",
+    "Port",
+    "Sites",
+    "SizeAttribute",
+    "Span",
+    "WidthSite",
+    "growth_sites",
+    "site_behind",
+    "unwrapped",
+]

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from autogrow.growth.activations import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, activation_facts
-from autogrow.growth.layers import LayerType, NormType, layer_type, norm_type, untouchable
-from autogrow.growth.structure_axes import Axis, Segment, Width, fix, new_axis, unify
+from autogrow.growth.layers import layer_type, norm_type
+from autogrow.growth.structure_axes import Axis, fix, new_axis, unify
+from autogrow.growth.structure_layers import through_activation, through_layer, through_norm
 from autogrow.growth.structure_shapes import SHAPES
-from autogrow.growth.structure_trace import Note, Sized, Trace, Use, Value
+from autogrow.growth.structure_trace import Note, Trace, Use, Value
 
 _LINEAR_MODULES = (
     nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
@@ -27,7 +27,8 @@ _LINEAR_FUNCTIONS = {
     "positive", "neg", "type_as",
 }  # fmt: skip
 _ADD = {"add", "sub", "iadd", "isub", "add_", "sub_", "radd", "rsub"}
-_MUL = {"mul", "multiply", "imul", "mul_", "truediv", "div", "itruediv", "div_", "true_divide", "divide"}
+_MUL = {"mul", "multiply", "imul", "mul_"}
+_DIV = {"truediv", "div", "itruediv", "div_", "true_divide", "divide"}
 _MIX = {"maximum", "minimum", "max", "min", "pow", "where", "lerp"}
 _METADATA = {"size", "dim", "numel", "getattr", "ndimension", "is_floating_point", "len", "get_device", "stride"}
 
@@ -74,7 +75,7 @@ class Interpreter(fx.Interpreter):
         axes = tuple(new_axis(size) if size > 1 else None for size in result.shape)
         owner, _, name = str(node.target).rpartition(".")
         registered = self.trace.net.get_submodule(owner)
-        multiplied = any(function_name(user) in _MUL for user in node.users if user.op != "output")
+        multiplied = any(function_name(user) in _MUL | _DIV for user in node.users if user.op != "output")
         for dim, axis in enumerate(axes):
             if axis is None:
                 continue
@@ -99,115 +100,23 @@ class Interpreter(fx.Interpreter):
         module = self.trace.net.get_submodule(name)
         source = node.all_input_nodes[0] if node.all_input_nodes else None
         value = self.trace.values[source] if source is not None else None
-        layer, norm = layer_type(module), norm_type(module)
-        if name in self.trace.opaque or not isinstance(result, Tensor) or not isinstance(value, tuple):
-            return self._opaque(node, result)
-        if layer is not None:
-            return self._layer(node, module, layer, value)
-        if norm is not None:
-            return self._norm(node, module, norm, value)
-        if isinstance(module, ACTIVATION_MODULES):
-            self._note(node, "activation", name).facts = activation_facts(module)
-            if isinstance(module, nn.PReLU) and module.num_parameters > 1:
-                axis = self._per_module(name, value[1] or new_axis(result.shape[1]))
-                self.trace.uses.append(Use(name, "weight", 0, axis, "carry", "mean"))
-                self.trace.sized.append(Sized(name, "num_parameters", axis))
-            return value
-        if isinstance(module, _LINEAR_MODULES):
-            self._note(node, "linear", name)
-            return value
         rule = SHAPES.get(type(module).__name__)
-        if rule is not None:
+        out = None
+        if name in self.trace.opaque or not isinstance(result, Tensor) or not isinstance(value, tuple):
+            pass
+        elif (layer := layer_type(module)) is not None:
+            out = through_layer(self.trace, node, module, layer, value)
+        elif (norm := norm_type(module)) is not None:
+            out = through_norm(self.trace, node, module, norm, value)
+        elif isinstance(module, ACTIVATION_MODULES):
+            out = through_activation(self.trace, node, module, value)
+        elif isinstance(module, _LINEAR_MODULES):
+            self._note(node, "linear", name)
+            out = value
+        elif rule is not None and source is not None:
             self._note(node, rule.kind, name)
-            return rule.of_module(module, value, self.trace.shapes[source], result.shape)  # type: ignore[index]
-        return self._opaque(node, result)
-
-    def _layer(self, node: fx.Node, module: nn.Module, layer: LayerType, value: Value) -> Value:
-        """A layer reads the axis along its feature dimension and writes a new one there."""
-        name = str(node.target)
-        feature = len(value) - 1 - layer.spatial
-        if name not in self.trace.layers:
-            self._enter_layer(name, module, layer)
-        read, written = self.trace.layers[name]
-        self._note(node, "carry" if _groups(module, layer) > 1 else "layer", name)
-        if not layer.reads:
-            return (*value, written)
-        if value[feature] is not None:
-            unify(value[feature], read)
-        else:
-            fix(read, "what it reads is not a width")
-        return (*value[:feature], written, *(None,) * layer.spatial)
-
-    def _enter_layer(self, name: str, module: nn.Module, layer: LayerType) -> None:
-        groups = _groups(module, layer)
-        out_size = _length_along(module, layer.writes)
-        in_size = _length_along(module, layer.reads) if layer.reads else 0
-        if groups > 1:  # channels come in groups that do not mix: the group is the unit, and the layer carries it
-            group = Width(groups)
-            in_size, out_size = int(module.in_channels), int(module.out_channels)  # type: ignore[arg-type]
-            read, written = (Segment(group, in_size // groups),), (Segment(group, out_size // groups),)
-            self.trace.sized.append(Sized(name, "groups", (Segment(group),)))
-            writes = {"weight": 0, "bias": 0}
-            roles = [("carry", writes, written)]
-        else:
-            read, written = new_axis(in_size), new_axis(out_size)
-            roles = [("write", dict(layer.writes), written), ("read", dict(layer.reads), read)]
-        reason = untouchable(module)
-        if isinstance(module, nn.Embedding) and module.max_norm is not None:
-            reason = "max_norm rescales its rows as a whole; set max_norm=None"
-        if reason:
-            fix((*read, *written), f"{name!r} cannot be changed: {reason}")
-        for role, dims, axis in roles:
-            for parameter, dim in dims.items():
-                if getattr(module, parameter, None) is not None:
-                    fill = "draw" if parameter == "weight" else 0.0
-                    self.trace.uses.append(Use(name, parameter, dim, axis, role, fill))
-        self.trace.sized.extend(Sized(name, a, written) for a in layer.out_attributes)
-        self.trace.sized.extend(Sized(name, a, read) for a in layer.in_attributes)
-        self.trace.layers[name] = (read, written)
-
-    def _norm(self, node: fx.Node, module: nn.Module, norm: NormType, value: Value) -> Value:
-        """A norm carries its axis; the parameters along it grow with it."""
-        name = str(node.target)
-        self._note(node, f"norm:{norm.kind}", name)
-        feature = len(value) - 1 if norm.features_last else 1
-        shape = getattr(module, norm.size_attribute)
-        if not isinstance(shape, int) and len(shape) > 1:
-            return self._opaque(node, None, f"{name!r} normalises over several dimensions at once")
-        size = shape if isinstance(shape, int) else shape[0]
-        if value[feature] is None:
-            return value
-        axis = value[feature]
-        if norm.kind == "group":
-            groups = int(module.num_groups)  # type: ignore[arg-type]
-            group = Width(groups)
-            unify((Segment(group, size // groups),), axis)
-            self._once(Sized(name, "num_groups", (Segment(group),)))
-        axis = self._per_module(name, axis)
-        reason = untouchable(module)
-        if reason:
-            fix(axis, f"{name!r} cannot be changed: {reason}")
-        for parameter in norm.carried:
-            if getattr(module, parameter, None) is not None:
-                fill = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": "mean"}[parameter]
-                self._once(Use(name, parameter, 0, axis, "carry", fill))
-        self._once(Sized(name, norm.size_attribute, axis))
-        return value
-
-    def _per_module(self, name: str, axis: Axis) -> Axis:
-        """The axis a module's parameters lie along: the same at every call of it."""
-        if name in self.trace.layers:
-            unify(self.trace.layers[name][0], axis)
-        else:
-            self.trace.layers[name] = (axis, axis)
-        return axis
-
-    def _once(self, item: Use | Sized) -> None:
-        """Note a use of a parameter, once even if its module is called several times."""
-        known: list[Any] = self.trace.uses if isinstance(item, Use) else self.trace.sized
-        last = "parameter" if isinstance(item, Use) else "attribute"
-        if not any(k.module == item.module and getattr(k, last) == getattr(item, last) for k in known):
-            known.append(item)
+            out = rule.of_module(module, value, self.trace.shapes[source], result.shape)
+        return out if out is not None else self._opaque(node, result)
 
     # -- functions and methods
 
@@ -220,7 +129,8 @@ class Interpreter(fx.Interpreter):
         if name in _METADATA or (not isinstance(result, (Tensor, tuple, list)) and name == "getitem"):
             return None
         sources = [n for n in node.all_input_nodes if n in self.trace.shapes]
-        if bare in _ADD | _MUL | _MIX and isinstance(result, Tensor) and sources:
+        widest = max((len(self.trace.shapes[n]) for n in sources), default=1)
+        if bare in _ADD | _MUL | _DIV | _MIX and isinstance(result, Tensor) and result.ndim >= widest and sources:
             return self._elementwise(node, bare, sources, result)
         source = node.all_input_nodes[0] if node.all_input_nodes else None
         value = self.trace.values.get(source) if source is not None else None
@@ -244,7 +154,8 @@ class Interpreter(fx.Interpreter):
         """Tensors that meet element by element: where both have a width it is the same one."""
         kind = "add" if name in _ADD else "mul" if name in _MUL else "mix"
         if len(sources) == 1:
-            kind = {"add": "shift", "mul": "linear"}.get(kind, "mix")
+            first = node.args and node.args[0] is sources[0]
+            kind = "shift" if name in _ADD else "linear" if name in _MUL or (name in _DIV and first) else "mix"
         self._note(node, kind)
         axes: list[Axis | None] = []
         for back in range(result.ndim, 0, -1):
@@ -258,23 +169,20 @@ class Interpreter(fx.Interpreter):
 
     # -- the rest
 
-    def _opaque(self, node: fx.Node, result: Any, reason: str | None = None) -> Value:
+    def _opaque(self, node: fx.Node, result: Any) -> Value:
         """Nothing is known of the node: no width that goes in may change, and none comes out."""
         self._note(node, "mix")
-        if reason is None:
-            called = f"{node.target!r} ({type(self.trace.net.get_submodule(str(node.target))).__name__})" if node.op == "call_module" else function_name(node) + "()"  # fmt: skip
-            why = self.trace.opaque.get(str(node.target), "which autogrow does not know how to grow through")
-            reason = f"it goes through {called}: {why}"
-            if node.op == "call_module":
-                self.trace.opaque.setdefault(str(node.target), why)
+        called = f"{function_name(node)}()"
+        why = "which autogrow does not know how to grow through"
+        if node.op == "call_module":
+            called = f"{node.target!r} ({type(self.trace.net.get_submodule(str(node.target))).__name__})"
+            why = self.trace.opaque.setdefault(str(node.target), why)
         for source in node.all_input_nodes:
             for axis in _axes_in(self.trace.values[source]):
-                fix(axis, reason)
-        if isinstance(result, Tensor):
-            return (None,) * result.ndim
+                fix(axis, f"it goes through {called}: {why}")
         if isinstance(result, (tuple, list)):
             return [(None,) * r.ndim if isinstance(r, Tensor) else None for r in result]
-        return self.trace.values[node.all_input_nodes[0]] if node.all_input_nodes else None
+        return (None,) * result.ndim if isinstance(result, Tensor) else None
 
     def _note(self, node: fx.Node, kind: str, module: str | None = None) -> Note:
         self.trace.notes[node] = Note(kind, module)
@@ -300,15 +208,3 @@ def _axes_in(value: Value) -> list[Axis]:
     if isinstance(value, tuple):
         return [axis for axis in value if axis is not None]
     return [axis for item in value for axis in _axes_in(item)] if isinstance(value, list) else []
-
-
-def _groups(module: nn.Module, layer: LayerType) -> int:
-    return int(getattr(module, "groups", 1)) if layer.grouped else 1
-
-
-def _length_along(module: nn.Module, dims: Any) -> int:
-    parameter, dim = next(iter(dims.items()))
-    return int(getattr(module, parameter).shape[dim])
-
-
-__all__ = ["Interpreter", "function_name", "torch"]

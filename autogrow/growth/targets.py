@@ -9,8 +9,8 @@ from torch import nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.deepening import deepened
-from autogrow.growth.layout import Growth, widening
 from autogrow.growth.layers import norm_type
+from autogrow.growth.layout import Growth, widening
 from autogrow.growth.neurons import Neurons, NewUnits, ZeroOutgoing
 from autogrow.growth.operators import Undo, operate, seeded, widened
 from autogrow.growth.parity import EXACT, Probe
@@ -63,27 +63,26 @@ def grow_to(
     return [surgery for surgery, _ in done]
 
 
-def _insertions(sites: Sites, now: Sequence[int], widths: Sequence[int] | None, depth: int | None) -> int:
+def _insertions(sites: Sites, now: list[int], widths: Sequence[int] | None, depth: int | None) -> int:
     """How many layers to insert; GrowthError where the target cannot be reached."""
     if widths is None and depth is None:
         raise GrowthError("grow_to needs the target's widths, its depth or both")
     if widths is not None and depth is not None and len(widths) != depth:
         raise GrowthError(f"grow_to was given {len(widths)} widths and depth {depth}")
     target = len(widths) if widths is not None else int(depth or 0)
-    if target < len(now):
-        raise GrowthError(f"the net has {len(now)} hidden widths, {list(now)}, and cannot be grown to {target}")
-    start = [*now, *now[-1:] * (target - len(now))]
-    for have, want in zip(start, widths if widths is not None else start, strict=False):
-        if want < have:
-            raise GrowthError(
-                f"widths only grow: from {start} (inserted layers start as wide as the last) to {list(widths or ())} is not possible"
-            )
-    if target > len(now) and not sites.depths:
+    insert = target - len(now)
+    if insert < 0:
+        raise GrowthError(f"the net has {len(now)} hidden widths, {now}, and cannot be grown to {target}")
+    start = now + now[-1:] * insert
+    wanted = list(widths) if widths is not None else start
+    if any(want < have for have, want in zip(start, wanted, strict=False)):
         raise GrowthError(
-            "no layer can be inserted: "
-            + ("; ".join(f"{n}: {why}" for n, why in sites.refused.items()) or "the net has no activation")
+            f"widths only grow: {start} (inserted layers start as wide as the last) cannot become {wanted}"
         )
-    return target - len(now)
+    if insert and not sites.depths:
+        reasons = "; ".join(f"{name}: {why}" for name, why in sites.refused.items())
+        raise GrowthError(f"no layer can be inserted: {reasons or 'the net has no activation'}")
+    return insert
 
 
 def extend_inputs(net: nn.Module, count: int, *, example: Example | None = None) -> Surgery:

@@ -1,0 +1,105 @@
+"""The new entries of a tensor: what is drawn for fresh units, and the noise that parts copies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autogrow.growth.layout_units import Growth
+from autogrow.growth.structure import Port
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The new entries of one span."""
+
+    old: Tensor
+    shape: Sequence[int]
+    dim: int
+    port: Port
+    growth: Growth
+    block: int
+    generator: torch.Generator
+
+    def fill(self) -> float | str | Tensor:
+        """A number, 'mean', or drawn values of the fresh entries."""
+        port, growth, units = self.port, self.growth, self.growth.units
+        given = (units.outgoing if port.role == "read" else units.incoming).get(port.name)
+        if given is not None:
+            return given
+        if port.role == "read":
+            return self._drawn(units.draw_out, opposite=units.paired) if units.draw_out else 0.0
+        if growth.start != "draw" and (port.role == "write" or port.fill == "mean"):
+            return "mean" if growth.start == "mean" else 0.0
+        if (
+            growth.norm_bias
+            and port.parameter == "bias"
+            and growth.site.normed
+            and port.module in growth.site.normed.norms
+        ):
+            return self._drawn(growth.norm_bias, std=1.0).abs()
+        if port.fill == "draw":
+            return self._drawn(units.draw_in)
+        return port.fill
+
+    def _drawn(self, scale: float, *, std: float | None = None, opposite: bool = False) -> Tensor:
+        units = self.growth.units
+        count = units.fresh
+        half = -(-count // 2) if units.paired else count
+        drawn = normal((half, self.block, *self._rest()), self.generator)
+        if units.paired:
+            mirrored = drawn[: count - half]
+            if opposite and count - half < half:
+                drawn[-1] = 0  # nobody answers the odd one out
+            drawn = torch.cat([drawn, -mirrored if opposite else mirrored])
+        drawn *= scale * (std if std is not None else own_std(self.old))
+        return self._laid(drawn)
+
+    def noise(self) -> Tensor:
+        """What is added to the copies: noise that sums to zero over a unit's copies, or noise on new copies."""
+        units = self.growth.units
+        q = len(units.index)
+        size = (q, self.block, *self._rest())
+        if self.port.role == "read" and units.outgoing_noise and units.fresh == 0:
+            drawn = normal(size, self.generator).double()  # the sum is zero to float64's last digits
+            n = self.growth.site.units
+            copies = torch.bincount(units.index, minlength=n).view(-1, *[1] * (drawn.ndim - 1))
+            total = drawn.new_zeros((n, *drawn.shape[1:])).index_add_(0, units.index, drawn)
+            drawn = (drawn - (total / copies)[units.index]) * units.outgoing_noise * own_std(self.old)
+            return self._laid(drawn)
+        if self.port.role == "write" and units.incoming_noise and units.fresh == 0:
+            drawn = normal(size, self.generator).double() * units.incoming_noise * own_std(self.old)
+            drawn[: self.growth.site.units] = 0
+            return self._laid(drawn)
+        return torch.zeros(resized(self.shape, self.dim, q * self.block), dtype=torch.float64)
+
+    def _rest(self) -> list[int]:
+        return [s for d, s in enumerate(self.shape) if d != self.dim]
+
+    def _laid(self, values: Tensor) -> Tensor:
+        return values.flatten(0, 1).movedim(0, self.dim)
+
+
+def normal(size: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Standard normal values: the same from a generator whatever the net's dtype and device."""
+    return torch.randn(tuple(size), generator=generator, device=generator.device, dtype=torch.float32)
+
+
+def own_std(weight: Tensor) -> float:
+    """Std of a layer's weights; where it is 0 (a gate that is still closed), that of nn.Linear's initialisation."""
+    std = float(weight.detach().float().std()) if weight.numel() > 1 else 0.0
+    return std if std > 0 and math.isfinite(std) else initial_std(weight)
+
+
+def initial_std(weight: Tensor) -> float:
+    """Std of nn.Linear's initialisation for a weight of this shape."""
+    return 1 / math.sqrt(3 * max(1, weight[0].numel()))
+
+
+def resized(shape: Sequence[int], dim: int, size: int) -> list[int]:
+    """The shape with another size along one dimension."""
+    return [size if d == dim else s for d, s in enumerate(shape)]
