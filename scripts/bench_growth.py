@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from autogrow.growth import growth_sites, widen
 from autogrow.growth.bottleneck import record, width_problem
 from autogrow.growth.gradmax import GradMax
-from autogrow.growth.linear_algebra import leading_svd
+from autogrow.growth.linear_algebra import leading_svd, leading_svd_of_product
 from autogrow.growth.optimizer import carry
 
 BATCH = 128
@@ -133,12 +133,14 @@ def gradmax(width: int, add: int) -> None:
     data, loss = [(x, y)], nn.functional.cross_entropy
     passed = record(net, ("0", "2"), data, loss)
     features, goal = width_problem(net, "0", ("2",), passed, bias=False, project=False)
-    moment = goal.mT @ features / BATCH
-    decomposition = timed(lambda: leading_svd(moment, add))
+    few = timed(lambda: leading_svd_of_product(goal, features, add))
+    moment = torch.randn(width, width, dtype=torch.float64)
+    full = timed(lambda: leading_svd(moment, add))
     whole = timed(lambda: widen(net, "0", width + add, example=x[:8], neurons=GradMax(data, loss)))
     print(
-        f"  GradMax: {whole:.2f} s for the whole growth, {decomposition:.2f} s of them the {add} leading singular vectors of {width} × {width}"
+        f"  GradMax, {add} units from {BATCH} rows: {whole:.2f} s for the whole growth, {few:.2f} s of them the singular vectors"
     )
+    print(f"  ({add} leading singular vectors of a full {width} × {width} moment, as from many rows: {full:.2f} s)")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.layers import layer_type
-from autogrow.growth.linear_algebra import fit, leading_svd, whitening
+from autogrow.growth.linear_algebra import fit, leading_svd_of_product, whitening
 from autogrow.growth.patches import aligned, check_layer, places, read_rows, written_rows
 from autogrow.growth.structure import WidthSite
 
@@ -185,8 +185,7 @@ def best_units(features: Tensor, goal: Tensor, count: int, *, generator: torch.G
     Beyond the rank of the problem units are zero. Signs are fixed: each unit's largest outgoing weight is positive.
     """
     base = whitening(features)
-    core = base.mT @ (features.mT @ goal) / features.shape[-2]
-    left, values, right = leading_svd(core, count, generator=generator)
+    left, values, right = leading_svd_of_product(features @ base / features.shape[-2], goal, count, generator=generator)
     values = torch.where(values > _ROUNDING * float(goal.norm()) / features.shape[-2] ** 0.5, values, 0.0)
     root = values.sqrt().unsqueeze(-2)
     sign = torch.gather(right, -2, right.abs().argmax(-2, keepdim=True)).sign()

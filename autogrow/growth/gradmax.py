@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from autogrow.errors import GrowthError, nearest
 from autogrow.growth.activations import activation_facts
 from autogrow.growth.bottleneck import Batch, Loss, record, width_layers, width_problem
-from autogrow.growth.linear_algebra import leading_svd
+from autogrow.growth.linear_algebra import leading_svd_of_product
 from autogrow.growth.neurons import NewUnits, Request
 from autogrow.growth.neurons_data import activations, drawn_rows, is_norm, new_units, refuse_normed
 from autogrow.growth.patches import has_members
@@ -57,8 +57,8 @@ class GradMax:
         passed = record(net, (writer, *readers), self.batches, self.loss)
         # a bias is no direction to look into: it would be the mean of what the readers want
         features, goal = width_problem(net, writer, readers, passed, bias=False, project=False)
-        moment = goal.mT @ features / features.shape[-2]
-        left, values, right = leading_svd(moment, request.units - site.units)
+        count = request.units - site.units
+        left, values, right = leading_svd_of_product(goal / goal.shape[-2], features, count)
         drawn = drawn_rows(request, writer, right.mT)
         alive = (values > _RANK * values.amax(-1, keepdim=True)).unsqueeze(-1)
         if outgoing_side:

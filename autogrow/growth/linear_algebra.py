@@ -36,6 +36,22 @@ def fit(features: Tensor, goal: Tensor) -> Tensor:
     return base @ (base.mT @ (features.mT @ goal)) / features.shape[-2]
 
 
+def leading_svd_of_product(
+    one: Tensor, other: Tensor, count: int, *, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The `count` leading singular triples of oneᵀ @ other, one (M, N, n) and other (M, N, m), as `leading_svd` gives them.
+
+    With few rows N the product has rank N and is never formed: its factors' QR decompositions carry it to N × N.
+    """
+    rows, smaller = one.shape[-2], min(one.shape[-1], other.shape[-1])
+    if rows >= smaller or smaller <= _WHOLE_SVD:
+        return leading_svd(one.mT @ other, count, generator=generator)
+    base, core = torch.linalg.qr(one.mT)
+    other_base, other_core = torch.linalg.qr(other.mT)
+    left, values, right = leading_svd(core @ other_core.mT, count, generator=generator)
+    return base @ left, values, other_base @ right
+
+
 def leading_svd(
     matrix: Tensor, count: int, *, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,7 +12,7 @@ from autogrow.growth import growth_sites, widen
 from autogrow.growth.bottleneck import best_units, record, width_problem
 from autogrow.growth.cost import cost
 from autogrow.growth.gradmax import GradMax
-from autogrow.growth.linear_algebra import fit, leading_svd, whitening
+from autogrow.growth.linear_algebra import fit, leading_svd, leading_svd_of_product, whitening
 from autogrow.growth.patches import aligned, answer
 from autogrow.growth.scores import score_sites
 from autogrow.growth.tiny import Tiny
@@ -65,6 +65,11 @@ def test_leading_svd_is_that_of_the_whole():
     expected = torch.linalg.svdvals(matrix)[:5]
     assert torch.allclose(values, expected, rtol=1e-8)
     assert (matrix @ right - left * values).norm() < 1e-6 * expected[0]
+    for one, other in ((matrix[:8], matrix[8:16]), (randn(8, 600), randn(8, 550, seed=1))):  # few rows: never formed
+        left, values, right = leading_svd_of_product(one, other, 10)
+        assert torch.allclose(values[:8], torch.linalg.svdvals(one.T @ other)[:8], rtol=1e-8)
+        assert (one.T @ other @ right - left * values).norm() < 1e-8 * values[0]
+        assert (values[8:] == 0).all()
     before = torch.get_rng_state()
     leading_svd(matrix, 5)
     assert torch.equal(torch.get_rng_state(), before)
