@@ -17,6 +17,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from autogrow.errors import GrowthError, TrainingError
@@ -71,7 +72,7 @@ def grow_hot(
         check_reconnected(module, optimizers, moves, before)
 
     rewire(trainer, change, place)
-    check_ranks_agree(trainer, module)
+    check_ranks(trainer, [module, *averages_of(module, record.path, record.averages)])
     return done[0]
 
 
@@ -213,22 +214,29 @@ def check_reconnected(
             )
 
 
-def check_ranks_agree(trainer: pl.Trainer, module: nn.Module) -> None:
-    """Raise TrainingError unless every rank of a distributed run holds the same parameters, bit for bit."""
-    if trainer.world_size == 1:
-        return
-    digests: list[Any] = [None] * trainer.world_size
-    torch.distributed.all_gather_object(digests, parameter_hash(module))
-    if len(set(digests)) > 1:
-        raise TrainingError(
-            f"the ranks hold different parameters after a growth (hashes {', '.join(d[:8] for d in digests)})"
-        )
+def check_ranks(trainer: pl.Trainer, nets: Sequence[nn.Module]) -> None:
+    """Raise TrainingError unless DDP wraps the module as it is, and every rank holds the same parameters, bit for bit.
+
+    `nets`: the module, and the averages outside it.
+    """
+    wrapper = trainer.strategy.model
+    if isinstance(wrapper, DistributedDataParallel):
+        reduced = {id(p) for p in wrapper._module_parameters}
+        left_out = [name for name, p in nets[0].named_parameters() if p.requires_grad and id(p) not in reduced]
+        if left_out:
+            raise TrainingError(f"DDP still wraps the module as it was: gradients of {left_out[0]} would not be shared")
+    if trainer.world_size > 1:
+        digests: list[Any] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(digests, parameter_hash(nets))
+        if len(set(digests)) > 1:
+            listed = ", ".join(digest[:8] for digest in digests)
+            raise TrainingError(f"the ranks hold different parameters after a growth (hashes {listed})")
 
 
-def parameter_hash(module: nn.Module) -> str:
+def parameter_hash(nets: Sequence[nn.Module]) -> str:
     """A hash of names and values of all parameters."""
     digest = hashlib.sha256()
-    for name, parameter in module.named_parameters():
+    for name, parameter in (named for net in nets for named in net.named_parameters()):
         digest.update(name.encode())
         digest.update(parameter.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
