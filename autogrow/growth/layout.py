@@ -45,7 +45,7 @@ def _shrunk(
 ) -> tuple[float, Tensor | None]:
     """What a layer's weights are shrunk by, and the fresh initialisation that is added."""
     laid = [(port, growth.units) for of_dim in dims.values() for port, growth in of_dim]
-    if any(port.role == "carry" or port.parameter != "weight" for port, _ in laid):
+    if any(port.role == "carry" or port.fill != "draw" for port, _ in laid):
         return 1.0, None
     shrink, perturb = min(u.shrink for _, u in laid), max(u.perturb for _, u in laid)
     return shrink, normal(shape, generator) * perturb * initial_std(old) if perturb else None

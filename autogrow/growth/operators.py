@@ -143,4 +143,5 @@ def operate(
         for name, values in plan.attributes.items()
     }
     recorded = {**entry, "shapes": shapes, "attributes": attributes}
-    return Surgery(moves, receipt, recorded, lambda copy: plan.apply(unwrapped(copy))[0]), undo
+    order = tuple(net.parameters())
+    return Surgery(moves, receipt, recorded, lambda copy: plan.apply(unwrapped(copy))[0], order), undo

@@ -111,22 +111,27 @@ class Plan:
         """
         with torch.inference_mode(False):  # a callback may be under it; its tensors could never be trained
             moves = self._tensor_moves(net)
+            layers = list(self.inserted(net)) if self.inserted is not None else []
         undo: list[Callable[[], None]] = []
-        for move in moves:
-            undo.append(_install(net, str(move.new_name), move.new))
-        for name, values in self.attributes.items():
-            module = net.get_submodule(name)
-            for attribute, value in values.items():
-                undo.append(_set(module, attribute, value))
-        if self.wrap is not None:
-            wrapped, back = self._wrap(net)
-            moves = wrapped + moves
-            undo.append(back)
 
         def undo_all() -> None:
-            for step in reversed(undo):
-                step()
+            while undo:
+                undo.pop()()
 
+        try:
+            for move in moves:
+                undo.append(_install(net, str(move.new_name), move.new))
+            for name, values in self.attributes.items():
+                module = net.get_submodule(name)
+                for attribute, value in values.items():
+                    undo.append(_set(module, attribute, value))
+            if self.wrap is not None:
+                wrapped, back = _wrap(net, self.wrap, layers)
+                moves = wrapped + moves
+                undo.append(back)
+        except BaseException:
+            undo_all()
+            raise
         return moves, undo_all
 
     def _tensor_moves(self, net: nn.Module) -> list[Move]:
@@ -143,27 +148,26 @@ class Plan:
                 moves.append(Move(old, new, plan.name, plan.name, index, plan.values(), grads))
         return moves
 
-    def _wrap(self, net: nn.Module) -> tuple[list[Move], Callable[[], None]]:
-        """Put the inserted modules behind the wrapped one; what it holds is called `<name>.0.…` from now on."""
-        assert self.wrap is not None
-        assert self.inserted is not None
-        parent_name, _, child = self.wrap.rpartition(".")
-        parent, module = net.get_submodule(parent_name), net.get_submodule(self.wrap)
-        sequence = nn.Sequential(module, *self.inserted(net))
-        sequence.training = module.training
-        before = [(name, t) for name, t in (*module.named_parameters(), *module.named_buffers())]
-        moves = [Move(t, t, f"{self.wrap}.{name}", f"{self.wrap}.0.{name}") for name, t in before]
-        for i, inserted in enumerate(list(sequence)[1:], start=1):
-            inserted.train(module.training)
-            held = (*inserted.named_parameters(), *inserted.named_buffers())
-            moves += [Move(None, t, None, f"{self.wrap}.{i}.{name}") for name, t in held]
-        # into the table, not by setattr: Lightning and users override that
-        parent._modules[child] = sequence
 
-        def undo() -> None:
-            parent._modules[child] = module
+def _wrap(net: nn.Module, name: str, layers: Sequence[nn.Module]) -> tuple[list[Move], Callable[[], None]]:
+    """Put layers behind a module; what it holds is called `<name>.0.…` from now on."""
+    parent_name, _, child = name.rpartition(".")
+    parent, module = net.get_submodule(parent_name), net.get_submodule(name)
+    sequence = nn.Sequential(module, *layers)
+    sequence.training = module.training
+    held = (*module.named_parameters(), *module.named_buffers())
+    moves = [Move(t, t, f"{name}.{inner}", f"{name}.0.{inner}") for inner, t in held]
+    for i, layer in enumerate(layers, start=1):
+        layer.train(module.training)
+        new = (*layer.named_parameters(), *layer.named_buffers())
+        moves += [Move(None, t, None, f"{name}.{i}.{inner}") for inner, t in new]
+    # into the table, not by setattr: Lightning and users override that
+    parent._modules[child] = sequence
 
-        return moves, undo
+    def undo() -> None:
+        parent._modules[child] = module
+
+    return moves, undo
 
 
 def tensor_named(net: nn.Module, name: str) -> Tensor:

@@ -57,7 +57,8 @@ def _enter(trace: Trace, name: str, module: nn.Module, layer: LayerType) -> None
     for role, dims, axis in lying:
         for parameter, dim in dims.items():
             if getattr(module, parameter, None) is not None:
-                trace.uses.append(Use(name, parameter, dim, axis, role, "draw" if parameter == "weight" else 0.0))
+                fill = "draw" if parameter in layer.reads or not layer.reads else 0.0  # weights are drawn, biases 0
+                trace.uses.append(Use(name, parameter, dim, axis, role, fill))
     trace.sized.extend(Sized(name, attribute, written) for attribute in layer.out_attributes)
     trace.sized.extend(Sized(name, attribute, read) for attribute in layer.in_attributes)
     trace.layers[name] = (read, written)
