@@ -93,7 +93,7 @@ def measure(width: int, add: int, repeats: int) -> None:
         note("trace", lambda net=net, example=example: growth_sites(net, example))
         del tensors
         note("widen", grow)
-        note("carry", lambda net=net, optimizer=optimizer, surgery=surgery: carry(optimizer, surgery, net=net))
+        note("carry", lambda net=net, optimizer=optimizer, surgery=surgery: carry(optimizer, surgery))
         surgery = None
         note("first step", lambda n=net, o=optimizer, x=x, y=y: step(n, o, x, y))
         note("step", lambda n=net, o=optimizer, x=x, y=y: step(n, o, x, y))
@@ -118,7 +118,7 @@ def memory(width: int, add: int) -> None:
     size = sum(t.numel() * t.element_size() for t in touched(net, optimizer))
 
     def grow() -> None:
-        carry(optimizer, widen(net, "0", width + add, example=x[:8]), net=net)
+        carry(optimizer, widen(net, "0", width + add, example=x[:8]))
 
     peak = peak_above(grow)
     new = sum(t.numel() * t.element_size() for t in touched(net, optimizer))

@@ -26,7 +26,6 @@ def carry(
     optimizer: Optimizer,
     surgery: Surgery,
     *,
-    net: nn.Module | None = None,
     mode: str = "carry",
     new_entries: str = "zero",
     powers: Mapping[str, int] | None = None,
@@ -34,8 +33,8 @@ def carry(
     """Make an optimizer go on with the grown net, in place: groups, state and gradients.
 
     Each old parameter gives its place in its group to the one that grew from it; parameters that did not exist go to the group
-    of the parameter of their kind before them. With `net` their place is that of `net.parameters()`, so that an optimizer built
-    anew from the grown net has the same order; without it they go to the end of the group.
+    of the parameter of their kind next to them, at their place in the order of `net.parameters()`, so that an optimizer built anew from the
+    grown net has the same order. With several optimizers each takes what is next to its own.
     `mode`: 'carry' moves the state of old entries and starts new ones at `new_entries` ('zero', or 'mean' of the old entries
     for second moments: no spike, but it damps fresh units); 'fresh' drops the state of tensors that have new entries; 'reset'
     drops all of it. `powers`: for state that autogrow does not know, its power in the gradient.
@@ -51,7 +50,7 @@ def carry(
                 continue
             check_state(optimizer, move, optimizer.state.get(old, {}), powers or {})
     _replace(optimizer, {id(old): move for old, move in moved})
-    _insert(optimizer, surgery.moves, net)
+    _insert(optimizer, surgery)
     for old, move in moved:
         new = move.new
         state = optimizer.state.pop(old, {})
@@ -140,16 +139,13 @@ def _replace(optimizer: Optimizer, successors: Mapping[int, Move]) -> None:
             group["param_names"] = [m.new_name if m else name for m, name in names]
 
 
-def _insert(optimizer: Optimizer, moves: Sequence[Move], net: nn.Module | None) -> None:
+def _insert(optimizer: Optimizer, surgery: Surgery) -> None:
     """Put parameters that did not exist into the group of their neighbour, at their canonical place."""
-    fresh = {id(m.new): m for m in moves if m.old is None and isinstance(m.new, nn.Parameter) and m.new.requires_grad}
+    fresh = {
+        id(m.new): m for m in surgery.moves if m.old is None and isinstance(m.new, nn.Parameter) and m.new.requires_grad
+    }
     owner = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    mine = [p for group in optimizer.param_groups for p in group["params"]]
-    order = (
-        [p for p in net.parameters() if p.requires_grad]
-        if net is not None
-        else [*mine, *(m.new for m in fresh.values())]
-    )
+    order = [p for p in surgery.order if p.requires_grad]
     for place, parameter in enumerate(order):
         if id(parameter) not in fresh or id(parameter) in owner:
             continue

@@ -59,12 +59,14 @@ class Surgery:
     `moves`: every parameter and buffer that changed (others are as they were). `receipt`: its proof. `entry`: the growth as
     plain data, one line of a recipe: replayed on the net as it was it gives the same architecture. `replay(copy)` applies
     the same plan, with the same drawn values, to a structurally equal net (a weight average) and returns its moves.
+    `order`: the grown net's parameters in canonical order, for optimizers whose groups shall keep it.
     """
 
     moves: Sequence[Move]
     receipt: Receipt
     entry: Mapping[str, Any]
     replay: Callable[[nn.Module], Sequence[Move]]
+    order: Sequence[Tensor] = ()
 
 
 def move_tensor(move: Move, old: Tensor, *, fill: float = 0.0) -> Tensor:

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth import Split, ZeroOutgoing, widen
+from autogrow.growth import deepen as insert
 from autogrow.growth.optimizer import carry, check_optimizer, place_state, state_by_name
 from autogrow.growth.surgery import Move, Receipt, Surgery
+from autogrow.nets.dense import DenseNet
 
 X = torch.randn(64, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 Y = torch.randint(0, 3, (64,), generator=torch.Generator().manual_seed(2))
@@ -75,7 +78,7 @@ def grow(net: nn.Sequential, source: list[int], share: list[float] | None = None
         moves.append(Move(old, new, name, name, {dim: index}, value_factor, grad_factor))
         setattr(layer, kind, new)
     first.out_features = last.in_features = len(source)
-    return Surgery(moves, Receipt(None, 0.0), {}, lambda net: [])
+    return Surgery(moves, Receipt(None, 0.0), {}, lambda net: [], tuple(net.parameters()))
 
 
 FRESH = [0, 1, 2, 3, 4, -1, -1, -1]
@@ -86,7 +89,7 @@ SPLIT, SHARE = [0, 1, 2, 3, 4, 0, 0, 3], [0.5, 1.0, 1.0, 0.3, 1.0, 0.2, 0.3, 0.7
 def test_after_carry_the_old_block_steps_as_its_ungrown_twin(name):
     net, optimizer = trained(name)
     twin, twin_optimizer = trained(name)
-    carry(optimizer, grow(net, FRESH), net=net)
+    carry(optimizer, grow(net, FRESH))
     check_optimizer(optimizer, net)
     step(net, optimizer)
     step(twin, twin_optimizer)
@@ -103,7 +106,7 @@ def test_after_carry_the_old_block_steps_as_its_ungrown_twin(name):
 def test_the_twin_law_fails_where_state_is_dropped(mode):
     net, optimizer = trained("adam")
     twin, twin_optimizer = trained("adam")
-    carry(optimizer, grow(net, FRESH), net=net, mode=mode)
+    carry(optimizer, grow(net, FRESH), mode=mode)
     step(net, optimizer)
     step(twin, twin_optimizer)
     assert (net[0].weight[:5] - twin[0].weight).abs().max() > 1e-3
@@ -115,7 +118,7 @@ def one_step_error(name: str, damage=lambda optimizer: None) -> float:
     net, optimizer = trained(name)
     twin, twin_optimizer = trained(name)
     before = twin(X).detach()
-    carry(optimizer, grow(net, SPLIT, SHARE), net=net)
+    carry(optimizer, grow(net, SPLIT, SHARE))
     damage(optimizer)
     share = torch.tensor(SHARE, dtype=torch.float64)
     old = [p.detach().clone() for p in net.parameters()]
@@ -176,7 +179,7 @@ def test_first_steps_of_fresh_entries_are_bounded():
     generator = torch.Generator().manual_seed(0)
     for gradients in (torch.ones(100), torch.randn(100, generator=generator), 1.05 ** torch.arange(100)):
         net, optimizer = trained("adam")
-        carry(optimizer, grow(net, FRESH), net=net)
+        carry(optimizer, grow(net, FRESH))
         for state in optimizer.state.values():
             state["step"].fill_(5000)  # an old optimizer
         sizes = fresh_steps(net, optimizer, gradients.double())
@@ -190,13 +193,13 @@ def test_first_steps_of_fresh_entries_are_bounded():
             assert torch.allclose(sizes, spike.double(), rtol=1e-2)
             assert 6.4 < sizes.max() < 6.6
     reset, optimizer = trained("adam", steps=8)
-    carry(optimizer, grow(reset, FRESH), net=reset, mode="reset")
+    carry(optimizer, grow(reset, FRESH), mode="reset")
     assert fresh_steps(reset, optimizer, torch.ones(50).double()).max() < 1.001
 
 
 def test_mean_new_entries_have_no_spike():
     net, optimizer = trained("adam", steps=8)
-    carry(optimizer, grow(net, FRESH), net=net, new_entries="mean")
+    carry(optimizer, grow(net, FRESH), new_entries="mean")
     state = optimizer.state[net[0].weight]
     assert torch.allclose(state["exp_avg_sq"][5:], state["exp_avg_sq"][:5].mean())
     assert (state["exp_avg"][5:] == 0).all()
@@ -209,7 +212,7 @@ def test_by_name_equals_by_identity(name, mode, share):
     net, optimizer = trained(name)
     other, other_optimizer = trained(name)
     source = FRESH if share is None else SPLIT
-    carry(optimizer, grow(net, source, share), net=net, mode=mode)
+    carry(optimizer, grow(net, source, share), mode=mode)
     saved = state_by_name(other_optimizer, {p: n for n, p in other.named_parameters()})
     surgery = grow(other, source, share)
     rebuilt = OPTIMIZERS[name](other.parameters())
@@ -222,17 +225,17 @@ def test_by_name_equals_by_identity(name, mode, share):
 
 def test_fresh_mode_keeps_what_has_no_new_entries():
     net, optimizer = trained("adam")
-    carry(optimizer, grow(net, FRESH), net=net, mode="fresh")
+    carry(optimizer, grow(net, FRESH), mode="fresh")
     assert [name for name, p in net.named_parameters() if p in optimizer.state] == ["2.bias"]
     net, optimizer = trained("adam")
-    carry(optimizer, grow(net, SPLIT, SHARE), net=net, mode="fresh")
+    carry(optimizer, grow(net, SPLIT, SHARE), mode="fresh")
     assert len(optimizer.state) == 4
 
 
 def test_gradients_and_step_counters_follow():
     net, optimizer = trained("adam", steps=7)
     old = {n: p.grad.clone() for n, p in net.named_parameters()}
-    carry(optimizer, grow(net, SPLIT, SHARE), net=net)
+    carry(optimizer, grow(net, SPLIT, SHARE))
     share = torch.tensor(SHARE, dtype=torch.float64)
     assert torch.equal(net[0].weight.grad, old["0.weight"][SPLIT] * share[:, None])
     assert torch.equal(net[2].weight.grad, old["2.weight"][:, SPLIT])
@@ -243,7 +246,7 @@ def deepen(net: nn.Sequential) -> tuple[nn.Sequential, Surgery]:
     layer = nn.Linear(5, 5).double()
     grown = nn.Sequential(net[0], nn.Sequential(net[1], layer), net[2])
     moves = [Move(None, p, None, f"1.1.{n}") for n, p in layer.named_parameters()]
-    return grown, Surgery(moves, Receipt(None, 0.0), {}, lambda net: [])
+    return grown, Surgery(moves, Receipt(None, 0.0), {}, lambda net: [], tuple(grown.parameters()))
 
 
 def test_new_parameters_join_the_group_of_their_kind_in_canonical_order():
@@ -255,7 +258,7 @@ def test_new_parameters_join_the_group_of_their_kind_in_canonical_order():
     net, surgery = deepen(net)
     with pytest.raises(GrowthError, match=r"1\.1\.weight is in 0 optimizer groups"):
         check_optimizer(optimizer, net)
-    carry(optimizer, surgery, net=net)
+    carry(optimizer, surgery)
     check_optimizer(optimizer, net)
     found = [[id(p) for p in group["params"]] for group in optimizer.param_groups]
     assert found == [[id(p) for p in net.parameters() if p.ndim == d] for d in (2, 1)]
@@ -267,7 +270,7 @@ def test_named_optimizers_keep_their_names():
     net = make()
     optimizer = torch.optim.SGD(net.named_parameters(), lr=0.1)
     net, surgery = deepen(net)
-    carry(optimizer, surgery, net=net)
+    carry(optimizer, surgery)
     assert optimizer.param_groups[0]["param_names"] == [
         "0.weight",
         "0.bias",
@@ -285,9 +288,51 @@ def test_two_optimizers_share_a_net():
     net[0].bias.requires_grad_(False)
     net, surgery = deepen(net)
     for optimizer in (first, second):
-        carry(optimizer, surgery, net=net)
+        carry(optimizer, surgery)
     check_optimizer([first, second], net)
     assert len(first.param_groups[0]["params"]) == 4
+
+
+@pytest.mark.parametrize("name", ["momentum", "adamw", "adagrad"])
+@pytest.mark.parametrize("neurons", [ZeroOutgoing(), Split()], ids=["fresh", "split"])
+def test_with_the_engine_order_and_state_are_those_of_a_rebuilt_optimizer(name, neurons):
+    net = DenseNet(6, [4, 5], 3, norm="batch").double()
+    optimizer = OPTIMIZERS[name](net.parameters())
+    step(net, optimizer)
+    for grow_it in (
+        lambda: widen(net, {"hidden.0.linear": 8, "hidden.1.linear": 6}, example=X, neurons=neurons),
+        lambda: insert(net, "hidden.0", example=X, calibration=X),
+        lambda: widen(net, "hidden.0.linear", 9, example=X),
+    ):
+        carry(optimizer, grow_it())
+        check_optimizer(optimizer, net)
+        assert [id(p) for p in optimizer.param_groups[0]["params"]] == [id(p) for p in net.parameters()]
+        step(net, optimizer)
+    twin = copy.deepcopy(net)
+    rebuilt = OPTIMIZERS[name](twin.parameters())
+    rebuilt.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # by position: the order must be the canonical one
+    step(net, optimizer)
+    step(twin, rebuilt)
+    assert all(torch.equal(p, q) for p, q in zip(net.parameters(), twin.parameters(), strict=True))
+
+
+def test_weight_averages_follow_by_replay():
+    net = DenseNet(6, [4], 3).double()
+    averaged = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+    for _ in range(3):
+        step(net, optimizer)
+        averaged.update_parameters(net)
+    before, trained_before = averaged(X), net(X)
+    assert not torch.allclose(before, trained_before)
+    surgery = widen(net, "hidden.0.linear", 7, example=X)
+    surgery.replay(averaged.module)
+    assert torch.allclose(averaged(X), before)
+    carry(optimizer, surgery)
+    step(net, optimizer)
+    expected = [(p + q) / 2 for p, q in zip(net.parameters(), averaged.module.parameters(), strict=True)]
+    averaged.update_parameters(net)
+    assert all(torch.allclose(p, q) for p, q in zip(averaged.module.parameters(), expected, strict=True))
 
 
 @pytest.mark.parametrize("damage", ["stale", "missing", "twice", "shape"])
@@ -319,9 +364,9 @@ def test_state_that_cannot_follow_is_refused_and_nothing_changes():
     before = copy.copy(optimizer.param_groups[0]["params"])
     surgery = grow(net, FRESH)
     with pytest.raises(GrowthError, match="row_var"):
-        carry(optimizer, surgery, net=net)
+        carry(optimizer, surgery)
     assert all(a is b for a, b in zip(optimizer.param_groups[0]["params"], before, strict=True))
-    carry(optimizer, surgery, net=net, mode="fresh")
+    carry(optimizer, surgery, mode="fresh")
     step(net, optimizer)
 
 
@@ -339,18 +384,18 @@ def test_unknown_state_needs_its_power_only_where_gradients_are_rescaled():
     net = make()
     optimizer = OddState(net.parameters(), lr=0.1)
     step(net, optimizer)
-    carry(optimizer, grow(net, FRESH), net=net)  # no factor: nothing to know
+    carry(optimizer, grow(net, FRESH))  # no factor: nothing to know
     net = make()
     optimizer = OddState(net.parameters(), lr=0.1)
     step(net, optimizer)
     surgery = grow(net, SPLIT, SHARE)
     with pytest.raises(GrowthError, match="'curvature', whose power"):
-        carry(optimizer, surgery, net=net)
+        carry(optimizer, surgery)
     expected = (
         optimizer.state[surgery.moves[0].old]["curvature"][SPLIT]
         * torch.tensor(SHARE, dtype=torch.float64)[:, None] ** 2
     )
-    carry(optimizer, surgery, net=net, powers={"curvature": 2})
+    carry(optimizer, surgery, powers={"curvature": 2})
     assert torch.allclose(optimizer.state[net[0].weight]["curvature"], expected)
 
 

@@ -252,7 +252,7 @@ def test_new_tensors_that_no_group_holds():
     assert torch.equal(net[0].weight, before)  # it trains on without a word, and nothing learns
     with pytest.raises(GrowthError, match=r"not in the net \(any more\)"):
         check_optimizer(optimizer, net)
-    carry(optimizer, surgery, net=net)
+    carry(optimizer, surgery)
     check_optimizer(optimizer, net)
     net(example).sum().backward()
     optimizer.step()
