@@ -23,7 +23,7 @@ class GapCloses:
     """
 
     growth: GrowthPolicy
-    max_gap: float = 0.10
+    max_gap: float = 0.60
     from_check: int = 5
 
     def __post_init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,9 +11,11 @@ from torch import Tensor, nn
 
 from autogrow import nets
 from autogrow.data import Prepared
-from autogrow.errors import CheckpointError, nearest
+from autogrow.errors import CheckpointError, ConfigError, nearest
 from autogrow.growth import replay
 from autogrow.train.spec import AUTO, NetSpec
+
+BUILDABLE = ("DenseNet", "ConvNet")
 
 
 def start_width(inputs: int) -> int:
@@ -38,6 +39,12 @@ def builder_for(spec: NetSpec, prepared: Prepared) -> dict[str, Any]:
         "dropout": 0.0 if spec.dropout == AUTO else spec.dropout,
     }
     if spec.kind == "conv":
+        if len(shape) != 3:
+            raise ConfigError(
+                f"net=conv needs images (channels, height, width), and data={prepared.name} has inputs {shape}"
+            )
+        if spec.members > 1 or spec.residual:
+            raise ConfigError("net=conv goes with net.members=1 and net.residual=false")
         return {"net": "ConvNet", "arguments": {"input_shape": shape, **arguments}}
     extra = {"residual": spec.residual, "members": spec.members, "embeddings": list(prepared.embeddings)}
     return {"net": "DenseNet", "arguments": {"inputs": shape, **arguments, **extra}}
@@ -49,13 +56,12 @@ def build_net(builder: Mapping[str, Any]) -> nn.Module:
     Raises CheckpointError for any other: a checkpoint must not decide which code is imported.
     """
     name = builder["net"]
-    if name not in nets.__all__:
+    if name not in BUILDABLE:
         raise CheckpointError(
             f"the net {name!r} is not one of autogrow's, so it cannot be built from the checkpoint alone; "
-            f"give a fresh instance: load(path, net=…); {nearest(name, nets.__all__)}"
+            f"give a fresh instance: load(path, net=…); {nearest(name, BUILDABLE)}"
         )
-    module = importlib.import_module("autogrow.nets")
-    net: nn.Module = getattr(module, name)(**builder["arguments"])
+    net: nn.Module = getattr(nets, name)(**builder["arguments"])
     return net
 
 

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autogrow.train.module import GrowingModule
 
@@ -15,7 +15,7 @@ Snapshot = dict[str, Any]
 
 def take(module: GrowingModule, optimizer: torch.optim.Optimizer) -> Snapshot:
     """Copy the module's weights, its average, its recipe, its rate and the optimizer's state by name. Plain containers."""
-    names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
+    names: dict[Any, str] = {p: n for n, p in module.net.named_parameters()}
     return {
         "recipe": copy.deepcopy(module.recipe),
         "net": _copy(module.net.state_dict()),

@@ -200,7 +200,7 @@ def test_the_default_is_the_recipe():
                 Cycle("DWWWDWWW", max_depth=3),
                 Factor(1.5, multiple=8, cap=256),
             ),
-            max_gap=0.10,
+            max_gap=0.60,
             from_check=5,
         ),
         stop=Patience(8, after_growth=11, improvement=0.002),

@@ -166,3 +166,19 @@ def test_the_recorded_cost_is_the_nets(make_spec):
     result = fit(make_spec())
     x = torch.zeros(2, 64)
     assert cost(result.net.net, x).flops_per_sample == result.summary["flops_per_sample"]
+
+
+def test_a_loss_that_blows_up_midway_stops_with_the_best_net_kept(make_spec, monkeypatch):
+    from autogrow.train.rate import Rate
+
+    plain = Rate.__call__
+    monkeypatch.setattr(
+        Rate, "__call__", lambda self, step: 1e30 if self.anneal_from is None and step >= 205 else plain(self, step)
+    )
+    result = fit(make_spec())
+    broken = next(r for r in result.rows if not r.finite())
+    assert broken.check == 10
+    assert not isinstance(broken.action, GROWTHS)
+    assert "not finite" in result.summary["stop_reason"]
+    assert result.summary["test"]["error"] < 0.15
+    assert all(torch.isfinite(v).all() for v in result.net.state_dict().values())
