@@ -1,7 +1,9 @@
 """How a net grows: torch only, no Lightning, no Hydra, no policy."""
 
 from autogrow.growth.blocks import ResidualBlock
+from autogrow.growth.cost import NetCost, dry_run
 from autogrow.growth.deepening import deepen
+from autogrow.growth.gradmax import GradMax
 from autogrow.growth.layers import LayerType, register_layer
 from autogrow.growth.neurons import (
     AntisymmetricPair,
@@ -15,37 +17,51 @@ from autogrow.growth.neurons import (
     ZeroOutgoing,
 )
 from autogrow.growth.operators import widen
+from autogrow.growth.optimizer import carry, check_optimizer, place_state, state_by_name
 from autogrow.growth.recipe import replay
+from autogrow.growth.scores import Score, Scores, score_sites
 from autogrow.growth.structure import DepthSite, Port, Sites, Span, WidthSite, growth_sites
 from autogrow.growth.surgery import Move, Receipt, Surgery
 from autogrow.growth.targets import extend_inputs, extend_outputs, grow_to
+from autogrow.growth.tiny import Tiny
 
 __all__ = [
     "AntisymmetricPair",
     "DepthSite",
+    "GradMax",
     "LayerType",
     "Move",
+    "NetCost",
     "Neurons",
     "NewUnits",
     "Port",
     "Receipt",
     "Request",
     "ResidualBlock",
+    "Score",
+    "Scores",
     "ShrinkPerturb",
     "Sites",
     "SmallOutgoing",
     "Span",
     "Split",
     "Surgery",
+    "Tiny",
     "VarianceTransfer",
     "WidthSite",
     "ZeroOutgoing",
+    "carry",
+    "check_optimizer",
     "deepen",
+    "dry_run",
     "extend_inputs",
     "extend_outputs",
     "grow_to",
     "growth_sites",
+    "place_state",
     "register_layer",
     "replay",
+    "score_sites",
+    "state_by_name",
     "widen",
 ]
