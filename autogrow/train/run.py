@@ -97,7 +97,7 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
     pl.seed_everything(spec.seed, verbose=False)
     rows = len(prepared.train.x)
     every = spec.trainer.check_every
-    steps_per_check = min(60, max(20, rows // 256)) if every == AUTO else int(every)
+    steps_per_check = min(200, max(20, rows // 256)) if every == AUTO else int(every)
     members = spec.net.members
     stream = TensorStream(
         prepared.train.x,
