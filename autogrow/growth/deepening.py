@@ -51,6 +51,7 @@ def deepen(
     return deepened(net, after, kind, example, generator, calibration)[0]
 
 
+@torch.inference_mode(False)  # a callback may be under it; what is made there could never be trained
 def deepened(
     net: nn.Module,
     after: str,
@@ -145,7 +146,7 @@ def _values_behind(net: nn.Module, name: str, batch: Example | None) -> Tensor:
     """What module `name` answers on a batch in train mode, dropout off: what an inserted norm will see."""
     seen: list[Tensor] = []
     handle = net.get_submodule(name).register_forward_hook(lambda module, args, output: seen.append(output.detach()))
-    args, kwargs = call_arguments(net, batch)
+    args, kwargs = call_arguments(net, batch, rows=None)
     try:
         with quiet(net, train=True, dropout=False):
             net(*args, **kwargs)

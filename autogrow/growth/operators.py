@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from autogrow.errors import GrowthError
-from autogrow.growth.layout import normed_units, widening
+from autogrow.growth.layout import Growth, normed_units, widening
 from autogrow.growth.neurons import Neurons, Request, ZeroOutgoing
 from autogrow.growth.parity import EXACT, Probe, Promise, rounded
 from autogrow.growth.plan import Plan
@@ -48,6 +48,7 @@ def widen(
     return widened(net, _asked(name, width), example, neurons, generator)[0]
 
 
+@torch.inference_mode(False)  # a callback may be under it; what is made there could never be trained
 def widened(
     net: nn.Module,
     widths: Mapping[str, int],
@@ -68,7 +69,7 @@ def widened(
         growths.append(normed_units(request, neurons.propose(request)))
     plan = widening(net, growths, generator)
     entry = {"op": "widen", "widths": after, "before": before, "neurons": neurons.to_plain()}
-    return operate(net, plan, entry, Probe(net, example), promise_of(net, plan, exact=neurons.exact))
+    return operate(net, plan, entry, Probe(net, example), promise_of(net, growths, exact=neurons.exact))
 
 
 def _asked(name: str | Mapping[str, int], width: int | None) -> dict[str, int]:
@@ -105,11 +106,11 @@ def seeded(*words: Any) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(repr(words).encode()))
 
 
-def promise_of(net: nn.Module, plan: Plan, *, exact: bool) -> Promise:
-    """What a plan may change: nothing, or the rounding of the values it rescales, or (not exact) anything."""
+def promise_of(net: nn.Module, growths: Sequence[Growth], *, exact: bool) -> Promise:
+    """What a widening may change: nothing, or the rounding of the values it rescales, or (not exact) anything."""
     if not exact:
         return Promise(None)
-    rescaled = any(s.scale is not None or s.add is not None or s.fill == "mean" for t in plan.tensors for s in t.regrow)
+    rescaled = any(g.gain is not None or g.start == "mean" or bool((g.units.share != 1).any()) for g in growths)
     dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
     return rounded(dtype) if rescaled else EXACT
 

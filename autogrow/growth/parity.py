@@ -19,10 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from autogrow.errors import GrowthError, ParityError
 from autogrow.growth.layers import norm_type
-from autogrow.growth.structure_trace import Example, call_arguments, quiet
+from autogrow.growth.structure_trace import EXAMPLE_ROWS, Example, call_arguments, quiet
 from autogrow.growth.surgery import Receipt
-
-PROBE_ROWS = 32  # enough to see any row or column go wrong, small against a training step
 
 _DROPOUTS = {
     F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout,
@@ -81,11 +79,11 @@ class Probe:
     `example`: its first `rows` are used; a constant one (zeros, only there for its shape) is replaced by a draw of its shape.
     """
 
-    def __init__(self, net: nn.Module, example: Example | None, *, rows: int | None = PROBE_ROWS) -> None:
+    def __init__(self, net: nn.Module, example: Example | None, *, rows: int | None = EXAMPLE_ROWS) -> None:
         self.net = net
-        args, kwargs = call_arguments(net, example)
-        self.args = tuple(_probe_rows(a, rows) for a in args)
-        self.kwargs = {k: _probe_rows(v, rows) for k, v in kwargs.items()}
+        args, kwargs = call_arguments(net, example, rows=rows)
+        self.args = tuple(_telling(a) for a in args)
+        self.kwargs = {k: _telling(v) for k, v in kwargs.items()}
         self.has_norm = any(norm_type(m) is not None or _has_statistics(m) for m in net.modules())
         self.dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
         self.before = self._outputs(train=False)
@@ -140,13 +138,12 @@ def _copied(value: Any) -> Any:
     return value.clone() if isinstance(value, Tensor) else value
 
 
-def _probe_rows(value: Any, rows: int | None) -> Any:
-    if not isinstance(value, Tensor):
+def _telling(value: Any) -> Any:
+    """The value itself, or, where it is constant (an example only there for its shape), a draw of its shape."""
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.numel() < 2:
         return value
-    value = value[:rows] if value.ndim else value
-    if value.is_floating_point() and value.numel() > 1 and bool((value == value.flatten()[0]).all()):
-        drawn = torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
-        return drawn.to(value)
+    if bool((value == value.flatten()[0]).all()):
+        return torch.randn(value.shape, generator=torch.Generator().manual_seed(0)).to(value)
     return value
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # what an untraceable forward raises: bool() or iteration of a proxy, len(), a proxy where a number is needed
 _TRACE_ERRORS = (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AttributeError)
 
+EXAMPLE_ROWS = 32  # enough to see any row or column go wrong, small against a training step
+
 # the axes of a tensor, one per dimension (None: not a width); of a list of tensors; None for anything else
 Value = Any
 
@@ -144,21 +146,28 @@ def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Itera
 Example = Tensor | Sequence[Any] | Mapping[str, Any]
 
 
-def call_arguments(net: nn.Module, example: Example | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def call_arguments(
+    net: nn.Module, example: Example | None, *, rows: int | None = EXAMPLE_ROWS
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """An example as positional and keyword arguments for the net, on its device and, if floating, in its dtype.
 
     `example`: a tensor, a sequence of positional arguments, a mapping of keyword arguments; None: the shape is inferred from the
-    first layer. Raises GrowthError where it cannot be.
+    first layer. `rows`: how many of its first rows are taken (None: all). Raises GrowthError where it cannot be.
     """
     like = next((p for p in net.parameters() if p.is_floating_point()), None)
-
-    def fit(value: Any) -> Any:
-        if not isinstance(value, Tensor) or like is None:
-            return value
-        return value.detach().to(like.device, like.dtype if value.is_floating_point() else None)
-
     if example is None:
         example = _inferred_example(net)
+    given = example.values() if isinstance(example, Mapping) else (example,) if isinstance(example, Tensor) else example
+    lengths = {len(value) for value in given if isinstance(value, Tensor) and value.ndim}
+
+    def fit(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        value = value.detach()
+        if value.ndim and len(lengths) == 1:
+            value = value[:rows]
+        return value if like is None else value.to(like.device, like.dtype if value.is_floating_point() else None)
+
     if isinstance(example, Mapping):
         return (), {name: fit(value) for name, value in example.items()}
     if isinstance(example, Tensor):

@@ -85,6 +85,7 @@ def _insertions(sites: Sites, now: list[int], widths: Sequence[int] | None, dept
     return insert
 
 
+@torch.inference_mode(False)
 def extend_inputs(net: nn.Module, count: int, *, example: Example | None = None) -> Surgery:
     """Let a net read `count` more input features (columns, channels) behind those it has, in place.
 
@@ -111,6 +112,7 @@ def extend_inputs(net: nn.Module, count: int, *, example: Example | None = None)
     return operate(net, plan, entry, probe, EXACT)[0]
 
 
+@torch.inference_mode(False)
 def extend_outputs(net: nn.Module, count: int, *, example: Example | None = None) -> Surgery:
     """Let a net answer with `count` more outputs (classes, targets) behind those it has, in place.
 

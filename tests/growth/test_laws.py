@@ -23,9 +23,11 @@ from autogrow.growth import (
     ZeroOutgoing,
     deepen,
     growth_sites,
+    layout,
+    layout_units,
+    plan,
     widen,
 )
-from autogrow.growth import layout, layout_units, plan
 from autogrow.growth.parity import EXACT, Probe
 from autogrow.growth.surgery import move_tensor
 from autogrow.nets import DenseNet
@@ -118,7 +120,7 @@ def test_new_units_learn_whatever_the_norm_and_activation(norm, activation, memb
         (net(example) ** 2).mean().backward()
         optimizer.step()
     moved = net.hidden[0].linear.weight.detach()[..., unit, :] - start
-    assert float(moved.abs().amax((-1)).min()) > 1e-7
+    assert float(moved.abs().amax(-1).min()) > 1e-7
     one, other = moved.unbind(-2)
     assert float((one - other).abs().max()) > 1e-8
 
