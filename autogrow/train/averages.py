@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from autogrow.errors import GrowthError
+from autogrow.train.compiled import plain
 
 
 def averages_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()) -> list[nn.Module]:
@@ -39,13 +40,6 @@ def averaging_started(trainer: pl.Trainer, epoch: int) -> bool:
     """Whether stochastic weight averaging has begun in `epoch`: it has then put its own schedule in place of the user's."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     return any(epoch >= c.swa_start for c in callbacks if isinstance(c, StochasticWeightAveraging))
-
-
-def plain(net: nn.Module) -> nn.Module:
-    """The net inside a compiled one; any other as it is."""
-    inner = getattr(net, "_orig_mod", net)
-    assert isinstance(inner, nn.Module)
-    return inner
 
 
 def _held_by_callbacks(module: pl.LightningModule) -> Iterator[nn.Module]:

@@ -19,8 +19,8 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.growth import Sites, growth_sites
-from autogrow.growth.cost import NetCost, cost, dry_run
+from autogrow.growth import Sites
+from autogrow.growth.cost import NetCost, dry_run
 from autogrow.growth.optimizer import MODES
 from autogrow.policy import LifeCycle, NoFinish, options_to_plain, recording, requires
 from autogrow.policy.guards import growth_ended
@@ -38,11 +38,12 @@ from autogrow.policy.history import (
     action_to_plain,
 )
 from autogrow.train.averages import averaging_started
-from autogrow.train.growth_record import GrowthRecord, keep_record
+from autogrow.train.compiled import eagerly
+from autogrow.train.growth_record import GrowthRecord, keep_record, record_of
 from autogrow.train.ledger import Ledger
 from autogrow.train.measure import eval_mode
 from autogrow.train.module import CHECKPOINT_KEY
-from autogrow.train.reconnect import grow_hot
+from autogrow.train.reconnect import grow_hot, growth_event, look_at, size_of
 from autogrow.train.resume import (
     WITHIN_AN_EPOCH,
     Logged,
@@ -174,7 +175,7 @@ class GrowthController(pl.Callback):
         check_strategy(trainer)
         if trainer.global_step == 0:
             self._start()
-        sites = growth_sites(record.net(pl_module), record.inputs(record.net(pl_module)))
+        sites, _ = look_at(record.net(pl_module), record)
         if not sites.widths and not sites.depths:
             raise ConfigError(
                 f"nothing in {self.net!r} can grow: {'; '.join(sites.refused.values()) or 'no hidden width'}"
@@ -335,7 +336,8 @@ class GrowthController(pl.Callback):
         sites, _ = self.known(module)
 
         def dry(action: Action) -> Cost:
-            spent = dry_run(net, record.inputs(net), action_to_plain(action))
+            with eagerly():
+                spent = dry_run(net, record.inputs(net), action_to_plain(action))
             return Cost(spent.parameters, spent.flops_per_sample)
 
         steps = trainer.global_step - (self.rows[-1].step if self.rows else 0)
@@ -367,34 +369,23 @@ class GrowthController(pl.Callback):
             mode=self.optimizer_state,
         )
         self._known = None
-        return {
-            **action_to_plain(action),
-            "before": before,
-            "after": self._size(module),
-            "receipt": surgery.receipt.to_plain(),
-            "decided_at": len(self.rows) - 1,
-        }
+        return growth_event(action, surgery, before, self._size(module), decided_at=len(self.rows) - 1)
 
     # -- the net as it is -----------------------------------------------------------------------------------------------
     def known(self, module: pl.LightningModule) -> tuple[Sites, NetCost]:
         """Sites and cost of the net; found anew after a growth."""
         if self._known is None:
             record = self._record(module)
-            net = record.net(module)
-            inputs = record.inputs(net)
-            self._known = growth_sites(net, inputs), cost(net, inputs)
+            self._known = look_at(record.net(module), record)
         return self._known
 
     def _size(self, module: pl.LightningModule) -> dict[str, Any]:
-        sites, spent = self.known(module)
-        return {
-            "widths": {name: site.size for name, site in sites.widths.items()},
-            "parameters": spent.parameters,
-            "flops_per_sample": spent.flops_per_sample,
-        }
+        return size_of(*self.known(module))
 
     def _record(self, module: pl.LightningModule) -> GrowthRecord:
-        return keep_record(module, self.net, self._inputs(module), self.averages)
+        record = record_of(module)
+        assert record is not None
+        return record
 
     def _inputs(self, module: pl.LightningModule) -> tuple[Tensor, ...]:
         example = module.example_input_array if self.example is None else self.example

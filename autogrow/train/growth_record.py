@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from autogrow.errors import AutogrowError, CheckpointError, ConfigError, nearest
 from autogrow.growth import replay
-from autogrow.train.averages import averages_of, plain
+from autogrow.train.averages import averages_of
 from autogrow.train.checkpoint import read_checkpoint
+from autogrow.train.compiled import eagerly, forget_compiled, plain
 from autogrow.train.module import CHECKPOINT_KEY, CHECKPOINT_VERSION
 
 _RECORD = "_growth_record"
@@ -82,13 +83,15 @@ class GrowthRecord:
         """Give net and averages the architecture of `recipe`; their weights are to be loaded. Draws nothing globally."""
         nets = [self.net(module), *averages_of(module, self.path, self.averages)]
         known = len(self.recipe)
-        for net in nets:
-            if list(recipe[:known]) == self.recipe:
-                replay(net, list(recipe[known:]), self.inputs(net))
-            else:
-                grown = copy.deepcopy(self.start)
-                replay(grown, list(recipe), self.inputs(grown))
-                adopt(net, grown)
+        with eagerly():
+            for net in nets:
+                if list(recipe[:known]) == self.recipe:
+                    replay(net, list(recipe[known:]), self.inputs(net))
+                else:
+                    grown = copy.deepcopy(self.start)
+                    replay(grown, list(recipe), self.inputs(grown))
+                    adopt(net, grown)
+        forget_compiled(module)
         self.recipe = [dict(copy.deepcopy(entry)) for entry in recipe]
 
 

@@ -21,11 +21,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from autogrow.errors import GrowthError, TrainingError
-from autogrow.growth import deepen, widen
+from autogrow.growth import Sites, deepen, growth_sites, widen
+from autogrow.growth.cost import NetCost, cost
 from autogrow.growth.optimizer import place_state, state_by_name
 from autogrow.growth.surgery import Move, Surgery
 from autogrow.policy.history import Action, Deepen, Widen, action_to_plain
 from autogrow.train.averages import averages_of, averaging_started
+from autogrow.train.compiled import eagerly, forget_compiled
 from autogrow.train.growth_record import GrowthRecord
 from autogrow.train.rewire import rewire
 
@@ -89,20 +91,48 @@ def grow_net(
 
     New units are drawn by `seed` and the number of growths before this one.
     """
-    net = record.net(module)
     copies = [*averages_of(module, record.path, record.averages), *copies]
     generator = torch.Generator().manual_seed(seed * 1_000_003 + len(record.recipe))
-    if isinstance(action, Widen):
-        more = {} if neurons is None else {"neurons": neurons}
-        surgery = widen(net, dict(action.widths), example=record.inputs(net), generator=generator, **more)
-    elif isinstance(action, Deepen):
-        surgery = deepen(net, action.after, kind=action.kind, example=record.inputs(net), generator=generator)
-    else:
-        raise GrowthError(f"a running module can be widened and deepened, not {action_to_plain(action)['do']!r}")
-    for other in copies:
-        surgery.replay(other)
+    with eagerly():
+        surgery = _operate(record.net(module), action, record, generator, neurons)
+        for other in copies:
+            surgery.replay(other)
     record.recipe.append(dict(surgery.entry))
     return surgery
+
+
+def _operate(net: nn.Module, action: Action, record: GrowthRecord, generator: torch.Generator, neurons: Any) -> Surgery:
+    inputs = record.inputs(net)
+    if isinstance(action, Widen):
+        more = {} if neurons is None else {"neurons": neurons}
+        return widen(net, dict(action.widths), example=inputs, generator=generator, **more)
+    if isinstance(action, Deepen):
+        return deepen(net, action.after, kind=action.kind, example=inputs, generator=generator)
+    raise GrowthError(f"a running module can be widened and deepened, not {action_to_plain(action)['do']!r}")
+
+
+def look_at(net: nn.Module, record: GrowthRecord) -> tuple[Sites, NetCost]:
+    """Where the net can grow, and what it costs as it is."""
+    inputs = record.inputs(net)
+    with eagerly():
+        return growth_sites(net, inputs), cost(net, inputs)
+
+
+def size_of(sites: Sites, spent: NetCost) -> dict[str, Any]:
+    """Widths by site, parameters and FLOPs per sample, plain."""
+    return {
+        "widths": {name: site.size for name, site in sites.widths.items()},
+        "parameters": spent.parameters,
+        "flops_per_sample": spent.flops_per_sample,
+    }
+
+
+def growth_event(
+    action: Action, surgery: Surgery, before: Mapping[str, Any], after: Mapping[str, Any], *, decided_at: int
+) -> dict[str, Any]:
+    """What the next row says of a growth: what was done, sizes before and after, the receipt."""
+    receipt = surgery.receipt.to_plain()
+    return {**action_to_plain(action), "before": before, "after": after, "receipt": receipt, "decided_at": decided_at}
 
 
 @dataclass(frozen=True)
@@ -156,12 +186,6 @@ def named_moves(moves: Sequence[Move], module: pl.LightningModule, net: nn.Modul
 def prefix_of(module: pl.LightningModule, net: nn.Module) -> str:
     """What stands before the net's own names in the module's."""
     return f"{next(name for name, m in module.named_modules() if m is net)}."
-
-
-def forget_compiled(module: nn.Module) -> None:
-    """Let compiled code be compiled anew: growth after growth would use up the recompile limit, and run eager in silence."""
-    if any(m._compiled_call_impl is not None or hasattr(m, "_orig_mod") for m in module.modules()):
-        torch._dynamo.reset()
 
 
 def check_same_layout(

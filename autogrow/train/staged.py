@@ -25,8 +25,11 @@ from autogrow.train.reconnect import (
     check_reconnected,
     check_same_layout,
     grow_net,
+    growth_event,
+    look_at,
     named_moves,
     names_in,
+    size_of,
 )
 
 
@@ -69,14 +72,19 @@ def grow_checkpoint(
     states = content.get("optimizer_states", [])
     receipts = []
     for action in todo:
+        before = size_of(*look_at(record.net(module), record))
         states, surgery = _grow(module, record, action, states, make, average, seed, neurons, optimizer_state)
         receipts.append(surgery.receipt)
+        after = size_of(*look_at(record.net(module), record))
+        for controller in _controllers(content):  # it goes on as if it had applied the growth itself
+            decided_at = len(controller["rows"]) - 1
+            controller["event"] = growth_event(action, surgery, before, after, decided_at=decided_at)
+            controller["pending"] = action_to_plain(Keep())
     content["optimizer_states"] = states
     content["state_dict"] = (module if average is None else average).state_dict()
     if averaged:
         content["current_model_state"] = module.state_dict()
     record.write(content, module)
-    _mark_applied(content)
     save_atomically(content, Path(path_out))
     return receipts
 
@@ -142,11 +150,6 @@ def _decided(content: Mapping[str, Any]) -> Iterator[Action]:
         action = action_from_plain(state["pending"])
         if isinstance(action, GROWTHS):
             yield action
-
-
-def _mark_applied(content: Mapping[str, Any]) -> None:
-    for state in _controllers(content):
-        state["pending"] = action_to_plain(Keep())
 
 
 __all__ = ["grow_checkpoint"]
