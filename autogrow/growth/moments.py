@@ -43,7 +43,12 @@ def _power(optimizer: Optimizer, key: str, powers: Mapping[str, int]) -> int | N
     return _POWERS_OF.get((type(optimizer).__name__, key), _POWERS.get(key))
 
 
-def _is_moment(value: Any, old: Tensor) -> bool:
+def is_moment(key: str) -> bool:
+    """Whether a state entry of that name has its parameter's shape in every optimizer of torch."""
+    return key in _POWERS or key == _VALUE
+
+
+def _fits(value: Any, old: Tensor) -> bool:
     return isinstance(value, Tensor) and value.ndim > 0 and value.shape == old.shape
 
 
@@ -57,7 +62,7 @@ def check_state(optimizer: Optimizer, move: Move, state: Mapping[str, Any], powe
                 f"{type(optimizer).__name__} keeps {key!r} of shape {tuple(value.shape)} for {move.old_name} of shape "
                 f"{tuple(old.shape)}: it cannot follow the growth; use mode='fresh' or mode='reset'"
             )
-        if _is_moment(value, old) and move.grad and key != _VALUE and _power(optimizer, key, powers) is None:
+        if _fits(value, old) and move.grad and key != _VALUE and _power(optimizer, key, powers) is None:
             raise GrowthError(
                 f"{type(optimizer).__name__} keeps {key!r}, whose power in the gradient is not known, and the gradient of "
                 f"{move.old_name} is rescaled: pass powers={{{key!r}: 1}} (2 for a second moment), or mode='reset'"
@@ -77,7 +82,7 @@ def carried_state(
     assert old is not None
     carried: dict[str, Any] = {}
     for key, value in state.items():
-        if not _is_moment(value, old):
+        if not _fits(value, old):
             carried[key] = value.clone() if isinstance(value, Tensor) else value
         elif key == _VALUE:
             carried[key] = _average(move, value)

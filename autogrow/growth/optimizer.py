@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from autogrow.errors import GrowthError, nearest
-from autogrow.growth.moments import carried_state, carried_tensor, check_state, has_new
+from autogrow.growth.moments import carried_state, carried_tensor, check_state, has_new, is_moment
 from autogrow.growth.surgery import Move, Surgery
 
 Names = Mapping[nn.Parameter, str]
@@ -42,6 +42,8 @@ def carry(
     """
     _check_choice("mode", mode, MODES)
     _check_choice("new_entries", new_entries, NEW_ENTRIES)
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise GrowthError("LBFGS keeps its history as one vector over all parameters: build a new one after a growth")
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     moved = [(m.old, m) for m in surgery.moves if m.old is not None and id(m.old) in known]
     if mode != "reset":
@@ -115,7 +117,7 @@ def check_optimizer(optimizer: Optimizer | Sequence[Optimizer], net: nn.Module) 
             )
         times[id(parameter)] = times.get(id(parameter), 0) + 1
         for key, value in owner.state.get(parameter, {}).items():
-            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+            if is_moment(key) and isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
                 raise GrowthError(
                     f"state {key!r} of {names[id(parameter)]} has shape {tuple(value.shape)}, its parameter {tuple(parameter.shape)}"
                 )
@@ -133,7 +135,7 @@ def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
 def _replace(optimizer: Optimizer, successors: Mapping[int, Move]) -> None:
     for group in optimizer.param_groups:
         found = [successors.get(id(p)) for p in group["params"]]
-        group["params"] = [m.new if m else p for m, p in zip(found, group["params"], strict=True)]
+        group["params"][:] = [m.new if m else p for m, p in zip(found, group["params"], strict=True)]
         if "param_names" in group:
             names = zip(found, group["param_names"], strict=True)
             group["param_names"] = [m.new_name if m else name for m, name in names]
