@@ -1,11 +1,16 @@
 """The law of cost: equal to what FlopCounterMode counts of a real forward and backward pass."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from autogrow.growth.cost import cost
+from autogrow.errors import GrowthError
+from autogrow.growth import deepen, growth_sites, widen
+from autogrow.growth.cost import cost, dry_run
+from autogrow.nets.conv import ConvNet
 from autogrow.nets.dense import DenseNet
 
 
@@ -117,3 +122,54 @@ def test_cost_leaves_everything_as_it_was():
     assert torch.equal(torch.get_rng_state(), random)
     assert net.training
     assert all(p.grad is None for p in net.parameters())
+
+
+GROWABLE = {
+    "dense": (lambda: DenseNet(7, [16, 8], 3, norm="batch", dropout=0.5), torch.randn(4, 7)),
+    "layer norm": (lambda: DenseNet(7, [8, 8], 3, norm="layer"), torch.randn(4, 7)),
+    "residual": (lambda: DenseNet(7, [8, 8, 8], 3, residual=True), torch.randn(4, 7)),
+    "members": (lambda: DenseNet(7, [16, 8], 3, members=3), torch.randn(3, 4, 7)),
+    "conv": (lambda: ConvNet((6, 9, 9), [4, 6, 8], 3), IMAGE),
+    "flattened": (
+        lambda: nn.Sequential(nn.Conv2d(6, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)),
+        IMAGE,
+    ),
+    "depthwise": (
+        lambda: nn.Sequential(nn.Conv2d(6, 8, 1), nn.Conv2d(8, 8, 3, groups=8), nn.ReLU(), nn.Conv2d(8, 4, 1)),
+        IMAGE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROWABLE)
+def test_a_dry_run_costs_what_the_growth_will(name):
+    build, example = GROWABLE[name]
+    net = build()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    sites = growth_sites(net, example)
+    assert sites.widths
+    actions = [{"do": "widen", "widths": {n: 2 * site.size}} for n, site in sites.widths.items()]
+    actions.append({"do": "widen", "widths": {n: 3 * site.size for n, site in sites.widths.items()}})
+    actions += [{"do": "deepen", "after": n, "kind": kind} for n, site in sites.depths.items() for kind in site.kinds]
+    for action in actions:
+        foreseen = dry_run(net, example, action)
+        assert foreseen == dry_run(net, example, action, sites=sites)
+        grown = copy.deepcopy(net)
+        if action["do"] == "widen":
+            widen(grown, action["widths"], example=example)
+        else:
+            deepen(grown, action["after"], kind=action["kind"], example=example)
+        assert foreseen == cost(grown, example)
+        assert foreseen.parameters > cost(net, example).parameters
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_a_dry_run_names_what_cannot_be():
+    net, example = DenseNet(7, [16, 8], 3), torch.randn(4, 7)
+    with pytest.raises(GrowthError, match=r"did you mean 'hidden\.0\.linear'"):
+        dry_run(net, example, {"do": "widen", "widths": {"hidden.0.liner": 20}})
+    with pytest.raises(GrowthError, match="has 16 channels and grows in steps of 1; 8 was asked for"):
+        dry_run(net, example, {"do": "widen", "widths": {"hidden.0.linear": 8}})
+    with pytest.raises(GrowthError, match=r"did you mean 'hidden\.0\.act'"):
+        dry_run(net, example, {"do": "deepen", "after": "hidden.0.atc", "kind": "auto"})
+    assert dry_run(net, example, {"do": "keep"}) == cost(net, example)
