@@ -85,32 +85,33 @@ def _regrow(
     grads: list[Tensor] = []
     adds: list[Tensor] = []
     fills: list[float | str | Tensor] = []
+    noisy = any(Entries(old, shape, dim, p, g, 1, generator).noisy for p, g in laid)
+
+    def unchanged(start: int, end: int) -> None:
+        index.append(torch.arange(start, end))
+        for factors in (scales, grads):
+            factors.append(torch.ones(end - start, dtype=torch.float64))
+        if noisy:
+            adds.append(torch.zeros(resized(shape, dim, end - start), dtype=old.dtype))
+
     position = 0
     spans = sorted(((span, port, g) for port, g in laid for span in port.spans), key=lambda item: item[0].offset)
     for span, port, growth in spans:
-        same = torch.arange(position, span.offset)
-        one = torch.ones(len(same), dtype=torch.float64)
+        unchanged(position, span.offset)
         units, block = growth.units, span.block
         moved = units.index[:, None] * block + torch.arange(block) + span.offset
-        index += [same, torch.where(units.index[:, None] < 0, -1, moved).flatten()]
-        scale, grad = _factors(port, growth)
-        scales += [one, scale.repeat_interleave(block)]
-        grads += [one, grad.repeat_interleave(block)]
-        entry = Entries(old, shape, dim, port, growth, block, generator)
+        index.append(torch.where(units.index[:, None] < 0, -1, moved).flatten())
+        for factors, of_units in zip((scales, grads), _factors(port, growth), strict=True):
+            factors.append(of_units.repeat_interleave(block))
+        entries = Entries(old, shape, dim, port, growth, block, generator)
         if units.fresh:
-            fills.append(_widened(entry.fill(), before, dim))
-        adds += [torch.zeros(resized(shape, dim, len(same)), dtype=torch.float64), entry.noise()]
+            fills.append(_widened(entries.fill(), before, dim))
+        if noisy:
+            adds.append(entries.noise())
         position = span.offset + growth.site.units * block
-    rest = torch.arange(position, old.shape[dim])
-    index.append(rest)
-    scales.append(torch.ones(len(rest), dtype=torch.float64))
-    grads.append(torch.ones(len(rest), dtype=torch.float64))
-    adds.append(torch.zeros(resized(shape, dim, len(rest)), dtype=torch.float64))
-    noisy = any(growth.units.outgoing_noise or growth.units.incoming_noise for _, growth in laid)
-    add = torch.cat(adds, dim) if noisy and any(bool(a.any()) for a in adds) else None
-    return Regrow(
-        dim, torch.cat(index), _unless_one(scales), _unless_one(grads), _one_fill(fills, entry, shape, dim), add
-    )
+    unchanged(position, old.shape[dim])
+    add = torch.cat(adds, dim) if noisy else None
+    return Regrow(dim, torch.cat(index), _unless_one(scales), _unless_one(grads), _one_fill(fills, laid, dim), add)
 
 
 def _factors(port: Port, growth: Growth) -> tuple[Tensor, Tensor]:
@@ -149,16 +150,18 @@ def _unless_one(factors: Sequence[Tensor]) -> Tensor | None:
 
 
 def _one_fill(
-    fills: Sequence[float | str | Tensor], entry: Entries, shape: Sequence[int], dim: int
+    fills: Sequence[float | str | Tensor], laid: Sequence[tuple[Port, Growth]], dim: int
 ) -> float | str | Tensor:
-    if not fills:
-        return 0.0
-    if not any(isinstance(f, Tensor) for f in fills):
-        return fills[0]
+    """What the fresh entries of all spans are, as one."""
     tensors = [f for f in fills if isinstance(f, Tensor)]
-    if len(tensors) < len(fills):
-        raise GrowthError(f"the widths along {entry.port.name!r} start in different ways; widen them one at a time")
-    return torch.cat([t.to("cpu", torch.float32) if len(tensors) > 1 else t for t in tensors], dim)
+    if len(tensors) == 1 == len(fills):
+        return tensors[0]
+    if tensors and len(tensors) == len(fills):
+        return torch.cat([t.cpu().double() for t in tensors], dim)
+    kinds = {f for f in fills if not isinstance(f, Tensor)} or {0.0}
+    if tensors or len(kinds) > 1:
+        raise GrowthError(f"the widths along {laid[0][0].name!r} start in different ways; widen them one at a time")
+    return kinds.pop()
 
 
 __all__ = ["Growth", "normal", "normed_units", "own_std", "widening"]

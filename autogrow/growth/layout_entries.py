@@ -59,23 +59,30 @@ class Entries:
         drawn *= scale * (std if std is not None else own_std(self.old))
         return self._laid(drawn)
 
+    @property
+    def noisy(self) -> bool:
+        """Whether something is added to copies here."""
+        units = self.growth.units
+        level = {"read": units.outgoing_noise, "write": units.incoming_noise}.get(self.port.role, 0.0)
+        return bool(level) and units.fresh == 0
+
     def noise(self) -> Tensor:
         """What is added to the copies: noise that sums to zero over a unit's copies, or noise on new copies."""
-        units = self.growth.units
-        q = len(units.index)
-        size = (q, self.block, *self._rest())
-        if self.port.role == "read" and units.outgoing_noise and units.fresh == 0:
-            drawn = normal(size, self.generator).double()  # the sum is zero to float64's last digits
-            n = self.growth.site.units
-            copies = torch.bincount(units.index, minlength=n).view(-1, *[1] * (drawn.ndim - 1))
-            total = drawn.new_zeros((n, *drawn.shape[1:])).index_add_(0, units.index, drawn)
-            drawn = (drawn - (total / copies)[units.index]) * units.outgoing_noise * own_std(self.old)
-            return self._laid(drawn)
-        if self.port.role == "write" and units.incoming_noise and units.fresh == 0:
-            drawn = normal(size, self.generator).double() * units.incoming_noise * own_std(self.old)
-            drawn[: self.growth.site.units] = 0
-            return self._laid(drawn)
-        return torch.zeros(resized(self.shape, self.dim, q * self.block), dtype=torch.float64)
+        units, old_units = self.growth.units, self.growth.site.units
+        size = (len(units.index), self.block, *self._rest())
+        dtype = self.old.dtype if self.old.dtype == torch.float64 else torch.float32
+        if not self.noisy:
+            return self._laid(torch.zeros(size, dtype=dtype))
+        drawn = normal(size, self.generator).to(dtype)
+        if self.port.role == "read":
+            copies = torch.bincount(units.index, minlength=old_units).view(-1, *[1] * (drawn.ndim - 1))
+            total = drawn.new_zeros((old_units, *drawn.shape[1:])).index_add_(0, units.index, drawn)
+            drawn -= (total / copies)[units.index]
+            drawn *= units.outgoing_noise * own_std(self.old)
+        else:
+            drawn *= units.incoming_noise * own_std(self.old)
+            drawn[:old_units] = 0
+        return self._laid(drawn)
 
     def _rest(self) -> list[int]:
         return [s for d, s in enumerate(self.shape) if d != self.dim]
@@ -86,7 +93,7 @@ class Entries:
 
 def normal(size: Sequence[int], generator: torch.Generator) -> Tensor:
     """Standard normal values: the same from a generator whatever the net's dtype and device."""
-    return torch.randn(tuple(size), generator=generator, device=generator.device, dtype=torch.float32)
+    return torch.randn(tuple(size), generator=generator, device=generator.device, dtype=torch.float32).cpu()
 
 
 def own_std(weight: Tensor) -> float:

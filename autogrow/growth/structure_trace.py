@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # what an untraceable forward raises: bool() or iteration of a proxy, len(), a proxy where a number is needed
 _TRACE_ERRORS = (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AttributeError)
 
-EXAMPLE_ROWS = 32  # enough to see any row or column go wrong, small against a training step
+EXAMPLE_ROWS = 16  # enough to see any row or column go wrong, small against a training step
 
 # the axes of a tensor, one per dimension (None: not a width); of a list of tensors; None for anything else
 Value = Any
