@@ -72,7 +72,7 @@ def deepened(
     probe = Probe(net, example) if values is None else Probe(net, calibration, rows=None)
     plan = inserting(site.name, layers)
     exact = EXACT if values is None else rounded(values.dtype)
-    return operate(net, plan, entry, probe, exact)
+    return operate(net, plan, entry, probe, exact, called=layers[0])
 
 
 def _chosen(sites: Sites, after: str) -> DepthSite:

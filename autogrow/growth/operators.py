@@ -123,14 +123,22 @@ def operate(
     promise: Promise,
     *,
     leading: bool = False,
+    called: nn.Module | None = None,
 ) -> tuple[Surgery, Undo]:
     """Apply a plan and prove it; on any failure put the net back. Also returns how to put it back later.
 
-    `leading`: outputs may have grown at their ends; the part that was there before is compared.
+    `leading`: outputs may have grown at their ends; the part that was there before is compared. `called`: a module that the forward
+    must reach now.
     """
     moves, undo = plan.apply(net)
+    reached: list[bool] = []
+    handle = called.register_forward_hook(lambda *_: reached.append(True)) if called is not None else None
     try:
         receipt = probe.receipt(promise, leading=leading)
+        if called is not None and not reached:
+            raise GrowthError(
+                f"the forward does not call what was put behind {plan.wrap!r}: it holds that module by another name as well"
+            )
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         undo()
         reason = str(error).splitlines()[0]
@@ -138,6 +146,9 @@ def operate(
     except BaseException:
         undo()
         raise
+    finally:
+        if handle is not None:
+            handle.remove()
     shapes = {m.new_name: list(m.new.shape) for m in moves if m.index}
     attributes = {
         name: {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

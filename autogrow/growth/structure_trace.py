@@ -8,9 +8,11 @@ to the axes of its tensors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -86,9 +88,21 @@ class Trace:
 
 
 class _Tracer(fx.Tracer):
-    def __init__(self, opaque: Mapping[str, str]) -> None:
+    """Knows our layers as leaves, gives optional arguments that the example leaves out their defaults."""
+
+    def __init__(self, opaque: Mapping[str, str], given: Collection[str]) -> None:
         super().__init__()
-        self.opaque, self.failed = opaque, ""
+        self.opaque, self.given, self.failed = opaque, given, ""
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
+        defaults = {n: p.default for n, p in signature(root_fn).parameters.items() if p.default is not Parameter.empty}
+        for i, arg in enumerate(args):
+            name = str(arg.node.target) if isinstance(arg, fx.Proxy) else None
+            if name in defaults and name not in self.given:
+                args[i] = defaults[name]
+                self.graph.erase_node(arg.node)
+        return function, args
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         known = layer_type(m) is not None or norm_type(m) is not None
@@ -102,16 +116,17 @@ class _Tracer(fx.Tracer):
             raise
 
 
-def trace_graph(net: nn.Module) -> tuple[fx.Graph, dict[str, str]]:
-    """The symbolic graph of a net, and the submodules that could not be traced, each with the reason.
+def trace_graph(net: nn.Module, given: Collection[str]) -> tuple[fx.Graph, dict[str, str]]:
+    """The symbolic graph of a net called with the given arguments, and what could not be traced in it, with the reason.
 
     Raises GrowthError where the net's own forward cannot be traced.
     """
     opaque: dict[str, str] = {}
     while True:
-        tracer = _Tracer(opaque)
+        tracer = _Tracer(opaque, given)
         try:
-            return tracer.trace(net), opaque
+            with _without_hooks(net):
+                return tracer.trace(net), opaque
         except _TRACE_ERRORS as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             if not tracer.failed or tracer.failed in opaque:
@@ -120,6 +135,19 @@ def trace_graph(net: nn.Module) -> tuple[fx.Graph, dict[str, str]]:
                     "go into a submodule of its own"
                 ) from error
             opaque[tracer.failed] = f"its forward cannot be traced: {reason}"
+
+
+@contextmanager
+def _without_hooks(net: nn.Module) -> Iterator[None]:
+    """Hooks would be called with symbols in place of tensors."""
+    tables = [(m, m._forward_hooks, m._forward_pre_hooks) for m in net.modules()]
+    for module, _, _ in tables:
+        module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
+    try:
+        yield
+    finally:
+        for module, hooks, pre_hooks in tables:
+            module._forward_hooks, module._forward_pre_hooks = hooks, pre_hooks
 
 
 @contextmanager
@@ -203,7 +231,8 @@ def run_trace(net: nn.Module, example: Example | None) -> Trace:
 
     args, kwargs = call_arguments(net, example)
     with quiet(net):  # in eval mode: a forward that branches on self.training is traced as it predicts
-        graph, opaque = trace_graph(net)
+        names = [n for n in signature(type(net).forward).parameters if n != "self"]
+        graph, opaque = trace_graph(net, {*names[: len(args)], *kwargs})
         trace = Trace(net, graph, opaque=opaque)
         try:
             Interpreter(trace).run(*_placeholders(graph, args, kwargs))
@@ -221,5 +250,7 @@ def _placeholders(graph: fx.Graph, args: tuple[Any, ...], kwargs: Mapping[str, A
     unknown = [k for k in kwargs if k not in names]
     if unknown:
         raise GrowthError(f"the example's argument {unknown[0]!r} is not one of the net's: {', '.join(names)}")
-    defaults = {str(n.target): n.args[0] for n in graph.nodes if n.op == "placeholder" and n.args}
-    return [kwargs[name] if name in kwargs else defaults.get(name) for name in names]
+    missing = [name for name in names if name not in kwargs]
+    if missing:
+        raise GrowthError(f"the example lacks the net's argument {missing[0]!r}")
+    return [kwargs[name] for name in names]

@@ -198,6 +198,36 @@ class Functional(nn.Module):
         return self.head(F.max_pool1d(torch.clamp(h, min=-1.0), 2)).squeeze(0)
 
 
+class Rearranged(nn.Module):
+    """Padding, resizing, stacking, a class token, squeezes and reshapes by -1: none of them mixes the channels."""
+
+    def __init__(self, act: Act) -> None:
+        super().__init__()
+        self.one, self.two, self.act = nn.Conv2d(2, 4, 3), nn.Conv2d(2, 4, 3), act()
+        self.token, self.mix = nn.Parameter(torch.randn(1, 1, 4)), nn.Linear(4, 5)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both = torch.stack([F.pad(self.one(x), (1, 1, 1, 1)), F.pad(self.two(x), [1, 1, 1, 1], value=0.5)], dim=1)
+        x = F.interpolate(both.mean(1), scale_factor=0.5).unsqueeze(-1).squeeze(-1)
+        x = x.reshape(x.shape[0], x.shape[1], -1).permute(0, 2, 1)
+        x = torch.cat((self.token.expand(x.size(0), -1, -1), x), dim=1)
+        x = self.act(self.mix(x[:, 1:]) * self.mix(x[:, :1]).expand(-1, x.size(1) - 1, -1))
+        return self.head(x[..., None, :].swapaxes(-1, -2).transpose(2, 3).flatten(2).sum(dim=1))
+
+
+class TwoInputs(nn.Module):
+    """Two arguments, one of them with a default, and an answer in a dictionary."""
+
+    def __init__(self, act: Act) -> None:
+        super().__init__()
+        self.left, self.right, self.act, self.head = nn.Linear(5, 6), nn.Linear(5, 6), act(), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        y = x if y is None else y
+        return {"logits": self.head(torch.maximum(self.act(self.left(x)), 0.5 * self.right(y) + 1) / 2)}
+
+
 @dataclass(frozen=True)
 class Case:
     build: Callable[[Act], nn.Module]
@@ -220,6 +250,8 @@ CASES: dict[str, Case] = {
     "stream": Case(TokenStream, (5, 4), {"embed": 6, "up": 8}, tokens=11),
     "shared": Case(Shared, (9, 5), {"encoder.0": 7, "encoder.2": 6}),
     "functional": Case(Functional, (4, 2, 10), {"down": 6, "up": 4}),
+    "rearranged": Case(Rearranged, (4, 2, 6, 6), {"one": 4, "mix": 5}),
+    "two_inputs": Case(TwoInputs, (9, 5), {"left": 6}),
     "dense_batch": Case(lambda a: DenseNet(5, [6, 6], 3, norm="batch", residual=True), (9, 5), {"hidden.0.linear": 6}),
     "members": Case(lambda a: DenseNet(5, [6, 7], 3, members=2), (2, 9, 5), {"hidden.0.linear": 6, "hidden.1.linear": 7}),
     "images": Case(lambda a: DenseNet((2, 3, 3), [6], 3, dropout=0.2), (9, 2, 3, 3), {"hidden.0.linear": 6}),
@@ -251,3 +283,11 @@ def unsettle(net: nn.Module, generator: torch.Generator) -> None:
                 buffer.copy_(torch.randn(buffer.shape, generator=generator))
             if name.endswith("running_var"):
                 buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.5)
+
+
+def answers(net: nn.Module, x: Tensor) -> list[Tensor]:
+    """All tensors a net answers with."""
+    out = net(x)
+    if isinstance(out, dict):
+        return list(out.values())
+    return list(out) if isinstance(out, tuple) else [out]

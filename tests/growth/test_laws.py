@@ -8,7 +8,7 @@ import dataclasses
 
 import pytest
 import torch
-from growth_zoo import ACTS, CASES, make, unsettle
+from growth_zoo import ACTS, CASES, answers, make, unsettle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -38,15 +38,10 @@ EXACT_NEURONS = [ZeroOutgoing(), Split(), Split("equal"), Split("dirichlet"), An
 few = settings(max_examples=40, deadline=None)
 
 
-def outputs(net: nn.Module, x: Tensor) -> list[Tensor]:
-    out = net(x)
-    return list(out) if isinstance(out, tuple) else [out]
-
-
 def change(net: nn.Module, grown: nn.Module, x: Tensor, *, train: bool = False) -> float:
     """Largest change of any output; in train mode with dropout off."""
     worst = 0.0
-    for one, other in zip(*(outputs(_mode(copy.deepcopy(n), train), x) for n in (net, grown)), strict=True):
+    for one, other in zip(*(answers(_mode(copy.deepcopy(n), train), x) for n in (net, grown)), strict=True):
         worst = max(worst, float((one - other).detach().abs().max()))
     return worst
 
@@ -182,7 +177,7 @@ def gradient_error(before: nn.Module, grown: nn.Module, surgery: Surgery, exampl
 
 def gradients(net: nn.Module, example: Tensor) -> dict[str, Tensor]:
     net = _mode(copy.deepcopy(net), train=True)
-    loss = sum(((o - 0.3) ** 2).mean() for o in outputs(net, example))
+    loss = sum(((o - 0.3) ** 2).mean() for o in answers(net, example))
     loss.backward()
     return {n: p.grad for n, p in net.named_parameters() if p.grad is not None}
 

@@ -355,6 +355,27 @@ def test_what_deepen_refuses(case, after, kind, message):
         deepen(net, after, kind=kind, example=example)
 
 
+class Listed(nn.Module):
+    """Calls its activation from a plain list, where a wrapper put at its name is not seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.act, self.last = nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)
+        self.order = [self.first, self.act, self.last]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for module in self.order:
+            x = module(x)
+        return x
+
+
+def test_an_insertion_that_the_forward_does_not_reach_is_refused():
+    net = Listed()
+    with pytest.raises(GrowthError, match=r"does not call what was put behind 'act'"):
+        deepen(net, "act", example=X)
+    assert isinstance(net.act, nn.ReLU)
+
+
 def test_an_identity_layer_is_refused_where_the_activation_is_not_idempotent():
     with pytest.raises(GrowthError, match=r"'hidden.0.act' applied twice is not itself; kind='residual' is"):
         deepen(dense(activation="gelu"), "hidden.0.act", kind="identity")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from growth_zoo import CASES, make
+from growth_zoo import CASES, answers, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -70,14 +70,9 @@ def test_replayed_on_a_fresh_net_it_holds_the_same_weights_and_computes_the_same
         replay(fresh, recipe[:length])
         assert torch.equal(random, torch.get_rng_state())
         fresh.load_state_dict(state)
-    for one, other in zip(answers(net, example), answers(fresh, example), strict=True):
+    for one, other in zip(answers(net.eval(), example), answers(fresh.eval(), example), strict=True):
         assert torch.equal(one, other)
     assert growth_sites(fresh, example).widths == growth_sites(net, example).widths
-
-
-def answers(net: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
-    out = net.eval()(x)
-    return list(out) if isinstance(out, tuple) else [out]
 
 
 def test_every_operation_and_attribute_is_recorded():

@@ -158,6 +158,7 @@ REFUSED = {
     "reshape cuts": (lambda: Lambda(lambda s, h: h.view(-1, 2, 3).flatten(1)), "first", "a reshape cuts or mixes it"),
     "reshape with the batch": (lambda: Lambda(lambda s, h: h.reshape(-1).view(h.size(0), -1)), "first", "a reshape mixes it with the batch"),
     "attention": (lambda: Lambda(lambda s, h: s.m(h, h, h)[0], m=nn.MultiheadAttention(6, 2)), "first", "'m' (MultiheadAttention)"),
+    "recurrent": (lambda: Lambda(lambda s, h: s.m(h)[0], m=nn.LSTM(6, 6)), "first", "'m' (LSTM)"),
     "softmax": (lambda: Lambda(lambda s, h: h.softmax(-1)), "first", "softmax runs over it"),
     "softmax module": (lambda: Lambda(lambda s, h: s.m(h), m=nn.Softmax(dim=1)), "first", "Softmax runs over it"),
     "matmul": (lambda: Lambda(lambda s, h: h @ torch.ones(6, 6)), "first", "it goes through matmul()"),
@@ -206,6 +207,7 @@ def test_a_forward_that_branches_on_data_is_refused_with_what_to_do():
         (nn.Conv2d(1, 2, 3), None, "cannot be inferred from its first layer; pass example="),
         (nn.Linear(3, 2), torch.ones(2, 5), "Linear does not run on the example"),
         (nn.Linear(3, 2), {"x": torch.ones(2, 3)}, "argument 'x' is not one of the net's: input"),
+        (DenseNet(3, [4], 2), {}, "the example lacks the net's argument 'x'"),
     ],
 )
 def test_an_example_that_does_not_fit_is_refused(net, example, message):
@@ -231,6 +233,16 @@ def test_looking_changes_nothing(case):
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     assert modes == [m.training for m in net.modules()]
     assert torch.equal(random, torch.get_rng_state())
+
+
+def test_hooks_never_see_symbols():
+    net, example = make("conv")
+    seen = []
+    for module in net.modules():
+        module.register_forward_hook(lambda m, args, out: seen.append(type(out)))
+    growth_sites(net, example)
+    assert set(seen) <= {Tensor}
+    assert all(m._forward_hooks for m in net.modules())
 
 
 def test_a_compiled_net_is_looked_into():
