@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from
-from autogrow.errors import CheckpointError, ConfigError, UsageError
+from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
 from autogrow.report import write_report
 from autogrow.train.display import Display
 from autogrow.train.ledger import read_ledger, write_json
@@ -74,6 +74,9 @@ def _fit_job(cfg: DictConfig) -> float:
     except UsageError:
         _remove_if_empty(out)
         raise
+    except OSError as error:
+        what = f"{error.filename or out}: {error.strerror or error}"
+        raise TrainingError(f"{what}; files written before are whole, go on with: autogrow fit resume={out}") from error
     return float(result.summary["val"]["loss"])
 
 

@@ -82,8 +82,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def newest_whole(folder: Path) -> tuple[Path, list[str]]:
-    """The newest checkpoint of a run folder that loads, and a line for each newer one that does not."""
+def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint of a run folder that loads, and a line for each newer one that does not.
+
+    None where none was ever written: the run died before its first and starts over. Raises CheckpointError, naming each,
+    where there are some and none is whole.
+    """
     complaints = []
     for name in (LAST, PREVIOUS):
         path = folder / FOLDER / name
@@ -95,4 +99,6 @@ def newest_whole(folder: Path) -> tuple[Path, list[str]]:
             complaints.append(str(error))
         else:
             return path, complaints
-    raise CheckpointError("; ".join([f"{folder} holds no checkpoint to resume from", *complaints]))
+    if complaints:
+        raise CheckpointError("; ".join([f"{folder} holds no checkpoint to resume from", *complaints]))
+    return None, []

@@ -143,7 +143,10 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
     )
     folder = spec.out
     checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
-    if folder is not None and checkpoint is None:
+    ledger = Ledger(folder)
+    if checkpoint is None and resume:
+        ledger.cut_back([])
+    elif checkpoint is None and folder is not None:
         start_folder(folder, spec.config)
     controller = LifeCycleController(
         spec.policy,
@@ -156,7 +159,7 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
         ),
         Observer(prepared, requires(spec.policy), trainer.strategy.root_device),
         max_steps=max_steps,
-        ledger=Ledger(folder),
+        ledger=ledger,
         writer=CheckpointWriter(folder, seconds=spec.trainer.checkpoint_seconds),
         display=display,
     )

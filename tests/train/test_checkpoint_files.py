@@ -52,5 +52,6 @@ def test_the_newest_whole_one_is_used_and_a_damaged_one_named(tmp_path):
     assert path == folder / "previous.ckpt"
     assert "last.ckpt" in complaints[0]
     (folder / "previous.ckpt").unlink()
+    assert newest_whole(tmp_path / "died-at-once") == (None, [])
     with pytest.raises(CheckpointError, match=r"holds no checkpoint to resume from; .*last.ckpt"):
         newest_whole(tmp_path)
