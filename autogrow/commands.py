@@ -75,7 +75,7 @@ def _fit_job(cfg: DictConfig) -> float:
         _remove_if_empty(out)
         raise
     except OSError as error:
-        what = f"{error.filename or out}: {error.strerror or error}"
+        what = f"{out}: {error.strerror or error}"
         raise TrainingError(f"{what}; files written before are whole, go on with: autogrow fit resume={out}") from error
     return float(result.summary["val"]["loss"])
 
