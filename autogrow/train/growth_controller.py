@@ -6,10 +6,8 @@ come to is carried over. One epoch with a validation is one check.
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +18,15 @@ from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.growth import Sites
-from autogrow.growth.cost import NetCost, dry_run
+from autogrow.growth.cost import NetCost
 from autogrow.growth.optimizer import MODES
-from autogrow.policy import LifeCycle, NoFinish, options_to_plain, recording, requires
-from autogrow.policy.guards import growth_ended
-from autogrow.policy.history import (
-    GROWTHS,
-    Action,
-    Cost,
-    Decision,
-    History,
-    Keep,
-    Options,
-    Row,
-    Stop,
-    action_from_plain,
-    action_to_plain,
-)
-from autogrow.train.averages import averaging_started
-from autogrow.train.compiled import eagerly
+from autogrow.policy import recording
+from autogrow.policy.history import GROWTHS, Action, Keep, Row, Stop, action_from_plain, action_to_plain
+from autogrow.train.checks import decided_row, measured_row, options_for, sizes_to_log
 from autogrow.train.growth_record import GrowthRecord, keep_record, record_of
 from autogrow.train.ledger import Ledger
-from autogrow.train.measure import eval_mode
 from autogrow.train.module import CHECKPOINT_KEY
+from autogrow.train.monitors import MEASURES, Measure, Monitors, Policy, check_policy, rows_in
 from autogrow.train.reconnect import grow_hot, growth_event, look_at, size_of
 from autogrow.train.resume import (
     WITHIN_AN_EPOCH,
@@ -58,10 +42,6 @@ from autogrow.train.resume import (
     step_plateaus,
 )
 from autogrow.train.rewire import check_strategy
-
-Policy = Callable[[History, Options], Decision]
-Measure = Callable[[pl.LightningModule], Mapping[str, float]]
-MEASURES = ("train_loss", "val_loss", "train_error", "val_error")
 
 
 class GrowthController(pl.Callback):
@@ -97,10 +77,11 @@ class GrowthController(pl.Callback):
     ) -> None:
         if optimizer_state not in MODES:
             raise ConfigError(f"optimizer_state={optimizer_state!r} is unknown; {nearest(optimizer_state, MODES)}")
-        check_policy(policy, has_error=val_error is not None or measure is not None)
+        names = dict(zip(MEASURES, (train_monitor, val_monitor, train_error, val_error), strict=True))
+        self.monitors = Monitors(names, measure)
+        check_policy(policy, has_error=self.monitors.has_error)
         self.policy, self.net, self.example, self.neurons = policy, net, example, neurons
-        self.monitors = dict(zip(MEASURES, (train_monitor, val_monitor, train_error, val_error), strict=True))
-        self.measure, self.optimizer_state, self.averages, self.seed = measure, optimizer_state, tuple(averages), seed
+        self.optimizer_state, self.averages, self.seed = optimizer_state, tuple(averages), seed
         self.ledger = Ledger(None if ledger is None else Path(ledger))
         self._start()
 
@@ -209,7 +190,7 @@ class GrowthController(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the rows; after a resume within an epoch, go on with its sums."""
-        self._rows_seen["train"] += _rows_in(batch) * trainer.world_size
+        self._rows_seen["train"] += rows_in(batch) * trainer.world_size
         if self._logged is not None:
             self._logged.add_to(trainer)
 
@@ -224,7 +205,7 @@ class GrowthController(pl.Callback):
     ) -> None:
         """Count the rows."""
         if not trainer.sanity_checking:
-            self._rows_seen["val"] += _rows_in(batch) * trainer.world_size
+            self._rows_seen["val"] += rows_in(batch) * trainer.world_size
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """An epoch with a validation is a check."""
@@ -239,121 +220,35 @@ class GrowthController(pl.Callback):
     # -- decide -------------------------------------------------------------------------------------------------------
     def close_check(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """End a check: measure, ask the policy, write the row. Rank 0's row is every rank's."""
-        validates = trainer.enable_validation and self.measure is None
+        validates = trainer.enable_validation and self.monitors.measure is None
         taken = self.rows and self.rows[-1].step == trainer.global_step
         if taken or (validates and not self._validated):
             return
-        row = self.measured_row(trainer, module)
-        options = recording(self.options(trainer, module))
-        row = dataclasses.replace(row, phase=self.phase([*self.rows, row]))
-        decision = self.decide(trainer, row, options)
-        row = dataclasses.replace(
-            row, action=decision.action, reason=decision.reason, options=options_to_plain(options)
+        sites, spent = self.known(module)
+        row = measured_row(
+            trainer,
+            self.rows,
+            self.monitors.read(trainer, module),
+            sites,
+            spent,
+            seen=self._rows_seen,
+            event=self.event,
+            seconds=self.seconds(),
         )
-        row = Row.from_plain(trainer.strategy.broadcast(row.to_plain()))
+        options = recording(options_for(trainer, self.rows, self._record(module), module, sites))
+        decided = decided_row(trainer, self.policy, self.rows, row, options)
+        row = Row.from_plain(trainer.strategy.broadcast(decided.to_plain()))
         self.rows.append(row)
         self.pending, self.event = row.action, None
         self._rows_seen, self._validated = {"train": 0, "val": 0}, False
         if trainer.is_global_zero:
             self.ledger.append(row)
             for logger in trainer.loggers:
-                logger.log_metrics(_sizes(row), step=trainer.fit_loop.epoch_loop._batches_that_stepped)
+                logger.log_metrics(sizes_to_log(row), step=trainer.fit_loop.epoch_loop._batches_that_stepped)
         if isinstance(row.action, Stop):
             trainer.should_stop = True
         if not isinstance(row.action, Keep):
             rank_zero_info(f"autogrow, check {row.check}: {row.reason}")
-
-    def decide(self, trainer: pl.Trainer, row: Row, options: Options) -> Decision:
-        """The policy's decision, unless nothing may grow now."""
-        decision = self.policy([*self.rows, row], options)
-        if not isinstance(decision.action, GROWTHS):
-            return decision
-        if not row.finite():
-            return Decision(Keep(), f"kept: the losses at check {row.check} are not finite")
-        if averaging_started(trainer, trainer.current_epoch + 1):
-            return Decision(
-                Keep(),
-                f"kept: stochastic weight averaging has started, and its average cannot grow ({decision.reason})",
-            )
-        return decision
-
-    def measured_row(self, trainer: pl.Trainer, module: pl.LightningModule) -> Row:
-        """The row of this check, before anything is decided."""
-        last = self.rows[-1] if self.rows else None
-        measured = self.measured(trainer, module)
-        sites, spent = self.known(module)
-        seen = self._rows_seen
-        return Row(
-            check=len(self.rows),
-            step=trainer.global_step,
-            passes=float(epochs_ended(trainer)),
-            phase="grow",
-            lineage=(last.lineage if last else 0) + (self.event is not None),
-            train_loss=measured["train_loss"],
-            val_loss=measured["val_loss"],
-            train_error=measured["train_error"],
-            val_error=measured["val_error"],
-            score=measured["val_loss"],
-            gap=measured["val_loss"] - measured["train_loss"],
-            lr=float(trainer.optimizers[0].param_groups[0]["lr"]),
-            widths={name: site.size for name, site in sites.widths.items()},
-            parameters=spent.parameters,
-            flops_per_sample=spent.flops_per_sample,
-            train_flops=(last.train_flops if last else 0) + seen["train"] * spent.train_flops_per_sample,
-            eval_flops=(last.eval_flops if last else 0) + seen["val"] * spent.flops_per_sample,
-            event=self.event,
-            timing={"seconds": self.seconds()},
-        )
-
-    def measured(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, float]:
-        """Losses and errors, by the user's function or from what was logged; NaN for errors nobody gives.
-
-        Raises ConfigError, naming what there is, for one that was not logged.
-        """
-        if self.measure is not None:
-            given: Mapping[str, Any]
-            with eval_mode(module):
-                given = self.measure(module)
-            names: Mapping[str, str | None] = {
-                name: name for name in MEASURES if name in given or name.endswith("loss")
-            }
-            source = "what measure(module) returned"
-        else:
-            given = trainer.callback_metrics
-            names, source = self.monitors, "what was logged per epoch"
-        out = dict.fromkeys(MEASURES, math.nan)
-        for measure, name in names.items():
-            if name is not None:
-                if name not in given:
-                    raise ConfigError(f"{name!r} is not in {source}; {nearest(name, given)}")
-                out[measure] = float(given[name])
-        return out
-
-    def options(self, trainer: pl.Trainer, module: pl.LightningModule) -> Options:
-        """What the policy may choose from at this check."""
-        record = self._record(module)
-        net = record.net(module)
-        sites, _ = self.known(module)
-
-        def dry(action: Action) -> Cost:
-            with eagerly():
-                spent = dry_run(net, record.inputs(net), action_to_plain(action))
-            return Cost(spent.parameters, spent.flops_per_sample)
-
-        steps = trainer.global_step - (self.rows[-1].step if self.rows else 0)
-        return Options(
-            widths={name: site.size for name, site in sites.widths.items()},
-            depths={name: tuple(site.kinds) for name, site in sites.depths.items()},
-            cost=dry,
-            steps_per_check=steps,
-            max_steps=_max_steps(trainer),
-        )
-
-    def phase(self, rows: History) -> str:
-        """'grow', 'hold' (growth is over for good) or 'done'."""
-        if isinstance(self.policy, LifeCycle):
-            return self.policy.phase(rows)
-        return "hold" if growth_ended(self.policy, rows).fires else "grow"
 
     # -- act ----------------------------------------------------------------------------------------------------------
     def grow(self, trainer: pl.Trainer, module: pl.LightningModule, action: Action) -> dict[str, Any]:
@@ -396,46 +291,6 @@ class GrowthController(pl.Callback):
                 f"example must be a tensor or a sequence of tensors (the net's inputs, with a batch dimension), got {example!r}"
             )
         return tuple(example)
-
-
-def check_policy(policy: Policy, *, has_error: bool) -> None:
-    """Raise ConfigError for a policy that a running module of somebody else cannot obey."""
-    if not callable(policy):
-        raise ConfigError(f"policy must be callable with (history, options), got {policy!r}")
-    if isinstance(policy, LifeCycle) and not isinstance(policy.finish, NoFinish):
-        raise ConfigError(
-            "GrowthController cannot return to the best net and anneal: the learning rate is your scheduler's. Give a growth policy "
-            "alone, or LifeCycle(…, finish=NoFinish()); keep the best net with ModelCheckpoint(monitor=…)"
-        )
-    missing = requires(policy) - {"seconds"} - ({"error"} if has_error else set())
-    if "error" in missing:
-        raise ConfigError(
-            "the policy watches the error too: give val_error='…' (a metric you log), or let it watch the loss"
-        )
-    if missing:
-        raise ConfigError(f"the policy needs {', '.join(sorted(missing))}, which GrowthController does not offer")
-
-
-def _max_steps(trainer: pl.Trainer) -> int | None:
-    """Optimizer steps of the whole fit; None where it has no end."""
-    limits = [float(trainer.max_steps)] if trainer.max_steps != -1 else []
-    if trainer.max_epochs not in (None, -1):
-        limits.append(trainer.max_epochs * math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))
-    least = min(limits, default=math.inf)
-    return None if math.isinf(least) else int(least)
-
-
-def _rows_in(batch: Any) -> int:
-    """The length of the first tensor in a batch."""
-    if isinstance(batch, Tensor):
-        return len(batch) if batch.ndim else 1
-    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, (list, tuple)) else ()
-    return next((n for n in map(_rows_in, values) if n), 0)
-
-
-def _sizes(row: Row) -> dict[str, float]:
-    widths = {f"autogrow/width/{name}": float(size) for name, size in row.widths.items()}
-    return {"autogrow/parameters": float(row.parameters), **widths}
 
 
 __all__ = ["GrowthController"]

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import nn
 from torch.optim import Optimizer
 
-from autogrow.errors import GrowthError, TrainingError
+from autogrow.errors import GrowthError
 from autogrow.growth import Sites, deepen, growth_sites, widen
 from autogrow.growth.cost import NetCost, cost
 from autogrow.growth.optimizer import place_state, state_by_name
@@ -29,6 +28,7 @@ from autogrow.policy.history import Action, Deepen, Widen, action_to_plain
 from autogrow.train.averages import averages_of, averaging_started
 from autogrow.train.compiled import eagerly, forget_compiled
 from autogrow.train.growth_record import GrowthRecord
+from autogrow.train.invariants import check_ranks, check_reconnected, check_same_layout
 from autogrow.train.rewire import rewire
 
 
@@ -64,14 +64,13 @@ def grow_hot(
         names = names_in(module, net)
         moves = named_moves(done[0].moves, module, net)
         optimizers = trainer.strategy.optimizers
-        check_same_layout(before, optimizers, schedules, trainer.strategy.lr_scheduler_configs)
-        for wiring, optimizer in zip(before, optimizers, strict=True):
-            wiring.place(optimizer, names, moves, mode)
+        check_same_layout("schedulers", len(schedules), len(trainer.strategy.lr_scheduler_configs))
+        place_all(before, optimizers, names, moves, mode)
         for schedule, config in zip(schedules, trainer.strategy.lr_scheduler_configs, strict=True):
             config.scheduler.load_state_dict(schedule)
         for wiring, optimizer in zip(before, optimizers, strict=True):
             wiring.put_back_groups(optimizer)
-        check_reconnected(module, optimizers, moves, before)
+        check_reconnected(module, optimizers, moves, groups_of(before))
 
     rewire(trainer, change, place)
     check_ranks(trainer, [module, *averages_of(module, record.path, record.averages)])
@@ -141,7 +140,7 @@ class Wiring:
 
     state: Mapping[str, Mapping[str, Any]]
     groups: Sequence[Mapping[str, Any]]
-    members: frozenset[str]
+    members: Sequence[str]
 
     @staticmethod
     def of(optimizer: Optimizer, names: Mapping[nn.Parameter, str]) -> Wiring:
@@ -149,7 +148,7 @@ class Wiring:
         groups = [
             {k: v for k, v in group.items() if k not in ("params", "param_names")} for group in optimizer.param_groups
         ]
-        members = frozenset(names[p] for group in optimizer.param_groups for p in group["params"] if p in names)
+        members = [names[p] for group in optimizer.param_groups for p in group["params"] if p in names]
         return Wiring(state_by_name(optimizer, names), copy.deepcopy(groups), members)
 
     def place(self, optimizer: Optimizer, names: Mapping[nn.Parameter, str], moves: Sequence[Move], mode: str) -> None:
@@ -164,6 +163,25 @@ class Wiring:
         named = len(by_name) == len(self.groups) and None not in by_name
         for group, kept in zip(optimizer.param_groups, self.groups, strict=True):
             group.update(copy.deepcopy(dict(by_name[group["name"]] if named else kept)))
+
+
+def place_all(
+    before: Sequence[Wiring],
+    optimizers: Sequence[Optimizer],
+    names: Mapping[nn.Parameter, str],
+    moves: Sequence[Move],
+    mode: str,
+) -> None:
+    """Give optimizers that were made anew what the ones before had. Raises GrowthError where they are not as many."""
+    check_same_layout("optimizers", len(before), len(optimizers))
+    for wiring, optimizer in zip(before, optimizers, strict=True):
+        check_same_layout("parameter groups", len(wiring.groups), len(optimizer.param_groups))
+        wiring.place(optimizer, names, moves, mode)
+
+
+def groups_of(before: Sequence[Wiring]) -> Counter[str]:
+    """In how many groups each parameter was."""
+    return Counter(name for wiring in before for name in wiring.members)
 
 
 def names_in(module: pl.LightningModule, net: nn.Module) -> dict[nn.Parameter, str]:
@@ -186,81 +204,3 @@ def named_moves(moves: Sequence[Move], module: pl.LightningModule, net: nn.Modul
 def prefix_of(module: pl.LightningModule, net: nn.Module) -> str:
     """What stands before the net's own names in the module's."""
     return f"{next(name for name, m in module.named_modules() if m is net)}."
-
-
-def check_same_layout(
-    before: Sequence[Wiring], optimizers: Sequence[Optimizer], schedules: Sequence[Any], configs: Sequence[Any]
-) -> None:
-    """Raise GrowthError unless `configure_optimizers` made as many optimizers, groups and schedulers as before."""
-    made = {
-        "optimizers": (len(before), len(optimizers)),
-        "parameter groups": (sum(len(w.groups) for w in before), sum(len(o.param_groups) for o in optimizers)),
-        "schedulers": (len(schedules), len(configs)),
-    }
-    for what, (old, new) in made.items():
-        if old != new:
-            raise GrowthError(
-                f"configure_optimizers made {old} {what} before the growth and {new} after it: build groups by the kind of "
-                "parameter (decayed or not, backbone or head), not one per layer"
-            )
-
-
-def check_reconnected(
-    module: pl.LightningModule, optimizers: Sequence[Optimizer], moves: Sequence[Move], before: Sequence[Wiring]
-) -> None:
-    """Raise GrowthError unless what trained before still trains, what is new does, and no state has a wrong shape."""
-    net_names = {m.new_name: m for m in moves}
-    trained = frozenset().union(*(wiring.members for wiring in before))
-    names = {id(p): name for name, p in module.named_parameters()} | {id(m.new): m.new_name for m in moves}
-    stale = {id(m.old): m.old_name for m in moves if m.old is not None and m.old is not m.new}
-    times: dict[str, int] = {}
-    for optimizer in optimizers:
-        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-            if id(parameter) in stale:
-                raise GrowthError(
-                    f"configure_optimizers still hands out {stale[id(parameter)]} as it was before the growth: let it ask "
-                    "self.parameters() each time it is called"
-                )
-            name = names.get(id(parameter), "a tensor that is not in the module")
-            times[name] = times.get(name, 0) + 1
-            for key, value in optimizer.state.get(parameter, {}).items():
-                if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
-                    raise GrowthError(
-                        f"state {key!r} of {name} has shape {tuple(value.shape)}, its parameter {tuple(parameter.shape)}"
-                    )
-    for name, parameter in ((names[id(p)], p) for p in module.parameters()):
-        move = net_names.get(name)
-        must = (move.old is None or move.old_name in trained) if move is not None else name in trained
-        if parameter.requires_grad and must and times.get(name, 0) != 1:
-            raise GrowthError(
-                f"after the growth {name} is in {times.get(name, 0)} groups of what configure_optimizers made, and must be in "
-                "exactly one: let it ask self.parameters() each time it is called"
-            )
-
-
-def check_ranks(trainer: pl.Trainer, nets: Sequence[nn.Module]) -> None:
-    """Raise TrainingError unless DDP wraps the module as it is, and every rank holds the same parameters, bit for bit.
-
-    `nets`: the module, and the averages outside it.
-    """
-    wrapper = trainer.strategy.model
-    if isinstance(wrapper, DistributedDataParallel):
-        reduced = {id(p) for p in wrapper._module_parameters}
-        left_out = [name for name, p in nets[0].named_parameters() if p.requires_grad and id(p) not in reduced]
-        if left_out:
-            raise TrainingError(f"DDP still wraps the module as it was: gradients of {left_out[0]} would not be shared")
-    if trainer.world_size > 1:
-        digests: list[Any] = [None] * trainer.world_size
-        torch.distributed.all_gather_object(digests, parameter_hash(nets))
-        if len(set(digests)) > 1:
-            listed = ", ".join(digest[:8] for digest in digests)
-            raise TrainingError(f"the ranks hold different parameters after a growth (hashes {listed})")
-
-
-def parameter_hash(nets: Sequence[nn.Module]) -> str:
-    """A hash of names and values of all parameters."""
-    digest = hashlib.sha256()
-    for name, parameter in (named for net in nets for named in net.named_parameters()):
-        digest.update(name.encode())
-        digest.update(parameter.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

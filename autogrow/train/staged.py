@@ -20,15 +20,16 @@ from autogrow.growth.surgery import Receipt, Surgery
 from autogrow.policy.history import GROWTHS, Action, Keep, action_from_plain, action_to_plain
 from autogrow.train.checkpoint import read_checkpoint, save_atomically
 from autogrow.train.growth_record import GrowthRecord, keep_record
+from autogrow.train.invariants import check_reconnected
 from autogrow.train.reconnect import (
     Wiring,
-    check_reconnected,
-    check_same_layout,
+    groups_of,
     grow_net,
     growth_event,
     look_at,
     named_moves,
     names_in,
+    place_all,
     size_of,
 )
 
@@ -116,10 +117,8 @@ def _grow(
         return [], surgery
     new, names = list(_optimizers_in(make())), names_in(module, grown)
     moves = named_moves(surgery.moves, module, grown)
-    check_same_layout(before, new, (), ())
-    for wiring, optimizer in zip(before, new, strict=True):
-        wiring.place(optimizer, names, moves, mode)
-    check_reconnected(module, new, moves, before)
+    place_all(before, new, names, moves, mode)
+    check_reconnected(module, new, moves, groups_of(before))
     return [optimizer.state_dict() for optimizer in new], surgery
 
 
