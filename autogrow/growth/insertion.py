@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import torch
@@ -43,12 +44,24 @@ def residual_layers(
         fan_in = size * _kernel_size(inner)
         weight.copy_(normal(weight.shape, generator) / (3 * fan_in) ** 0.5)  # nn.Linear's own std
     _zero(outer)
-    block_norm = fresh_copy(norm) if norm is not None else None
-    if block_norm is not None:
-        block_norm.reset_parameters()  # type: ignore[operator]
-        for parameter in block_norm.parameters():
-            parameter.requires_grad_(True)
+    block_norm = norm_like(norm, size) if norm is not None else None
     return [ResidualBlock(inner, fresh_copy(act) if act is not None else nn.ReLU(), outer, block_norm)]
+
+
+def norm_like(norm: nn.Module, size: int) -> nn.Module:
+    """A fresh norm of the same kind for `size` channels."""
+    where = next(norm.parameters(), next(norm.buffers(), torch.empty(0)))
+    made: nn.Module
+    if isinstance(norm, nn.GroupNorm):
+        made = nn.GroupNorm(math.gcd(norm.num_groups, size), size, norm.eps, norm.affine)
+    elif isinstance(norm, nn.LayerNorm):
+        made = nn.LayerNorm(size, norm.eps, norm.elementwise_affine, bias=norm.bias is not None)
+    elif isinstance(norm, nn.RMSNorm):
+        made = nn.RMSNorm(size, norm.eps, norm.elementwise_affine)
+    else:
+        assert isinstance(norm, (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm))
+        made = type(norm)(size, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)  # type: ignore[arg-type]
+    return made.to(where.device, where.dtype)
 
 
 def calibrated_batchnorm(like: nn.modules.batchnorm._BatchNorm, values: Tensor) -> nn.Module:

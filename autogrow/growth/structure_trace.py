@@ -245,12 +245,12 @@ def run_trace(net: nn.Module, example: Example | None) -> Trace:
 def _placeholders(graph: fx.Graph, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
     """Arguments in the order of the graph's placeholders."""
     names = [str(n.target) for n in graph.nodes if n.op == "placeholder"]
-    if not kwargs:
-        return list(args)
     unknown = [k for k in kwargs if k not in names]
     if unknown:
         raise GrowthError(f"the example's argument {unknown[0]!r} is not one of the net's: {', '.join(names)}")
-    missing = [name for name in names if name not in kwargs]
+    if len(args) > len(names):
+        raise GrowthError(f"the example has {len(args)} arguments, the net takes {len(names)}")
+    missing = [name for name in names[len(args) :] if name not in kwargs]
     if missing:
         raise GrowthError(f"the example lacks the net's argument {missing[0]!r}")
-    return [kwargs[name] for name in names]
+    return [*args, *(kwargs[name] for name in names[len(args) :])]
