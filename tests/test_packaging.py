@@ -34,10 +34,14 @@ def test_the_wheel_runs_outside_the_checkout(tmp_path):
     shipped = {str(p.relative_to(ROOT)) for p in (ROOT / "conf").rglob("*.yaml")}
     assert shipped == {n.removeprefix("autogrow/") for n in names if n.endswith(".yaml")}
     assert not [n for n in names if n.startswith("tests/")]
+    code = {
+        str(p.relative_to(ROOT)) for p in (ROOT / "autogrow").rglob("*") if p.suffix in (".py", ".j2", ".css", ".js")
+    }
+    assert code <= set(names)
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    code = "import autogrow, autogrow.config as c; print(autogrow.__file__, c.CONF_DIR)"
+    show = "import autogrow, autogrow.config as c; print(autogrow.__file__, c.CONF_DIR)"
     where = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", show], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert where.stdout.split() == [str(site / "autogrow" / "__init__.py"), str(site / "autogrow" / "conf")]
     fit = [sys.executable, "-m", "autogrow", "fit", "data=iris", "trainer.max_epochs=30", "hydra.run.dir=run"]
