@@ -8,15 +8,16 @@ know is refused, by name and with the reason.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from torch import nn
+from torch import fx, nn
 from torch.optim.swa_utils import AveragedModel
 
 from autogrow.growth.structure_axes import Axis, Width, fix, resolve
 from autogrow.growth.structure_depth import depth_sites, site_behind
 from autogrow.growth.structure_sites import DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
-from autogrow.growth.structure_state import carries, normed
-from autogrow.growth.structure_trace import Example, Trace, run_trace
+from autogrow.growth.structure_state import normed
+from autogrow.growth.structure_trace import Example, Trace, Value, run_trace
 
 
 def unwrapped(net: nn.Module) -> nn.Module:
@@ -48,8 +49,8 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     trace = run_trace(net, example)
     _fix_tied(trace)
     _fix_normed_together(trace)
-    found = _widths(trace)
-    sites = {w: _site(trace, w) for w in found}
+    index = _index(trace)
+    sites = {width: _site(trace, index, width) for width in index.ports}
     named = {s.name: s for s in sites.values() if s.writers}
     widths = {n: s for n, s in named.items() if s.refused is None and (s.normed is None or s.normed.any_width)}
     fixed = {n: s for n, s in named.items() if n not in widths}
@@ -80,77 +81,83 @@ def _fix_normed_together(trace: Trace) -> None:
                 fix(axis, f"{note.module!r} normalises it together with others")
 
 
-def _widths(trace: Trace) -> list[Width]:
-    """All widths, in the order of the nodes that first carry them."""
-    found: dict[Width, None] = {}
-    for node in trace.graph.nodes:
-        _collect(trace.values.get(node), found)
-    for use in trace.uses:
-        _collect((use.axis,), found)
-    return list(found)
+@dataclass
+class _Index:
+    """What lies along each width, in the order of the graph."""
+
+    ports: dict[Width, list[Port]]
+    attributes: dict[Width, list[SizeAttribute]]
+    nodes: dict[Width, list[fx.Node]]
+    written: dict[str, set[Width]]  # module → the widths it writes
 
 
-def _collect(value: object, found: dict[Width, None]) -> None:
-    for item in value if isinstance(value, (tuple, list)) else ():
-        if isinstance(item, tuple) and item and hasattr(item[0], "width"):
-            found.update(dict.fromkeys(s.width for s in resolve(item)))
-        elif isinstance(item, (tuple, list)):
-            _collect(item, found)
-
-
-def _spans(axis: Axis, width: Width) -> tuple[Span, ...]:
-    spans, offset = [], 0
-    for segment in resolve(axis):
-        if segment.width is width:
-            spans.append(Span(offset, segment.block))
-        offset += segment.size
-    return tuple(spans)
-
-
-def _site(trace: Trace, width: Width) -> WidthSite:
-    """Everything that lies along one width."""
-    ports = []
-    for use in trace.uses:
-        spans = _spans(use.axis, width)
-        if spans:
-            ports.append(Port(use.module, use.parameter, use.dim, use.role, spans, use.fill))
-    attributes = tuple(
-        SizeAttribute(s.module, s.attribute, sum(span.block for span in _spans(s.axis, width)))
-        for s in trace.sized
-        if _spans(s.axis, width)
-    )
+def _index(trace: Trace) -> _Index:
     order = {str(n.target): i for i, n in enumerate(trace.graph.nodes) if n.op == "call_module"}
-    ports.sort(key=lambda p: order.get(p.module, -1))
+    index = _Index({}, {}, {}, {})
+    for use in sorted(trace.uses, key=lambda u: order.get(u.module, -1)):
+        for width, spans in _spans(use.axis).items():
+            port = Port(use.module, use.parameter, use.dim, use.role, spans, use.fill)
+            index.ports.setdefault(width, []).append(port)
+            if use.role == "write":
+                index.written.setdefault(use.module, set()).add(width)
+    for sized in trace.sized:
+        for width, spans in _spans(sized.axis).items():
+            attribute = SizeAttribute(sized.module, sized.attribute, sum(span.block for span in spans))
+            index.attributes.setdefault(width, []).append(attribute)
+    for node in trace.graph.nodes:
+        for width in _widths_of(trace.values.get(node)):
+            index.nodes.setdefault(width, []).append(node)
+    return index
+
+
+def _spans(axis: Axis) -> dict[Width, tuple[Span, ...]]:
+    """Where each width lies along an axis."""
+    spans: dict[Width, tuple[Span, ...]] = {}
+    offset = 0
+    for segment in resolve(axis):
+        spans[segment.width] = (*spans.get(segment.width, ()), Span(offset, segment.block))
+        offset += segment.size
+    return spans
+
+
+def _widths_of(value: Value) -> set[Width]:
+    """The widths that a node's tensors are made of."""
+    if isinstance(value, list):
+        return {width for item in value for width in _widths_of(item)}
+    axes = value if isinstance(value, tuple) else ()
+    return {segment.width for axis in axes if axis is not None for segment in resolve(axis)}
+
+
+def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
+    """Everything that lies along one width."""
+    ports, nodes = index.ports[width], index.nodes.get(width, [])
     writers = tuple(p for p in ports if p.role == "write")
     readers = tuple(p for p in ports if p.role == "read")
     carried = tuple(p for p in ports if p.role == "carry")
     ends = {p.module for p in (*writers, *readers)}
-    first = next(iter(writers), None)
-    unit = first.spans[0].block if first else 1
+    unit = writers[0].spans[0].block if writers else 1
     through = dict.fromkeys(
         str(n.target) if n.op == "call_module" else n.name
-        for n in trace.graph.nodes
-        if n.op in ("call_module", "call_function", "call_method")
-        and str(n.target) not in ends
-        and carries(trace, n, width)
+        for n in nodes
+        if n.op in ("call_module", "call_function", "call_method") and str(n.target) not in ends
     )
-    name = "" if first is None else _name(trace, first, width)
     refused = width.fixed if width.fixed or readers else "no layer that growth knows reads it"
-    state = normed(trace, width, {p.module for p in readers}) if refused is None else None
+    state = normed(trace, width, nodes, {p.module for p in readers}) if refused is None else None
+    name, attributes = _name(index, writers, width), tuple(index.attributes.get(width, ()))
     return WidthSite(
         name, width.size * unit, unit, writers, readers, carried, attributes, tuple(through), state, refused
     )
 
 
-def _name(trace: Trace, port: Port, width: Width) -> str:
-    """The writing layer's name; where it writes several widths, with the rows."""
-    (axis,) = (
-        u.axis for u in trace.uses if u.module == port.module and u.role == "write" and u.parameter == port.parameter
-    )
-    if {s.width for s in resolve(axis)} == {width}:
-        return port.module
-    span = port.spans[0]
-    return f"{port.module}[{span.offset}:{span.offset + width.size * span.block}]"
+def _name(index: _Index, writers: Sequence[Port], width: Width) -> str:
+    """The first writing layer's name; where it writes several widths, with the rows."""
+    if not writers:
+        return ""
+    first = writers[0]
+    if index.written[first.module] == {width}:
+        return first.module
+    span = first.spans[0]
+    return f"{first.module}[{span.offset}:{span.offset + width.size * span.block}]"
 
 
 def _only(axes: Sequence[Axis], sites: Mapping[Width, WidthSite]) -> WidthSite | None:

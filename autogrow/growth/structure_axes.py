@@ -58,7 +58,8 @@ def resolve(axis: Sequence[Segment]) -> Axis:
         if segment.width.bound is None:
             out.append(segment)
         else:
-            out.extend(Segment(s.width, s.block * segment.block) for s in resolve(segment.width.bound))
+            segment.width.bound = resolve(segment.width.bound)  # the next one finds it at once
+            out.extend(Segment(s.width, s.block * segment.block) for s in segment.width.bound)
     return tuple(out)
 
 

@@ -7,6 +7,7 @@ and the same for every channel the mean stays the mean; a norm turns it into zer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,20 +42,11 @@ class Normed:
         return self.obstacle is None or self.scaled is not None
 
 
-def carries(trace: Trace, node: fx.Node, width: Width) -> bool:
-    """Whether one of the node's axes is made of the width."""
-    return _holds(trace.values.get(node), width)
+def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[str]) -> Normed | None:
+    """How LayerNorm and RMSNorm bind the new units of a width; None where there is neither.
 
-
-def _holds(value: object, width: Width) -> bool:
-    if isinstance(value, tuple):
-        return any(axis is not None and any(s.width is width for s in resolve(axis)) for axis in value)
-    return isinstance(value, list) and any(_holds(item, width) for item in value)
-
-
-def normed(trace: Trace, width: Width, readers: set[str]) -> Normed | None:
-    """How LayerNorm and RMSNorm bind the new units of a width; None where there is neither."""
-    nodes = [n for n in trace.graph.nodes if carries(trace, n, width)]
+    `nodes`: those whose tensors are made of the width; `readers`: the layers that read it.
+    """
     norms = [n for n in nodes if trace.notes[n].kind in ("norm:layer", "norm:rms")]
     if not norms:
         return None
