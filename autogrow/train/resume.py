@@ -123,15 +123,18 @@ def logged(trainer: pl.Trainer) -> Plain:
 
 
 class Logged:
-    """Puts back what had been logged: `known` values at once, unfinished sums with the first batch that logs them."""
+    """Puts back what had been logged: `known` values at once, unfinished sums with the first batch that logs them.
 
-    def __init__(self, kept: Mapping[str, Any], trainer: pl.Trainer) -> None:
-        self.sums = dict(kept["sums"])
+    `within_epoch`: whether the epoch goes on; else its sums are over.
+    """
+
+    def __init__(self, kept: Mapping[str, Any], trainer: pl.Trainer, *, within_epoch: bool) -> None:
+        self.sums = dict(kept["sums"]) if within_epoch else {}
         device = trainer.strategy.root_device
         trainer.callback_metrics.update({name: value.to(device) for name, value in kept["known"].items()})
         modules = dict(_metrics(trainer.lightning_module))
         for name, state in kept["metrics"].items():
-            if name in modules:
+            if within_epoch and name in modules:
                 _set_metric_state(modules[name], state)
 
     def add_to(self, trainer: pl.Trainer) -> None:

@@ -22,7 +22,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from autogrow.policy.history import Decision, Deepen, Keep, Widen
 from autogrow.train.growth_controller import GrowthController
 
-INPUTS, CLASSES, ROWS, BATCH = 6, 3, 96, 16
+INPUTS, CLASSES, ROWS, BATCH = 6, 3, 64, 16
+STEPS = ROWS // BATCH  # in an epoch
 EXAMPLE = torch.randn(2, INPUTS, generator=torch.Generator().manual_seed(7))
 
 
@@ -179,7 +180,7 @@ class Stream:
 
 def loaders(kind: str = "stream") -> tuple[Any, Any]:
     """Train and val: 'stream' can go on within an epoch; 'plain' shuffles by the global random state, as most people's do."""
-    val = DataLoader(data(48, seed=1), 16)
+    val = DataLoader(data(32, seed=1), 16)
     return (Stream(data()) if kind == "stream" else DataLoader(data(), BATCH, shuffle=True)), val
 
 

@@ -15,7 +15,7 @@ from autogrow.train import reconnect
 from autogrow.train.growth_record import load_grown
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lit import Lit, controller, loaders, trainer
+from lit import STEPS, Lit, controller, loaders, trainer
 
 GROWTHS = 10  # more than the recompile limit, after which torch runs a frame eagerly and says nothing
 
@@ -56,7 +56,7 @@ def fit(folder, how):
     torch._dynamo.reset()
     counters.clear()
     pl.seed_everything(3, verbose=False)
-    module, backend = Lit(schedule="onecycle", steps=6 * (GROWTHS + 1), p=0.0), Backend()
+    module, backend = Lit(schedule="onecycle", steps=STEPS * (GROWTHS + 1), p=0.0), Backend()
     if how == "wrapped":
         module.model = torch.compile(module.model, backend=backend, dynamic=False)
     elif how == "in place":
@@ -72,7 +72,7 @@ def fit(folder, how):
 def test_every_step_after_every_growth_runs_compiled_code(tmp_path, how):
     eager, _, _ = fit(tmp_path, "eager")
     run, backend, calls = fit(tmp_path, how)
-    assert calls == [6] * (GROWTHS + 1)
+    assert calls == [STEPS] * (GROWTHS + 1)
     assert backend.graphs >= GROWTHS + 1
     assert counters["frames"]["total"] == counters["frames"]["ok"]
     weights = {name.replace("_orig_mod.", ""): p for name, p in run.lightning_module.named_parameters()}
@@ -85,7 +85,7 @@ def test_every_step_after_every_growth_runs_compiled_code(tmp_path, how):
 def test_without_forgetting_it_would_fall_back_to_eager_in_silence(tmp_path, monkeypatch):
     monkeypatch.setattr(reconnect, "forget_compiled", lambda module: None)
     _, _, calls = fit(tmp_path, "in place")
-    assert calls[0] == 6
+    assert calls[0] == STEPS
     assert calls[-1] == 0
 
 

@@ -16,7 +16,7 @@ from autogrow.train.growth_record import load_grown
 from autogrow.train.staged import grow_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lit import EXAMPLE, GROW, Lit, Planned, controller, fingerprint, loaders, trainer
+from lit import EXAMPLE, GROW, STEPS, Lit, Planned, controller, fingerprint, loaders, trainer
 
 KINDS = [("adamw", "onecycle"), ("sgd", "cosine")]
 HERE = {"net": "model", "example": EXAMPLE}
@@ -43,7 +43,10 @@ WAYS = {
 def test_three_stages_equal_one_fit(tmp_path, kind, average, mode):
     hot = fit(tmp_path / "0", kind, average=average, mode=mode)
     for stage, end in enumerate((1, 3, 4)):  # epochs after which a growth was decided
-        last, grown = tmp_path / f"{stage}" / f"epoch={end - 1}-step={end * 6}.ckpt", tmp_path / f"grown-{stage}.ckpt"
+        last, grown = (
+            tmp_path / f"{stage}" / f"epoch={end - 1}-step={end * STEPS}.ckpt",
+            tmp_path / f"grown-{stage}.ckpt",
+        )
         assert len(grow_checkpoint(last, grown, Lit(*kind), **HERE, optimizer_state=mode)) == 1
         staged = fit(tmp_path / f"{stage + 1}", kind, ckpt=str(grown), average=average, mode=mode, seed=99)
     assert fingerprint(staged) == fingerprint(hot)
@@ -53,7 +56,7 @@ def test_actions_may_be_given_and_the_module_is_left_grown(tmp_path):
     fit(tmp_path, policy=Planned(()), epochs=1)
     out, module = tmp_path / "grown.ckpt", Lit()
     receipts = grow_checkpoint(
-        tmp_path / "epoch=0-step=6.ckpt", out, module, Widen({"body.0.lin": 11}), Deepen("body.0.act"), **HERE
+        tmp_path / "epoch=0-step=4.ckpt", out, module, Widen({"body.0.lin": 11}), Deepen("body.0.act"), **HERE
     )
     assert [receipt.max_abs_change < 1e-9 for receipt in receipts] == [True, True]
     assert module.model.body[0].lin.out_features == 11
@@ -63,7 +66,7 @@ def test_actions_may_be_given_and_the_module_is_left_grown(tmp_path):
 def test_state_written_by_name_is_understood(tmp_path):
     """As strategies that shard the optimizer write it."""
     fit(tmp_path, policy=Planned(()), epochs=1)
-    path = tmp_path / "epoch=0-step=6.ckpt"
+    path = tmp_path / "epoch=0-step=4.ckpt"
     content = torch.load(path, weights_only=True)
     module = Lit(*KINDS[0])
     names = {p: name for name, p in module.named_parameters()}
@@ -82,7 +85,7 @@ def test_state_written_by_name_is_understood(tmp_path):
 
 def test_refusals(tmp_path):
     fit(tmp_path, policy=Planned(()), epochs=1)
-    path = tmp_path / "epoch=0-step=6.ckpt"
+    path = tmp_path / "epoch=0-step=4.ckpt"
     with pytest.raises(GrowthError, match="no growth was decided"):
         grow_checkpoint(path, tmp_path / "out.ckpt", Lit(), **HERE)
     with pytest.raises(GrowthError, match=r"did you mean 'body\.0\.lin'"):
