@@ -254,6 +254,7 @@ CASES: dict[str, Case] = {
     "two_inputs": Case(TwoInputs, (9, 5), {"left": 6}),
     "dense_batch": Case(lambda a: DenseNet(5, [6, 6], 3, norm="batch", residual=True), (9, 5), {"hidden.0.linear": 6}),
     "members": Case(lambda a: DenseNet(5, [6, 7], 3, members=2), (2, 9, 5), {"hidden.0.linear": 6, "hidden.1.linear": 7}),
+    "rms": Case(lambda a: DenseNet(5, [6, 7], 3, norm="rms", members=2), (2, 9, 5), {"hidden.0.linear": 6, "hidden.1.linear": 7}),
     "images": Case(lambda a: DenseNet((2, 3, 3), [6], 3, dropout=0.2), (9, 2, 3, 3), {"hidden.0.linear": 6}),
 }  # fmt: skip
 
