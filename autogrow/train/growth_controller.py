@@ -167,7 +167,7 @@ class GrowthController(pl.Callback):
         self._started, self._known = time.perf_counter(), None
         if self._resumed is not None:
             resumed, self._resumed = self._resumed, None
-            self._logged = Logged(resumed["logged"], trainer, within_epoch=resumed["position"] in WITHIN_AN_EPOCH)
+            self._logged = Logged(resumed["logged"], trainer, resumed["position"])
             if resumed["position"] == "cut off":
                 self.close_check(trainer, pl_module)
             if resumed["position"] in ("cut off", "epoch end"):

@@ -118,24 +118,29 @@ def logged(trainer: pl.Trainer) -> Plain:
         for key, metric in results.items():
             if metric.is_tensor and metric.meta.on_epoch and not metric.has_reset:
                 sums[key] = {name: getattr(metric, name).cpu().clone() for name in metric._defaults}
-        metrics = {name: _metric_state(metric) for name, metric in _metrics(trainer.lightning_module)}
+        by_lightning = {id(metric.value) for metric in results.values() if not metric.is_tensor}
+        for name, metric in _metrics(trainer.lightning_module):
+            metrics[name] = {**_metric_state(metric), "logged": id(metric) in by_lightning}
     return {"known": known, "sums": sums, "metrics": metrics}
 
 
 class Logged:
     """Puts back what had been logged: `known` values at once, unfinished sums with the first batch that logs them.
 
-    `within_epoch`: whether the epoch goes on; else its sums are over.
+    `where`: the position of the checkpoint. Within an epoch all sums go on. Once its last batch is behind, what Lightning would add up
+    and reset is over; metrics that the module keeps by itself are not.
     """
 
-    def __init__(self, kept: Mapping[str, Any], trainer: pl.Trainer, *, within_epoch: bool) -> None:
-        self.sums = dict(kept["sums"]) if within_epoch else {}
+    def __init__(self, kept: Mapping[str, Any], trainer: pl.Trainer, where: str) -> None:
+        self.sums = dict(kept["sums"]) if where == "batch" else {}
         device = trainer.strategy.root_device
         trainer.callback_metrics.update({name: value.to(device) for name, value in kept["known"].items()})
-        modules = dict(_metrics(trainer.lightning_module))
-        for name, state in kept["metrics"].items():
-            if within_epoch and name in modules:
-                _set_metric_state(modules[name], state)
+        if where not in WITHIN_AN_EPOCH:
+            return
+        for name, metric in _metrics(trainer.lightning_module):
+            state = kept["metrics"].get(name)
+            if state is not None and (where == "batch" or not state["logged"]):
+                _set_metric_state(metric, state)
 
     def add_to(self, trainer: pl.Trainer) -> None:
         """Add the kept sums to the first batch's; a + b = b + a exactly, so the sum is that of the uninterrupted epoch."""

@@ -21,6 +21,7 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -36,6 +37,7 @@ from lit import (
     CLASSES,
     EXAMPLE,
     GROW,
+    INPUTS,
     ROWS,
     STEPS,
     ByLoss,
@@ -378,6 +380,62 @@ def test_parameters_left_out_on_purpose_stay_left_out(tmp_path):
     run = fit(tmp_path, module=Frozen())
     assert widths(run) == [15]
     assert torch.equal(run.lightning_module.scale, torch.ones(CLASSES))
+
+
+class TwoOptimizers(Lit):
+    """Manual optimization: one optimizer for the body, one for the rest, both with a schedule stepped by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch, batch_idx):
+        for optimizer in self.optimizers():
+            optimizer.zero_grad()
+        loss = super().training_step(batch, batch_idx)
+        self.manual_backward(loss)
+        for optimizer in self.optimizers():
+            optimizer.step()
+        for schedule in self.lr_schedulers():
+            schedule.step()
+
+    def configure_optimizers(self):
+        body = torch.optim.Adam(self.model.body.parameters(), lr=1e-2)
+        rest = torch.optim.SGD([*self.model.head.parameters(), self.scale], lr=0.1, momentum=0.9)
+        return [body, rest], [torch.optim.lr_scheduler.ExponentialLR(o, 0.9) for o in (body, rest)]
+
+
+def test_several_optimizers_in_manual_optimization(tmp_path):
+    saver = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1, save_on_train_epoch_end=True)
+    run = fit(tmp_path, saver, module=TwoOptimizers(), enable_checkpointing=True)
+    assert widths(run) == [15]
+    assert [o.param_groups[0]["lr"] for o in run.optimizers] == pytest.approx([1e-2 * 0.9**20, 0.1 * 0.9**20])
+    again = fit(tmp_path / "again", module=TwoOptimizers(), ckpt=str(tmp_path / "epoch=2.ckpt"), seed=99)
+    assert fingerprint(again) == fingerprint(run)
+
+
+def test_the_net_may_lie_deep_and_carry_norms_and_convolutions(tmp_path):
+    class Deep(Lit):
+        def __init__(self) -> None:
+            super().__init__()
+            conv = nn.Sequential(
+                nn.Unflatten(1, (1, INPUTS)), nn.Conv1d(1, 4, 3, padding=1), nn.BatchNorm1d(4), nn.PReLU()
+            )
+            self.model = nn.ModuleDict({"inner": nn.Sequential(conv, nn.Flatten(), nn.Linear(4 * INPUTS, CLASSES))})
+
+        def loss(self, batch):
+            return nn.functional.cross_entropy(self.model["inner"](batch[0]) * self.scale, batch[1])
+
+    policy = Planned(((0, Widen({"0.1": 6})), (1, Deepen("0.3", "residual")), (2, Widen({"0.1": 7}))))
+    run = fit(
+        tmp_path, EMAWeightAveraging(decay=0.9), module=Deep(), policy=policy, options={"net": "model.inner"}, epochs=4
+    )
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    events = [row.event for row in rows_of(run) if row.event]
+    assert all(event["receipt"]["max_abs_change"] < 1e-9 for event in events)
+    assert len(events) == 3
+    again = load_grown(Deep(), tmp_path / "a.ckpt")
+    torch.testing.assert_close(again.state_dict(), run.lightning_module.state_dict(), rtol=0, atol=0)
 
 
 # -- checkpoints ------------------------------------------------------------------------------------------------------------

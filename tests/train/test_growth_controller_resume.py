@@ -13,6 +13,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
+from torchmetrics import MeanMetric
 
 from autogrow.train import growth_controller
 from autogrow.train.resume import Logged
@@ -114,6 +115,34 @@ def test_bit_exact_from_a_last_batch_without_and_with_a_validation_to_come(tmp_p
     assert len(reference.callbacks[0].rows) == 1
     again = fit(tmp_path / "again", ckpt=str(written(tmp_path, step)), seed=99, check_val_every_n_epoch=2)
     assert fingerprint(again) == fingerprint(reference)
+
+
+class WithMetrics(Lit):
+    """Logs the error as a torchmetrics object, and the largest loss of the epoch."""
+
+    def __init__(self) -> None:
+        super().__init__(schedule="onecycle", steps=EPOCHS * STEPS)
+        self.wrong = MeanMetric()
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.wrong((self.model(batch[0]).argmax(1) != batch[1]).float())
+        self.log("train_error", self.wrong, on_step=False, on_epoch=True)
+        self.log("largest", loss.detach(), on_step=True, on_epoch=True, reduce_fx="max")
+        return loss
+
+
+@pytest.mark.parametrize(("where", "step"), [(STEP, 6), (STEP, 8), (VALIDATION, 8)])
+def test_metrics_of_every_kind_go_on_within_the_epoch(tmp_path, where, step):
+    rows = []
+    for folder, ckpt in ((tmp_path, None), (tmp_path / "again", step)):
+        pl.seed_everything(3 if ckpt is None else 99, verbose=False)
+        growth = controller(ByLoss(), train_error="train_error", val_error="largest")
+        run = trainer(folder, [growth], where=where if ckpt is None else None, epochs=EPOCHS)
+        run.fit(WithMetrics(), *loaders(), ckpt_path=ckpt and str(written(tmp_path, step)))
+        rows.append([row.comparable() for row in growth.rows])
+    assert rows[0] == rows[1]
+    assert all(row["train_error"] > 0 for row in rows[0])
 
 
 CONTROLS = {
