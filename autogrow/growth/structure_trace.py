@@ -9,18 +9,19 @@ to the axes of its tensors.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.structure_axes import Axis
+from autogrow.growth.structure_example import Example, call_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 # what an untraceable forward raises: bool() or iteration of a proxy, len(), a proxy where a number is needed
 _TRACE_ERRORS = (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AttributeError)
-
-EXAMPLE_ROWS = 16  # enough to see any row or column go wrong, small against a training step
 
 # the axes of a tensor, one per dimension (None: not a width); of a list of tensors; None for anything else
 Value = Any
@@ -171,57 +170,6 @@ def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Itera
                 buffer.copy_(before)
 
 
-Example = Tensor | Sequence[Any] | Mapping[str, Any]
-
-
-def call_arguments(
-    net: nn.Module, example: Example | None, *, rows: int | None = EXAMPLE_ROWS
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """An example as positional and keyword arguments for the net, on its device and, if floating, in its dtype.
-
-    `example`: a tensor, a sequence of positional arguments, a mapping of keyword arguments; None: the shape is inferred from the
-    first layer. `rows`: how many of its first rows are taken (None: all). Raises GrowthError where it cannot be.
-    """
-    like = next((p for p in net.parameters() if p.is_floating_point()), None)
-    if example is None:
-        example = _inferred_example(net)
-    given = example.values() if isinstance(example, Mapping) else (example,) if isinstance(example, Tensor) else example
-    lengths = {len(value) for value in given if isinstance(value, Tensor) and value.ndim}
-
-    def fit(value: Any) -> Any:
-        if not isinstance(value, Tensor):
-            return value
-        value = value.detach()
-        if value.ndim and len(lengths) == 1:
-            value = value[:rows]
-        return value if like is None else value.to(like.device, like.dtype if value.is_floating_point() else None)
-
-    if isinstance(example, Mapping):
-        return (), {name: fit(value) for name, value in example.items()}
-    if isinstance(example, Tensor):
-        return (fit(example),), {}
-    return tuple(fit(value) for value in example), {}
-
-
-def _inferred_example(net: nn.Module) -> Tensor:
-    for module in net.modules():
-        layer = layer_type(module)
-        if layer is None:
-            continue
-        weight = module.get_parameter("weight")
-        generator = torch.Generator().manual_seed(0)
-        if isinstance(module, nn.Embedding):
-            return torch.randint(module.num_embeddings, (8, 4), generator=generator)
-        if layer.spatial == 0 and weight.ndim == 2:
-            return torch.randn(8, weight.shape[1], generator=generator)
-        if layer.spatial == 0 and weight.ndim == 3:  # members side by side
-            return torch.randn(weight.shape[0], 8, weight.shape[2], generator=generator)
-        break
-    raise GrowthError(
-        f"the input shape of {type(net).__name__} cannot be inferred from its first layer; pass example=<a batch of inputs>"
-    )
-
-
 def run_trace(net: nn.Module, example: Example | None) -> Trace:
     """Trace the net and interpret it on the example.
 
@@ -254,3 +202,6 @@ def _placeholders(graph: fx.Graph, args: tuple[Any, ...], kwargs: Mapping[str, A
     if missing:
         raise GrowthError(f"the example lacks the net's argument {missing[0]!r}")
     return [*args, *(kwargs[name] for name in names[len(args) :])]
+
+
+__all__ = ["Example", "Note", "Sized", "Trace", "Use", "Value", "call_arguments", "quiet", "run_trace", "trace_graph"]
