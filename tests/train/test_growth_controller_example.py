@@ -6,12 +6,14 @@ import runpy
 import sys
 from pathlib import Path
 
+import pytest
 import pytorch_lightning as pl
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import quiet
 
 
+@pytest.mark.slow
 def test_the_example_grows_somebodys_own_module(tmp_path, monkeypatch, capsys):
     quiet()
     monkeypatch.chdir(tmp_path)

@@ -21,6 +21,7 @@ from autogrow.train.resume import Logged
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import STEPS, ByLoss, Lit, controller, fingerprint, loaders, trainer
 
+pytestmark = pytest.mark.slow
 EPOCHS = 3
 USUAL = ("adamw", "onecycle", 1)
 TABLE = [USUAL, ("sgd", "cosine", 1), ("adamw", "sequential", 2), ("adamw", "plateau", 1), ("adamw", "lambda", 1)]

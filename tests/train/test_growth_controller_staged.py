@@ -18,6 +18,7 @@ from autogrow.train.staged import grow_checkpoint
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import EXAMPLE, GROW, STEPS, Lit, Planned, controller, fingerprint, loaders, trainer
 
+pytestmark = pytest.mark.slow
 KINDS = [("adamw", "onecycle"), ("sgd", "cosine")]
 HERE = {"net": "model", "example": EXAMPLE}
 
