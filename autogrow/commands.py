@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from
 from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
 from autogrow.report import write_report
-from autogrow.train.display import Display
+from autogrow.train.display import Display, Silent
 from autogrow.train.ledger import read_ledger, write_json
 from autogrow.train.run import RESULT, Result
 from autogrow.train.run import fit as run_fit
@@ -67,10 +68,14 @@ def _fit_job(cfg: DictConfig) -> float:
         if resume:
             cfg = _config_to_resume(out, overrides)
         spec = spec_from(cfg, out=out)
-        with Display() as display:
+        first = (
+            os.environ.get("LOCAL_RANK", "0") == "0"
+        )  # Lightning sets it in the processes that it starts beside this one
+        with Display() if first else Silent() as display:
             result = run_fit(spec, display=display, resume=resume)
-            finish_folder(result, spec.config, overrides)
-            display.finish(result.summary, str(out), result.rows)
+            if result.folder is not None:
+                finish_folder(result, spec.config, overrides)
+                display.finish(result.summary, str(out), result.rows)
     except UsageError:
         _remove_if_empty(out)
         raise

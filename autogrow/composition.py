@@ -11,12 +11,15 @@ from typing import Any
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
+from autogrow.launcher import register_launcher
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -28,14 +31,19 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     sweep, once every job has had its turn).
     """
     register_schema()
+    register_launcher()
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
-    # Lightning's DDP launcher runs sys.argv again for the other ranks: it must hold the command
+    sweep = [a for a in arguments if a in ("-m", "--multirun")]  # argparse takes it before the overrides or behind them
+    arguments = [*sweep, *(a for a in arguments if a not in sweep)]
     program = sys.argv[0]
     before, sys.argv = sys.argv, [program, *arguments]
     failures: list[AutogrowError] = []
 
     def job(cfg: DictConfig) -> Any:
+        # Lightning's DDP launcher runs sys.argv again for the other ranks: it must hold the command, and this job alone
+        single = HydraConfig.get().mode == RunMode.MULTIRUN
+        sys.argv = [program, command, *(HydraConfig.get().overrides.task if single else arguments)]
         # kept until Hydra is done: it would print a line of its own, and in a sweep the other jobs are still to run
         try:
             return task(cfg)
@@ -103,6 +111,8 @@ def _near_key(key: str, keys: Sequence[str]) -> str:
 def known_keys(command: str) -> Iterator[str]:
     """Every key of the default composition of a command, dotted."""
     GlobalHydra.instance().clear()
+    register_schema()
+    register_launcher()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         cfg = compose(command)
     GlobalHydra.instance().clear()

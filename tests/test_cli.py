@@ -128,10 +128,33 @@ def test_an_own_config_folder_adds_choices(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_runs_every_job(tmp_path):
-    assert call("fit", "-m", "growth=default,never", "seed=0,1", *SHORT, "hydra.sweep.dir=sweep") == 0
+def test_a_sweep_runs_every_job_and_one_that_fails_does_not_end_it(tmp_path, capfd):
+    sweep = ["fit", "-m", "seed=0,-1,1", *SHORT, "hydra.sweep.dir=sweep"]
+    assert call(*sweep) == 1
+    error = capfd.readouterr().err
+    assert "job 1" in error.splitlines()[-1]
+    assert "seed must be a whole number of at least 0, got -1" in error.splitlines()[-1]
     results = [json.loads(p.read_text()) for p in sorted((tmp_path / "sweep").glob("*/result.json"))]
-    assert [r["seed"] for r in results] == [0, 1, 0, 1]
+    assert [r["seed"] for r in results] == [0, 1]
+    assert call(*sweep) == 1
+    assert capfd.readouterr().out.count("done before") == 2
+
+
+def test_the_stock_launcher_runs_a_sweep_too(tmp_path):
+    assert (
+        call(
+            "fit",
+            "-m",
+            "hydra/launcher=basic",
+            "seed=0,1",
+            "data=iris",
+            "trainer.max_epochs=30",
+            "hydra.sweep.dir=sweep",
+        )
+        == 0
+    )
+    results = [json.loads(p.read_text()) for p in sorted((tmp_path / "sweep").glob("*/result.json"))]
+    assert [r["seed"] for r in results] == [0, 1]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ controller's is plain data, so a run can be resumed from any checkpoint, bit for
 from __future__ import annotations
 
 import dataclasses
+import signal
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from autogrow.data import TensorStream
 from autogrow.errors import InterruptedRunError
 from autogrow.growth.cost import dry_run
+from autogrow.growth.optimizer import check_optimizer
 from autogrow.policy import LifeCycle, deliverable, return_target
 from autogrow.policy.history import (
     GROWTHS,
@@ -34,6 +36,7 @@ from autogrow.policy.history import (
 from autogrow.policy.replay import options_to_plain, recording
 from autogrow.train.checkpoint import CheckpointWriter
 from autogrow.train.display import View
+from autogrow.train.invariants import check_ranks
 from autogrow.train.ledger import Ledger
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
@@ -107,6 +110,8 @@ class LifeCycleController(pl.Callback):
             self._random_state = None
             self.ledger.cut_back(self.rows)
         module = _ours(pl_module)
+        check_optimizer(trainer.optimizers[0], module.net)
+        check_ranks(trainer, [module])
         if len(self.rows) < trainer.current_epoch:  # saved on a check's last batch: Lightning skips that check's end
             self.close_check(trainer, module, trainer.current_epoch - 1)
             self.apply_pending(trainer, module)
@@ -121,15 +126,19 @@ class LifeCycleController(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Between two bursts is the place to leave a run that was asked to end."""
-        if self.interrupted is not None:
+        asked = self.interrupted is not None
+        if trainer.world_size > 1:  # the signal reaches the ranks at different moments; they must leave at the same one
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        if asked:
             self.writer.write(trainer)
-            raise InterruptedRunError(self.interrupted, self.writer.run_folder)
+            raise InterruptedRunError(self.interrupted or signal.SIGTERM, self.writer.run_folder)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure, decide, record; keep what may be needed again."""
         self.close_check(trainer, _ours(pl_module), trainer.current_epoch)
         changes_phase = len(self.rows) > 1 and self.rows[-1].phase != self.rows[-2].phase
-        if changes_phase or not isinstance(self.pending, Keep) or self.writer.due():
+        due = trainer.strategy.broadcast(self.writer.due())  # every rank takes part in saving: by one clock
+        if changes_phase or not isinstance(self.pending, Keep) or due:
             self.writer.write(trainer)
 
     # -- act ------------------------------------------------------------------------------------------------------------
@@ -160,8 +169,10 @@ class LifeCycleController(pl.Callback):
         decision = self.policy([*self.rows, row], options)
         shown = options_to_plain(options)
         row = dataclasses.replace(row, action=decision.action, reason=decision.reason, options=shown)
+        if trainer.world_size > 1:  # measured and decided once
+            row = Row.from_plain(trainer.strategy.broadcast(row.to_plain()))
         self.rows.append(row)
-        self.pending = decision.action
+        self.pending = row.action
         self.keep_snapshots(trainer, module)
         if trainer.is_global_zero:
             self.ledger.append(row)

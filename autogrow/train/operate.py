@@ -16,6 +16,7 @@ from autogrow.growth import deepen, widen
 from autogrow.growth.optimizer import check_optimizer, place_state, state_by_name
 from autogrow.growth.surgery import Surgery
 from autogrow.policy.history import Action, Anneal, Deepen, Undo, Widen, action_name, action_to_plain
+from autogrow.train.invariants import check_ranks
 from autogrow.train.module import GrowingModule
 from autogrow.train.rewire import rewire
 from autogrow.train.snapshot import Snapshot, place_optimizer_state
@@ -45,6 +46,7 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
     def change() -> Surgery:
         surgery = operate(module, module.net, action, generator)
         surgery.replay(module.ema)
+        module.ema.requires_grad_(False)  # inserted layers come with gradients on, which DDP would wait for
         module.recipe.append(dict(surgery.entry))
         module.architecture_changed()
         return surgery
@@ -54,6 +56,7 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
         new_names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
         place_state(trainer.optimizers[0], new_names, saved, surgery.moves, module.spec.optimizer_state)
     check_optimizer(trainer.optimizers[0], module.net)
+    check_ranks(trainer, [module])
     module.rate = module.rate.rewarmed(trainer.global_step, module.spec.schedule.rewarm)
     return {
         **action_to_plain(action),
@@ -89,6 +92,7 @@ def install(trainer: pl.Trainer, module: GrowingModule, action: Anneal | Undo, s
 
     rewire(trainer, change, lambda: place_optimizer_state(module, trainer.optimizers[0], snapshot["optimizer"]))
     check_optimizer(trainer.optimizers[0], module.net)
+    check_ranks(trainer, [module])
     step = trainer.global_step
     if isinstance(action, Anneal):
         module.rate = module.rate.annealed(step, action.steps)

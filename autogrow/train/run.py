@@ -39,6 +39,7 @@ from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
 from autogrow.train.observe import RECORDED, Observer
 from autogrow.train.score_card import check_metrics, final_metrics
+from autogrow.train.shard import Shard
 from autogrow.train.spec import AUTO, FitSpec, validate
 
 RESULT = "result.json"
@@ -89,7 +90,7 @@ def fit(spec: FitSpec, *, display: View | None = None, resume: bool = False) -> 
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
         with leave_on_signal(run.controller):
-            run.trainer.fit(run.module, run.stream, ckpt_path=run.checkpoint)
+            run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
         return _finish(spec, run)
 
 
@@ -129,6 +130,7 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the stream shares out its own batches
     )
     max_steps = None
     if spec.trainer.max_epochs is not None:
@@ -143,10 +145,10 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
     )
     folder = spec.out
     checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
-    ledger = Ledger(folder)
+    ledger = Ledger(folder if trainer.is_global_zero else None)
     if checkpoint is None and resume:
         ledger.cut_back([])
-    elif checkpoint is None and folder is not None:
+    elif checkpoint is None and folder is not None and trainer.is_global_zero:
         start_folder(folder, spec.config)
     controller = LifeCycleController(
         spec.policy,
@@ -165,6 +167,10 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
     return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
+
+
+def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shard:
+    return stream if trainer.world_size == 1 else Shard(stream, trainer.global_rank, trainer.world_size)
 
 
 def start_folder(folder: Path, config: str) -> None:
@@ -209,10 +215,11 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "test": test,
         "versions": versions(),
     }
-    if spec.out is not None:
-        save_delivered(module, spec.out / FOLDER / BEST, summary)
-        write_metrics(spec.out, rows)
-    return Result(summary, rows, net, prepared.card, spec.out)
+    out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
+    if out is not None:
+        save_delivered(module, out / FOLDER / BEST, summary)
+        write_metrics(out, rows)
+    return Result(summary, rows, net, prepared.card, out)
 
 
 def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence[str] = ()) -> dict[str, float]:

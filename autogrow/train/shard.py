@@ -1,0 +1,50 @@
+"""One rank's share of every batch: rank r of R gets rows r, r + R, … of each batch of the whole stream.
+
+So the batch of an optimizer step, and with it the run, does not depend on how many processes train it, up to the order in which
+gradients are summed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+from autogrow.data import TensorStream
+from autogrow.errors import ConfigError
+
+
+class Shard:
+    """A stream's bursts, cut down to the rows of one rank: xs (S, [M,] B/R, …). Position and state are the stream's."""
+
+    def __init__(self, stream: TensorStream, rank: int, ranks: int) -> None:
+        if stream.batch_size % ranks:
+            raise ConfigError(
+                f"data.batch_size must be a multiple of the {ranks} processes (trainer.devices), got {stream.batch_size}"
+            )
+        self.stream, self.rank, self.ranks = stream, rank, ranks
+        self.dim = 1 if stream.members == 1 else 2
+
+    @property
+    def sampler(self) -> TensorStream:
+        """The stream: where Lightning looks for `set_epoch`."""
+        return self.stream
+
+    def __len__(self) -> int:
+        """Bursts in a check."""
+        return len(self.stream)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        mine = slice(self.rank, None, self.ranks)
+        index = (slice(None),) * self.dim + (mine,)
+        for xs, ys in self.stream:
+            yield xs[index], ys[index]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The stream's."""
+        return self.stream.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The stream's."""
+        self.stream.load_state_dict(state)
