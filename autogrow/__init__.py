@@ -15,33 +15,41 @@ if TYPE_CHECKING:
     from autogrow.nets import DenseNet
     from autogrow.train.deliver import load
     from autogrow.train.growth_controller import GrowthController
+    from autogrow.train.growth_record import Growable, load_grown
     from autogrow.train.run import fit
+    from autogrow.train.staged import grow_checkpoint
 
 _HOMES = {
     "DenseNet": "autogrow.nets",
     "GrowthController": "autogrow.train.growth_controller",
+    "Growable": "autogrow.train.growth_record",
     "Surgery": "autogrow.growth",
     "carry": "autogrow.growth",
     "deepen": "autogrow.growth",
     "errors": "autogrow.errors",
     "fit": "autogrow.train.run",
+    "grow_checkpoint": "autogrow.train.staged",
     "grow_to": "autogrow.growth",
     "growth_sites": "autogrow.growth",
     "load": "autogrow.train.deliver",
+    "load_grown": "autogrow.train.growth_record",
     "widen": "autogrow.growth",
 }
 
 __all__ = [
     "DenseNet",
+    "Growable",
     "GrowthController",
     "Surgery",
     "carry",
     "deepen",
     "errors",
     "fit",
+    "grow_checkpoint",
     "grow_to",
     "growth_sites",
     "load",
+    "load_grown",
     "widen",
 ]
 

@@ -13,7 +13,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from autogrow.data import Pipeline
-from autogrow.errors import CheckpointError
+from autogrow.errors import CheckpointError, GrowthError
+from autogrow.growth import replay
 from autogrow.nets import MeanOfMembers
 from autogrow.train.build import rebuild
 from autogrow.train.checkpoint import read_checkpoint, save_atomically
@@ -79,11 +80,12 @@ def save_delivered(module: GrowingModule, folder_path: Path, result: Mapping[str
     save_atomically(content, folder_path)
 
 
-def load(path: str | Path, net: nn.Module | None = None) -> Delivered:
-    """Rebuild the grown net of a checkpoint, preprocessing included.
+def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
+    """Rebuild the grown net of a checkpoint.
 
-    `path`: a run's `best.ckpt` (what it delivers) or `last.ckpt` (its weight average at that moment). `net`: a fresh
-    instance as it was before growth, for a net of your own class. Returns a module in eval mode on the CPU.
+    `path`: a run's `best.ckpt` (what it delivers) or `last.ckpt` (its weight average at that moment): a `Delivered`, preprocessing
+    included. Or a checkpoint of your own module grown by `GrowthController`, with `net` a fresh instance of its net as it
+    was before growth: that instance, grown. Returns a module in eval mode on the CPU.
 
     Raises CheckpointError, in one line, for a file that is not one of ours, is damaged, is of another version, or whose
     weights do not fit its recipe.
@@ -96,6 +98,8 @@ def load(path: str | Path, net: nn.Module | None = None) -> Delivered:
         raise CheckpointError(
             f"{path} is a checkpoint of version {ours.get('version')!r}; this autogrow reads version {CHECKPOINT_VERSION}"
         )
+    if "path" in ours:
+        return _load_own(path, content, net)
     missing = [key for key in ("builder", "recipe", "delivery") if key not in ours]
     if missing or "state_dict" not in content:
         raise CheckpointError(f"{path} is incomplete: it has no {(missing or ['state_dict'])[0]!r}")
@@ -111,6 +115,32 @@ def load(path: str | Path, net: nn.Module | None = None) -> Delivered:
             f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
         ) from None
     return _assemble(grown, delivery["members"], Pipeline.from_state(delivery["pipeline"])).eval()
+
+
+def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | None) -> nn.Module:
+    """The net of somebody's own module, from the checkpoint that GrowthController's record is in."""
+    ours = content[CHECKPOINT_KEY]
+    if net is None:
+        raise CheckpointError(
+            f"{path} holds a net of your own class ({ours['builder']['net']} at {ours['path']!r}): give a fresh instance, load(path, net=…)"
+        )
+    try:
+        replay(net, ours["recipe"])
+    except GrowthError as error:
+        raise CheckpointError(f"{path}: its growths do not fit the net given: {error}") from None
+    prefix = f"{ours['path']}."
+    weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
+    _fill(net, {k.removeprefix("_orig_mod."): v for k, v in weights.items()}, path)
+    return net.eval()
+
+
+def _fill(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
+        ) from None
 
 
 def _assemble(net: nn.Module, members: int, pipeline: Pipeline) -> Delivered:

@@ -10,6 +10,8 @@ from autogrow.data import DataSpec
 from autogrow.policy import Cycle, Factor, Finish, Growth, LifeCycle, LossPaced, Patience
 from autogrow.train.spec import FitSpec, NetSpec, TrainerSpec
 
+collect_ignore = ["growth_controller_example.py", "ddp_run.py"]  # programs that tests run: importing them trains
+
 
 def eager_policy(**changes) -> LifeCycle:
     """Grows early and often, and stops soon: every kind of event within a second or two."""

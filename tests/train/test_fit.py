@@ -1,6 +1,7 @@
 """One run from a spec to a grown net: what it learns, records and leaves behind."""
 
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -93,7 +94,7 @@ def test_flops_are_those_of_the_steps_that_were_made(make_spec):
     last_step = 0
     for row in result.rows:
         widths = [64, *row.widths.values(), 10]
-        per_sample = sum(2 * a * b for a, b in zip(widths, widths[1:], strict=False))
+        per_sample = sum(2 * a * b for a, b in itertools.pairwise(widths))
         train = 3 * per_sample - 2 * widths[0] * widths[1]
         spent += (row.step - last_step) * 128 * train
         last_step = row.step
