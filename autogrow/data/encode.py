@@ -128,7 +128,7 @@ class ImageEncoder:
 
     def encode(self, table: Any) -> Tensor:
         """An array of images to (n, C, H, W) float32. Raises DataError where the shape or the values do not fit."""
-        images = torch.as_tensor(np.ascontiguousarray(table))
+        images = torch.as_tensor(np.require(table, requirements=("C", "W")))
         c, h, w = self.shape
         if images.ndim == 4 and tuple(images.shape[1:]) == (h, w, c) != self.shape:
             images = images.permute(0, 3, 1, 2)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NPZ_INPUTS = ("x", "X", "x_train", "X_train", "data", "images")
+_ISO_DATE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
 NPZ_TARGETS = ("y", "Y", "y_train", "target", "targets", "labels")
 
 
@@ -42,7 +43,21 @@ def read_csv(spec: DataSpec) -> Raw:
     first = str(table.columns[0])
     if first.startswith("Unnamed:") and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
         table, notes = table.drop(columns=first), ("the first column has no name and counts the rows: left out",)
-    return from_table(table, spec, str(path), notes)
+    return from_table(_with_dates(table), spec, str(path), notes)
+
+
+def _with_dates(table: pd.DataFrame) -> pd.DataFrame:
+    """Text columns in which every value is an ISO date (1990-05-01, with or without a time) as dates: CSV has no type for them."""
+    import pandas as pd
+
+    for name in table.columns:
+        values = table[name]
+        if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+            continue
+        given = values.dropna()
+        if len(given) and given.astype(str).str.match(_ISO_DATE).all():
+            table[name] = pd.to_datetime(values, format="ISO8601", errors="coerce")
+    return table
 
 
 def read_parquet(spec: DataSpec) -> Raw:

@@ -279,3 +279,15 @@ def test_prepare_touches_no_global_random_state():
     prepare(DataSpec("spirals", "generator", rows=300))
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])
+
+
+def test_iso_dates_in_a_csv_are_dates(tmp_path):
+    days = pd.date_range("2001-01-01", periods=60).strftime("%Y-%m-%d")
+    table = pd.DataFrame({"day": days, "code": [f"{i}-a" for i in range(60)], "y": np.arange(60) * 0.5})
+    table.loc[3, "day"] = None
+    table.to_csv(tmp_path / "t.csv", index=False)
+    prepared = prepare(DataSpec(source="csv", path=str(tmp_path / "t.csv"), target="y"))
+    assert "day" in prepared.encoder.numeric
+    assert "code" in prepared.encoder.categories
+    encoded = prepared.encoder.encode([{"day": "2001-01-02", "code": "1-a"}])
+    assert encoded[0, 0] == (pd.Timestamp("2001-01-02") - pd.Timestamp("1970-01-01")).days
