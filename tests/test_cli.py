@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -158,10 +160,8 @@ def test_the_stock_launcher_runs_a_sweep_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_folder_that_can_be_resumed(tmp_path):
-    import signal
-    import time
-
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_leave_a_folder_that_can_be_resumed(tmp_path, number):
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     command = [
         sys.executable,
@@ -180,9 +180,9 @@ def test_ctrl_c_leaves_a_folder_that_can_be_resumed(tmp_path):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 130, error
+    assert process.returncode == 128 + number, error
     assert b"Traceback" not in error
     assert b"resume=" in error
     assert not (tmp_path / "run" / "result.json").exists()

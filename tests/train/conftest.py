@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from autogrow.data import DataSpec
-from autogrow.policy import Cycle, Factor, Finish, Growth, LifeCycle, LossPaced, Patience
 from autogrow.train.spec import FitSpec, NetSpec, TrainerSpec
 
+sys.path.insert(0, str(Path(__file__).parent))
+from run_specs import eager_policy
+
 collect_ignore = ["growth_controller_example.py", "ddp_run.py"]  # programs that tests run: importing them trains
-
-
-def eager_policy(**changes) -> LifeCycle:
-    """Grows early and often, and stops soon: every kind of event within a second or two."""
-    values = {
-        "growth": Growth(when=LossPaced(), where=Cycle(), amount=Factor(cap=40)),
-        "stop": Patience(checks=3, after_growth=3),
-        "finish": Finish(),
-    }
-    return LifeCycle(**{**values, **changes})
 
 
 @pytest.fixture

@@ -1,15 +1,21 @@
 """A run that is resumed ends like one that was never interrupted: bit for bit, from every checkpoint."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from autogrow.errors import InterruptedRunError
+from autogrow.policy import EarlyRamp, Growth, Trial
 from autogrow.train import checkpoint as checkpoint_files
 from autogrow.train import controller as controllers
 from autogrow.train.run import fit
+from autogrow.train.spec import NetSpec, TrainerSpec
+
+sys.path.insert(0, str(Path(__file__).parent))
+from run_specs import eager_policy
 
 
 def weights(result):
@@ -28,10 +34,18 @@ def same(a, b):
     }
 
 
+CASES = {
+    "one net": {"net": NetSpec(widths=[36])},
+    "members": {"net": NetSpec(widths=[36], members=2)},
+    "undone growths": {
+        "policy": eager_policy(growth=Trial(Growth(when=EarlyRamp(2, 20)), checks=2, gain=0.9, rest=1, give_up=3)),
+    },
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("members", [1, 2])
-def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, members):
-    from autogrow.train.spec import NetSpec
+@pytest.mark.parametrize("case", CASES)
+def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, case):
 
     kept = tmp_path / "kept"
     kept.mkdir()
@@ -44,8 +58,12 @@ def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, members):
 
     monkeypatch.setattr(checkpoint_files.CheckpointWriter, "due", lambda self: True)
     monkeypatch.setattr(checkpoint_files.CheckpointWriter, "write", write_and_keep)
-    changes = {"net": NetSpec(widths=[36], members=members), "max_epochs": 40}
+    changes = {**CASES[case], "max_epochs": 40}
     whole = fit(make_spec(tmp_path / "whole", **changes))
+    undone = [r for r in whole.rows if r.event and r.event["do"] == "undo"]
+    assert bool(undone) == (case == "undone growths")
+    for row in undone:
+        assert row.widths == whole.rows[row.event["to_check"]].widths
     assert whole.summary["growth_events"] >= 2
     paths = sorted(kept.iterdir())
     assert len(paths) == len(whole.rows)
@@ -65,8 +83,6 @@ def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, members):
 @pytest.mark.parametrize("leave_at", [1, 7, 23, 44])
 def test_bit_exact_after_an_interruption_within_a_check(make_spec, tmp_path, monkeypatch, leave_at):
     """Ctrl-C between two bursts of any check; the trainer's own loop position is in the middle of an epoch."""
-    from autogrow.train.spec import TrainerSpec
-
     trainer = TrainerSpec(max_epochs=40, check_every=20, check_rows=300, burst=6)
     whole = fit(make_spec(trainer=trainer))
     seen = {"batches": 0}
