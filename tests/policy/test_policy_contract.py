@@ -224,7 +224,7 @@ def test_the_default_is_the_recipe():
         (WithinBudget(DEFAULT, Budget(latency_p95_ms=9)), {"latency_p95_ms"}, False),
         (LifeCycle(stop=BudgetStop(Budget(seconds=9))), {"seconds"}, False),
     ],
-    ids=named,
+    ids=lambda value: "+".join(sorted(value)) or "nothing" if isinstance(value, set) else named(value),
 )
 def test_policies_say_what_they_need(growth, needs, again):
     assert requires(growth) == needs
