@@ -10,7 +10,7 @@ from typing import Any
 import hydra.utils
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from autogrow.data import DataSpec
 from autogrow.errors import ConfigError
@@ -99,4 +99,4 @@ def _typed(node: Any, cls: type[Any]) -> Any:
     return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls)})
 
 
-__all__ = ["CONF_DIR", "DictConfig", "FitConfig", "ListConfig", "instantiate", "register_schema", "spec_from"]
+__all__ = ["CONF_DIR", "FitConfig", "instantiate", "register_schema", "spec_from"]

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from autogrow.errors import ConfigError, nearest
-from autogrow.nets.dense import activation_module
+from autogrow.errors import ConfigError
+from autogrow.nets.dense import activation_module, check_parts
 
 NORMS = ("batch", "none")
 
@@ -89,14 +89,8 @@ def _check(
         raise ConfigError(f"a conv net reads images of shape (channels, height, width), got {tuple(input_shape)}")
     if not widths:
         raise ConfigError("net.widths must name at least one convolution's channels, got []")
-    for name, sizes in (("input_shape", input_shape), ("net.widths", widths), ("outputs", (outputs,))):
-        for size in sizes:
-            if size < 1:
-                raise ConfigError(f"{name} must be at least 1, got {size}")
-    if norm not in NORMS:
-        raise ConfigError(f"net.norm {norm!r} is unknown; {nearest(norm, NORMS)}")
-    if dropout is not None and not 0 <= dropout < 1:
-        raise ConfigError(f"net.dropout must be in [0, 1), got {dropout}")
+    sizes = {"input_shape": input_shape, "net.widths": widths, "outputs": (outputs,)}
+    check_parts(sizes, norm=norm, norms=NORMS, dropout=dropout)
     most = min(len(widths), min(input_shape[1:]).bit_length() - 1)
     if pool is not None and not 0 <= pool <= most:
         raise ConfigError(

@@ -6,7 +6,7 @@ B batch, M members, I inputs, W a hidden width, O outputs.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -115,6 +115,18 @@ class DenseNet(nn.Module):
         return out
 
 
+def check_parts(sizes: Mapping[str, Sequence[int]], *, norm: str, norms: Sequence[str], dropout: float | None) -> None:
+    """What every net asks of its sizes (by key), norm and dropout; raises ConfigError."""
+    for name, values in sizes.items():
+        for size in values:
+            if size < 1:
+                raise ConfigError(f"{name} must be at least 1, got {size}")
+    if norm not in norms:
+        raise ConfigError(f"net.norm {norm!r} is unknown; {nearest(norm, norms)}")
+    if dropout is not None and not 0 <= dropout < 1:
+        raise ConfigError(f"net.dropout must be in [0, 1), got {dropout}")
+
+
 def _check_sizes(
     shape: tuple[int, ...],
     widths: Sequence[int],
@@ -125,19 +137,8 @@ def _check_sizes(
     residual: bool,
     members: int,
 ) -> None:
-    for name, sizes in (
-        ("inputs", shape),
-        ("net.widths", widths),
-        ("outputs", (outputs,)),
-        ("net.members", (members,)),
-    ):
-        for size in sizes:
-            if size < 1:
-                raise ConfigError(f"{name} must be at least 1, got {size}")
-    if norm not in NORMS:
-        raise ConfigError(f"net.norm {norm!r} is unknown; {nearest(norm, NORMS)}")
-    if dropout is not None and not 0 <= dropout < 1:
-        raise ConfigError(f"net.dropout must be in [0, 1), got {dropout}")
+    sizes = {"inputs": shape, "net.widths": widths, "outputs": (outputs,), "net.members": (members,)}
+    check_parts(sizes, norm=norm, norms=NORMS, dropout=dropout)
     if residual and len(set(widths)) > 1:
         raise ConfigError(f"net.residual needs equal net.widths, got {list(widths)}")
     if members > 1 and norm == "batch":

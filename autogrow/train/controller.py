@@ -149,7 +149,7 @@ class LifeCycleController(pl.Callback):
         decided_at = len(self.rows) - 1
         if isinstance(action, GROWTHS):
             events = sum(row.event is not None for row in self.rows)
-            self.event = {**grow(trainer, module, action, events=events), "decided_at": decided_at}
+            self.event = grow(trainer, module, action, events=events, decided_at=decided_at)
         elif isinstance(action, (Anneal, Undo)):
             target = action.back_to if isinstance(action, Anneal) else action.to_check
             self.event = {**install(trainer, module, action, self.snapshots[target]), "decided_at": decided_at}
@@ -217,7 +217,7 @@ class LifeCycleController(pl.Callback):
         """What the policy may choose from at this check."""
 
         def dry(action: Action) -> Cost:
-            spent = dry_run(module.net, module.example, action_to_plain(action))
+            spent = dry_run(module.net, module.example, action_to_plain(action), sites=module.sites)
             return Cost(spent.parameters, spent.flops_per_sample)
 
         return Options(

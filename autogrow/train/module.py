@@ -62,12 +62,13 @@ class GrowingModule(pl.LightningModule):
     def install(self, net: nn.Module, ema: nn.Module | None, recipe: list[dict[str, Any]]) -> None:
         """Put a net and its weight average in place (a fresh average of the net where none is given)."""
         self.net = net
-        self.ema = (copy.deepcopy(net) if ema is None else ema).requires_grad_(False)
+        self.ema = copy.deepcopy(net) if ema is None else ema
         self.recipe = list(recipe)
         self.architecture_changed()
 
     def architecture_changed(self) -> None:
         """Bring along what depends on the architecture: sites, cost, dropout by width, the averaged tensors, the compiled net."""
+        self.ema.requires_grad_(False)  # inserted layers come with gradients on, which DDP would wait for
         self.sites = growth_sites(self.net, self.example)
         self.cost = cost(self.net, self.example)
         for net in (self.net, self.ema):

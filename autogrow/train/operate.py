@@ -18,27 +18,19 @@ from autogrow.growth.surgery import Surgery
 from autogrow.policy.history import Action, Anneal, Deepen, Undo, Widen, action_name, action_to_plain
 from autogrow.train.invariants import check_ranks
 from autogrow.train.module import GrowingModule
+from autogrow.train.reconnect import size_of
 from autogrow.train.rewire import rewire
 from autogrow.train.snapshot import Snapshot, place_optimizer_state
 
 Event = dict[str, Any]
 
 
-def size_of(module: GrowingModule) -> dict[str, Any]:
-    """Widths by site, parameters and FLOPs per sample of the net as it is."""
-    return {
-        "widths": module.widths,
-        "parameters": module.cost.parameters,
-        "flops_per_sample": module.cost.flops_per_sample,
-    }
-
-
-def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: int) -> Event:
+def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: int, decided_at: int) -> Event:
     """Widen or deepen net and weight average by one plan, re-warm the rate, and carry or reset the optimizer.
 
     New units are drawn from a generator keyed by the run's seed and the number of events before this one.
     """
-    before = size_of(module)
+    before = size_of(module.sites, module.cost)
     generator = torch.Generator().manual_seed(module.spec.seed * 1_000_003 + events)
     names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
     saved = state_by_name(trainer.optimizers[0], names)
@@ -46,7 +38,6 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
     def change() -> Surgery:
         surgery = operate(module, module.net, action, generator)
         surgery.replay(module.ema)
-        module.ema.requires_grad_(False)  # inserted layers come with gradients on, which DDP would wait for
         module.recipe.append(dict(surgery.entry))
         module.architecture_changed()
         return surgery
@@ -61,7 +52,7 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
     return {
         **action_to_plain(action),
         "before": before,
-        "after": size_of(module),
+        "after": size_of(module.sites, module.cost),
         "receipt": surgery.receipt.to_plain(),
     }
 
@@ -85,7 +76,7 @@ def operate(module: GrowingModule, net: nn.Module, action: Action, generator: to
 
 def install(trainer: pl.Trainer, module: GrowingModule, action: Anneal | Undo, snapshot: Snapshot) -> Event:
     """Return to a snapshot (its architecture too): weights, average, moments; then anneal, or train on."""
-    before = size_of(module)
+    before = size_of(module.sites, module.cost)
 
     def change() -> None:
         module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
@@ -98,4 +89,4 @@ def install(trainer: pl.Trainer, module: GrowingModule, action: Anneal | Undo, s
         module.rate = module.rate.annealed(step, action.steps)
     else:
         module.rate = module.rate.rewarmed(step, 0)
-    return {**action_to_plain(action), "before": before, "after": size_of(module)}
+    return {**action_to_plain(action), "before": before, "after": size_of(module.sites, module.cost)}

@@ -129,9 +129,12 @@ def size_of(sites: Sites, spent: NetCost) -> dict[str, Any]:
 def growth_event(
     action: Action, surgery: Surgery, before: Mapping[str, Any], after: Mapping[str, Any], *, decided_at: int
 ) -> dict[str, Any]:
-    """What the next row says of a growth: what was done, sizes before and after, the receipt."""
+    """What the next row says of a growth: what was done (an insertion `behind` which module), sizes before and after, the receipt."""
+    done = action_to_plain(action)
+    if isinstance(action, Deepen):
+        done["behind"] = done.pop("after")  # an event's "after" holds the sizes
     receipt = surgery.receipt.to_plain()
-    return {**action_to_plain(action), "before": before, "after": after, "receipt": receipt, "decided_at": decided_at}
+    return {**done, "before": before, "after": after, "receipt": receipt, "decided_at": decided_at}
 
 
 @dataclass(frozen=True)
