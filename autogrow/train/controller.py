@@ -126,12 +126,8 @@ class LifeCycleController(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Between two bursts is the place to leave a run that was asked to end."""
-        asked = self.interrupted is not None
-        if trainer.world_size > 1:  # the signal reaches the ranks at different moments; they must leave at the same one
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        if asked:
-            self.writer.write(trainer)
-            raise InterruptedRunError(self.interrupted or signal.SIGTERM, self.writer.run_folder)
+        if self.asked_to_leave(trainer):
+            self.leave(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure, decide, record; keep what may be needed again."""
@@ -140,6 +136,18 @@ class LifeCycleController(pl.Callback):
         due = trainer.strategy.broadcast(self.writer.due())  # every rank takes part in saving: by one clock
         if changes_phase or not isinstance(self.pending, Keep) or due:
             self.writer.write(trainer)
+        if self.asked_to_leave(trainer):  # Lightning would end the run here without a word, and with exit code 0
+            self.leave(trainer)
+
+    def asked_to_leave(self, trainer: pl.Trainer) -> bool:
+        """Whether a signal asked this run to end: the same answer on every rank, whom it reaches at different moments."""
+        asked = self.interrupted is not None
+        return trainer.strategy.reduce_boolean_decision(asked, all=False) if trainer.world_size > 1 else asked
+
+    def leave(self, trainer: pl.Trainer) -> None:
+        """Write a checkpoint and raise InterruptedRunError."""
+        self.writer.write(trainer)
+        raise InterruptedRunError(self.interrupted or signal.SIGTERM, self.writer.run_folder)
 
     # -- act ------------------------------------------------------------------------------------------------------------
     def apply_pending(self, trainer: pl.Trainer, module: GrowingModule) -> None:

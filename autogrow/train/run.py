@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 import autogrow
 from autogrow.data import Prepared, Split, TensorStream, prepare
-from autogrow.errors import ConfigError, TrainingError
+from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.policy import check_settings, deliverable, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Cost, Row
 from autogrow.train.build import builder_for
@@ -90,7 +91,10 @@ def fit(spec: FitSpec, *, display: View | None = None, resume: bool = False) -> 
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
         with leave_on_signal(run.controller):
-            run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
+            try:
+                run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
+            except SIGTERMException:  # a SystemExit with code 0: the signal came after our last look and before Lightning's
+                raise InterruptedRunError(signal.SIGTERM, spec.out) from None
         return _finish(spec, run)
 
 
