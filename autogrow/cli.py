@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
 from autogrow.errors import AutogrowError, UsageError, nearest
+
+COMMANDS = ("fit", "report")
 
 HELP = """autogrow: a neural net that finds its own size while it trains.
 
@@ -50,22 +53,8 @@ def run(arguments: Sequence[str]) -> int:
     command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
         raise UsageError(f"unknown command {command!r}; {nearest(command, COMMANDS)}")
-    return COMMANDS[command](rest)
-
-
-def _fit(rest: Sequence[str]) -> int:
-    from autogrow.commands import fit  # torch and Hydra take seconds to import: `--help` need not wait for them
-
-    return fit(rest)
-
-
-def _report(rest: Sequence[str]) -> int:
-    from autogrow.commands import report
-
-    return report(rest)
-
-
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"fit": _fit, "report": _report}
+    # torch and Hydra take seconds to import: `--help` need not wait for them
+    return int(import_module(f"autogrow.commands.{command}").run(rest))
 
 
 if __name__ == "__main__":

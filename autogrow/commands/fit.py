@@ -1,8 +1,7 @@
-"""What each command does, between the command line and the rooms below."""
+"""`autogrow fit`: one run, or with -m a sweep; and how an interrupted run goes on."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -17,45 +16,21 @@ from autogrow.config import FitConfig, spec_from
 from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
 from autogrow.report import write_report
 from autogrow.train.display import Display, Silent
-from autogrow.train.ledger import read_ledger, write_json
-from autogrow.train.run import RESULT, Result
-from autogrow.train.run import fit as run_fit
+from autogrow.train.ledger import write_json
+from autogrow.train.run import RESULT, Result, fit
 
 CARD, COMMAND = "data_card.json", "command.txt"
 MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
 
 
-def fit(rest: Sequence[str]) -> int:
-    """`autogrow fit`: one run, or with -m a sweep."""
+def run(rest: Sequence[str]) -> int:
+    """Run the command; the exit code."""
     resumed = [a.partition("=")[2] for a in rest if a.startswith("resume=") and a != "resume=null"]
     if resumed:
         folder = Path(resumed[-1])
         _check_resumable(folder)
         rest = [*rest, f"hydra.run.dir={_quoted(folder)}"]
     return run_hydra("fit", rest, _fit_job)
-
-
-def report(rest: Sequence[str]) -> int:
-    """`autogrow report DIR`: build a run folder's page again."""
-    if len(rest) != 1 or "=" in rest[0]:
-        raise ConfigError("report takes one run folder: autogrow report runs/fit/…")
-    folder = Path(rest[0])
-    rows = read_ledger(folder)
-    if not (folder / RESULT).is_file():
-        raise CheckpointError(
-            f"{folder} holds no {RESULT}: the run is not complete; go on with autogrow fit resume={folder}"
-        )
-    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    page = write_report(
-        folder,
-        rows=rows,
-        result=result,
-        card=json.loads((folder / CARD).read_text(encoding="utf-8")),
-        config=(folder / "config.yaml").read_text(encoding="utf-8"),
-        command=result.get("command", ""),
-    )
-    print(page)
-    return 0
 
 
 def _fit_job(cfg: DictConfig) -> float:
@@ -72,7 +47,7 @@ def _fit_job(cfg: DictConfig) -> float:
             os.environ.get("LOCAL_RANK", "0") == "0"
         )  # Lightning sets it in the processes that it starts beside this one
         with Display() if first else Silent() as display:
-            result = run_fit(spec, display=display, resume=resume)
+            result = fit(spec, display=display, resume=resume)
             if result.folder is not None:
                 finish_folder(result, spec.config, overrides)
                 display.finish(result.summary, str(out), result.rows)

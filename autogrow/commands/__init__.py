@@ -1,0 +1,1 @@
+"""What each command does, between the command line and the rooms below: a module per command, with `run(rest)`."""

@@ -1,0 +1,36 @@
+"""`autogrow report DIR`: build the page of a run folder again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from autogrow.commands.fit import CARD
+from autogrow.errors import CheckpointError, ConfigError
+from autogrow.report import write_report
+from autogrow.train.ledger import read_ledger
+from autogrow.train.run import RESULT
+
+
+def run(rest: Sequence[str]) -> int:
+    """Run the command; the exit code."""
+    if len(rest) != 1 or "=" in rest[0]:
+        raise ConfigError("report takes one run folder: autogrow report runs/fit/…")
+    folder = Path(rest[0])
+    rows = read_ledger(folder)
+    if not (folder / RESULT).is_file():
+        raise CheckpointError(
+            f"{folder} holds no {RESULT}: the run is not complete; go on with autogrow fit resume={folder}"
+        )
+    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    page = write_report(
+        folder,
+        rows=rows,
+        result=result,
+        card=json.loads((folder / CARD).read_text(encoding="utf-8")),
+        config=(folder / "config.yaml").read_text(encoding="utf-8"),
+        command=result.get("command", ""),
+    )
+    print(page)
+    return 0

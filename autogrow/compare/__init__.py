@@ -1,0 +1,1 @@
+"""Was growing worth it? Arms, the random search, statistics."""
