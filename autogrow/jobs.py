@@ -1,15 +1,14 @@
 """Child processes: run commands, some at a time, each in a folder and with a log of its own.
 
-A job is done when its folder holds a `result.json` and its log begins with its command. So the same jobs can be run again: what is done is
-skipped, what was interrupted goes on, what failed is tried again. A failure is an outcome, never an exception.
+A job is done when its folder holds a `result.json` and was begun by the same job: with its config where that is known, else with its
+command. So the same jobs can be run again: what is done is skipped, what was interrupted goes on, what failed is tried again. A
+failure is an outcome, never an exception.
 """
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
-import subprocess
 import threading
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from autogrow.child import Child, Process, Start, environment, locked
 from autogrow.errors import InterruptedRunError
 
 LOG = "log.txt"
@@ -31,13 +31,17 @@ FINISHED = (DONE, SKIPPED)
 
 @dataclass(frozen=True)
 class Job:
-    """One command and the folder that it leaves its result in; `resume`: the command that goes on where it was interrupted."""
+    """One command and the folder that it leaves its result in; `resume`: the command that goes on where it was interrupted.
+
+    `config`: what the run's config.yaml holds, where that is known before it runs.
+    """
 
     command: tuple[str, ...]
     folder: Path
     name: str = ""
     resume: tuple[str, ...] | None = None
     environment: Mapping[str, str] | None = None  # None: this process's own
+    config: str | None = None
 
     @property
     def line(self) -> str:
@@ -50,16 +54,31 @@ class Job:
         return self.folder / LOG
 
     def begun(self) -> bool:
-        """Whether this very command has been started in its folder before."""
+        """Whether this very run has been started in its folder before."""
+        if self.config is not None:
+            return self._config() == self.config
         return self.log.is_file() and self.log.read_text(encoding="utf-8").startswith(self.line + "\n")
 
     def is_done(self) -> bool:
-        """Whether this very command has been run to its end."""
+        """Whether this very run has come to its end."""
         return (self.folder / RESULT).is_file() and self.begun()
 
-    def in_the_way(self) -> bool:
-        """Whether its folder holds a run of another command, which is not overwritten."""
-        return ((self.folder / RESULT).is_file() or (self.folder / CONFIG).is_file()) and not self.begun()
+    def in_the_way(self) -> str:
+        """What is wrong with starting it: its folder holds another run, which is not overwritten. Else empty."""
+        if not ((self.folder / RESULT).is_file() or (self.folder / CONFIG).is_file()) or self.begun():
+            return ""
+        if self.config is None:
+            return f"{self.folder} holds a run of another command, which is not overwritten"
+        there, here = self._config().splitlines(), self.config.splitlines()
+        old, new = (
+            [line.strip() for line in ours if line not in theirs] for ours, theirs in ((there, here), (here, there))
+        )
+        differs = f" (there {'; '.join(old[:3]) or 'less'}, now {'; '.join(new[:3]) or 'less'})"
+        return f"{self.folder} holds a run of another config{differs}, which is not overwritten"
+
+    def _config(self) -> str:
+        path = self.folder / CONFIG
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 @dataclass
@@ -71,7 +90,7 @@ class Outcome:
     code: int | None = None
     seconds: float = 0.0
     message: str = ""
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _child: Child | None = field(default=None, repr=False)
     _log: IO[bytes] | None = field(default=None, repr=False)
     _began: float = 0.0
 
@@ -81,10 +100,12 @@ def run_jobs(
     at_a_time: int = 1,
     on_change: Callable[[Outcome], None] = lambda _: None,
     then: Callable[[Outcome], Sequence[Job]] = lambda _: (),
+    start: Start = Process,
 ) -> list[Outcome]:
     """Run the jobs in their order, `at_a_time` of them side by side, and say how each ended.
 
     `on_change` hears of each change of a state, in this thread. `then` gives the jobs that follow from one that has ended; they are next.
+    `start` starts a command here, or on another machine that sees the same folders.
     On Ctrl-C or SIGTERM the children are asked to end (a second time: ended) and, once they have, InterruptedRunError is raised;
     the states that `on_change` heard of are the outcomes.
     """
@@ -96,7 +117,7 @@ def run_jobs(
             while (queue or running) and not signals:
                 while queue and len(running) < max(1, at_a_time):
                     running.append(queue.popleft())
-                    _start(running[-1])
+                    _start(running[-1], start)
                     on_change(running[-1])
                 for outcome in [o for o in running if _has_ended(o)]:
                     running.remove(outcome)
@@ -113,46 +134,43 @@ def run_jobs(
     return ended
 
 
-def environment(at_a_time: int) -> dict[str, str]:
-    """This process's environment, with threads that share the cores among the jobs that run at a time."""
-    threads = str(max(1, (os.cpu_count() or 1) // max(1, at_a_time)))
-    kept = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"}  # set for this process's own errors
-    return {**kept, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads)}
-
-
 def last_line(log: Path) -> str:
     """The last line of a log that is not empty: of a command of ours, its error."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
     return lines[-1] if lines else ""
 
 
-def _start(outcome: Outcome) -> None:
+def _start(outcome: Outcome, start: Start) -> None:
     job = outcome.job
-    if job.in_the_way():
+    outcome.message = job.in_the_way()
+    if outcome.message:
         outcome.state, outcome.code = FAILED, 2
-        outcome.message = f"{job.folder} holds a run of another command, which is not overwritten"
         return
     if job.is_done():
         outcome.state, outcome.code = SKIPPED, 0
         return
     job.folder.mkdir(parents=True, exist_ok=True)
+    log = job.log.open("ab")
+    if not locked(log):
+        log.close()
+        outcome.state, outcome.code = FAILED, 2
+        outcome.message = f"another process is at work in {job.folder}: end it, or wait for it"
+        return
     goes_on = job.resume is not None and job.begun() and (job.folder / CONFIG).is_file()
     command = job.resume if goes_on and job.resume is not None else job.command
-    outcome._log = job.log.open("ab" if goes_on else "wb")
-    outcome._log.write(f"{shlex.join(command)}\n".encode())
-    outcome._log.flush()
-    env = None if job.environment is None else dict(job.environment)
-    outcome._began = time.monotonic()
-    outcome._process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=outcome._log, stderr=outcome._log, env=env
-    )
+    if not goes_on:
+        log.truncate(0)
+    log.write(f"{shlex.join(command)}\n".encode())
+    log.flush()
+    outcome._log, outcome._began = log, time.monotonic()
+    outcome._child = start(command, log, job.environment)
     outcome.state = RUNNING
 
 
 def _has_ended(outcome: Outcome) -> bool:
     if outcome.code is not None:
         return True  # known before, or it never had to start
-    code = None if outcome._process is None else outcome._process.poll()
+    code = None if outcome._child is None else outcome._child.poll()
     if code is None:
         return False
     outcome.seconds = time.monotonic() - outcome._began
@@ -169,15 +187,14 @@ def _has_ended(outcome: Outcome) -> bool:
 def _end(running: list[Outcome], signals: list[int]) -> Iterator[Outcome]:
     """Ask the children to end, wait, and end those that do not."""
     for outcome in running:
-        if outcome._process is not None:
-            outcome._process.terminate()
+        if outcome._child is not None:
+            outcome._child.terminate()
     until = time.monotonic() + GRACE
     while any(not _has_ended(o) for o in running) and time.monotonic() < until and len(signals) < 2:
         time.sleep(0.02)
     for outcome in running:
-        if outcome._process is not None and outcome._process.poll() is None:
-            outcome._process.kill()
-            outcome._process.wait()
+        if outcome._child is not None and outcome._child.poll() is None:
+            outcome._child.kill()
         _has_ended(outcome)
         if outcome.state == FAILED:
             outcome.state, outcome.message = INTERRUPTED, "interrupted"
@@ -191,7 +208,7 @@ def _heard_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield heard  # only the main thread may set handlers
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal was closed
 
     def hear(number: int, frame: Any) -> None:
         heard.append(number)
@@ -202,3 +219,6 @@ def _heard_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+__all__ = ["Job", "Outcome", "environment", "last_line", "run_jobs"]

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from autogrow import child
 from autogrow.errors import InterruptedRunError
 from autogrow.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, Job, environment, run_jobs
 
@@ -96,7 +97,7 @@ def test_no_child_is_left_behind_by_an_error_of_ours(tmp_path):
     pids = []
 
     def on_change(outcome):
-        pids.append(outcome._process.pid)
+        pids.append(outcome._child._process.pid)
         raise KeyError("ours")
 
     with pytest.raises(KeyError, match="ours"):
@@ -108,9 +109,36 @@ def test_no_child_is_left_behind_by_an_error_of_ours(tmp_path):
 def test_threads_share_the_cores(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(child, "cores", lambda: 8)
     env = environment(3)
     assert env["OMP_NUM_THREADS"] == "2"
     assert "HYDRA_FULL_ERROR" not in env
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert environment(3)["OMP_NUM_THREADS"] == "5"
+
+
+def test_a_run_of_another_config_is_not_overwritten_and_the_difference_is_named(tmp_path):
+    writes = WRITES + "; pathlib.Path(sys.argv[1], 'config.yaml').write_text('seed: 0\\nlr: 1\\n')"
+    one = job(tmp_path / "one", writes, config="seed: 0\nlr: 1\n")
+    assert [run_jobs([one])[0].state for _ in range(2)] == [DONE, SKIPPED]
+    same = job(tmp_path / "one", "another command", config=one.config)
+    assert run_jobs([same])[0].state == SKIPPED
+    (outcome,) = run_jobs([job(tmp_path / "one", writes, config="seed: 0\nlr: 2\n")])
+    assert outcome.state == FAILED
+    assert "holds a run of another config (there lr: 1, now lr: 2)" in outcome.message
+
+
+def test_a_folder_where_a_process_is_still_at_work_is_left_alone(tmp_path):
+    """The parent was killed, the child lives on: the lock on its log is the child's too."""
+    one = job(tmp_path / "one", "import time; time.sleep(60)")
+    one.folder.mkdir()
+    with one.log.open("ab") as log:
+        assert child.locked(log)
+        orphan = child.Process(one.command, log, None)
+    try:
+        (outcome,) = run_jobs([one])
+    finally:
+        orphan.kill()
+    assert outcome.state == FAILED
+    assert "another process is at work" in outcome.message
+    assert one.log.read_text() == ""
