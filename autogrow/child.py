@@ -75,11 +75,13 @@ def locked(log: IO[bytes]) -> bool:
 def run_to_end(command: Sequence[str], log: str, environment: Mapping[str, str], folder: str) -> int:
     """Run a command from within a worker of a cluster; its exit code. What asks the worker to end asks the command.
 
-    SIGUSR2 is how SLURM's job, as submitit sets it up, says that its time is over.
+    `environment` comes on top of the worker's. SIGUSR2 is how SLURM's job, as submitit sets it up, says that its time is over.
     """
+    # a plain run: Lightning would take the one task that SLURM gives us for all of its processes
+    kept = {k: v for k, v in os.environ.items() if k not in ("HYDRA_FULL_ERROR", "SLURM_NTASKS")}
     with Path(log).open("ab") as out:
         process = subprocess.Popen(
-            list(command), cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            list(command), cwd=folder, env={**kept, **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
 
     def ask_to_end(number: int, frame: Any) -> None:

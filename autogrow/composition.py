@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
-from autogrow.launcher import register_launcher
+from autogrow.launcher import Task, print_summary, register_launcher
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -38,7 +38,6 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     arguments = [*sweep, *(a for a in arguments if a not in sweep)]
     program = sys.argv[0]
     before, sys.argv = sys.argv, [program, *arguments]
-    failures: list[AutogrowError] = []
 
     def job(cfg: DictConfig) -> Any:
         # Lightning's DDP launcher runs sys.argv again for the other ranks: it must hold the command, and this job alone
@@ -50,10 +49,11 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
         except InterruptedRunError:
             raise
         except AutogrowError as error:
-            failures.append(error)
+            whole.failures.append(error)
             return None
 
-    entry = hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(job)
+    whole = Task(command, job)
+    entry = hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(whole)
     try:
         entry()
     except (HydraException, OmegaConfBaseException) as error:
@@ -66,8 +66,8 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
         sys.argv = before
         if full_error is None:
             del os.environ[FULL_ERROR]
-    if failures:
-        raise failures[0]
+    print_summary(whole)
+    whole.raise_failures()
     return 0
 
 
@@ -81,6 +81,8 @@ def explain(command: str, error: BaseException) -> str:
             return f"{group} has no option {option!r}; {nearest(option, options)}"
         cause = cause.__cause__
     text = " ".join(str(error).split())
+    if "BasicSweeper does not support sweep type" in text:
+        return "interval(…) has no end of values to try; search it with hydra/sweeper=optuna, or list values: key=a,b"
     if isinstance(error, OverrideParseException):
         first = str(error).splitlines()[0]
         return f"cannot read the override {error.override!r}: {first}"

@@ -118,7 +118,8 @@ def run_jobs(
                 while queue and len(running) < max(1, at_a_time):
                     running.append(queue.popleft())
                     _start(running[-1], start)
-                    on_change(running[-1])
+                    if running[-1].state == RUNNING:
+                        on_change(running[-1])
                 for outcome in [o for o in running if _has_ended(o)]:
                     running.remove(outcome)
                     ended.append(outcome)

@@ -27,7 +27,7 @@ def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code."""
     resumed = [a.partition("=")[2] for a in rest if a.startswith("resume=") and a != "resume=null"]
     if resumed:
-        folder = Path(resumed[-1])
+        folder = Path(_unquoted(resumed[-1]))
         _check_resumable(folder)
         rest = [*rest, f"hydra.run.dir={_quoted(folder)}"]
     return run_hydra("fit", rest, _fit_job)
@@ -102,3 +102,13 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "\\'") + "'"
+
+
+def _unquoted(value: str) -> str:
+    """A value as it was meant: without the quotes that Hydra's grammar asks for around commas and equal signs."""
+    quote = value[:1]
+    return (
+        value[1:-1].replace(f"\\{quote}", quote)
+        if len(value) > 1 and quote in "'\"" and value.endswith(quote)
+        else value
+    )

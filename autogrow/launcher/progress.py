@@ -1,0 +1,52 @@
+"""How far a run is, read from the end of its ledger, without loading it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autogrow.jobs import RESULT
+from autogrow.train.ledger import LEDGER
+
+_TAIL = 1 << 16  # bytes; a row takes one to three thousand
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The last check of a run: how many checks and passes there were, and what was measured."""
+
+    checks: int
+    passes: float
+    val_loss: float | None
+    widths: dict[str, int]
+    phase: str
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """The last whole row of a run's ledger; None before its first check."""
+    try:
+        with (folder / LEDGER).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return None
+    if len(lines) < 2:  # what stands behind the last line end is still being written
+        return None
+    try:
+        row = json.loads(lines[-2])
+        return Progress(row["check"] + 1, row["passes"], row["val_loss"], row["widths"], row["phase"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return None  # a row longer than the tail, or not one of ours
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """What a finished run found; None for one that is not finished."""
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return plain

@@ -1,0 +1,66 @@
+"""What a sweep found, in one small table: a line a job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from autogrow.jobs import FINISHED, Outcome
+from autogrow.launcher.progress import read_result
+from autogrow.launcher.task import Task
+from autogrow.train import words
+
+_MOST = 60  # lines
+
+
+def print_summary(task: Task, console: Console | None = None) -> None:
+    """Print the table of a sweep's jobs, and how to compare them. The test set was read once a job; nothing was chosen on it."""
+    if not task.outcomes or task.folder is None:
+        return
+    console = console or Console(file=sys.stdout)
+    wide = console if console.is_terminal else Console(file=console.file, width=200)  # a file has no right edge
+    wide.print()
+    wide.print(summary_table(task.outcomes[:_MOST]))
+    if len(task.outcomes) > _MOST:
+        wide.print(f"and {len(task.outcomes) - _MOST} jobs more", highlight=False)
+    done = sum(o.state in FINISHED for o in task.outcomes)
+    wide.print(f"\n{done} of {len(task.outcomes)} jobs are done in {task.folder}", soft_wrap=True, highlight=False)
+    if done > 1:
+        wide.print(f"compare them: autogrow report {task.folder}", soft_wrap=True, highlight=False)
+
+
+def summary_table(outcomes: list[Outcome]) -> Table:
+    """One row a job: widths, errors, training FLOPs and seconds; for one without a result how it stands."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("job", justify="right")
+    table.add_column("")
+    results = [read_result(o.job.folder) if o.state in FINISHED else None for o in outcomes]
+    measure = words.measure_name(next((r["task"] for r in results if r is not None), ""))
+    for name in ("widths", f"val {measure}", f"test {measure}", "training", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for number, (outcome, result) in enumerate(zip(outcomes, results, strict=True)):
+        cells = [outcome.state, "", "", "", ""] if result is None else _cells(result)
+        table.add_row(str(number), escape(outcome.job.name), *cells)
+    return table
+
+
+def _cells(result: dict[str, Any]) -> list[str]:
+    name = words.measure_name(result["task"])
+    errors = [words.measure(name, result[split][name]) for split in ("val", "test")]
+    return [
+        words.widths(result["widths"]),
+        *errors,
+        words.flops(result["train_flops"]),
+        words.duration(result["seconds"]),
+    ]
+
+
+def shown(path: Path) -> Path:
+    """A path as a person would type it: relative to the working directory where it is below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

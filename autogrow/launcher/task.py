@@ -1,0 +1,59 @@
+"""What a command does with a composed config, and what became of the jobs of its sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from autogrow.errors import AutogrowError, InterruptedRunError, TrainingError
+from autogrow.jobs import FAILED, Outcome, last_line
+
+
+@dataclass
+class Task:
+    """The function that Hydra calls with a config, under the name of its command. Launchers leave here how the jobs ended."""
+
+    command: str
+    run: Callable[[DictConfig], Any]
+    failures: list[AutogrowError] = field(default_factory=list)  # of runs in this process
+    outcomes: list[Outcome] = field(default_factory=list)  # of runs in processes of their own
+    folder: Path | None = None  # of the sweep
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        """Run it."""
+        return self.run(cfg)
+
+    def raise_failures(self) -> None:
+        """Raise what went wrong, in one line: a run's own error, or how many jobs of a sweep failed and where."""
+        failed = [(number, o) for number, o in enumerate(self.outcomes) if o.state == FAILED]
+        if failed:
+            first, outcome = failed[0]
+            others = ", ".join(str(number) for number, _ in failed[1:])
+            raise TrainingError(
+                f"{len(failed)} of {len(self.outcomes)} jobs failed: job {first} ({outcome.job.name}): {why(outcome)}; see"
+                f" {outcome.job.log}{f' (and jobs {others})' if others else ''}; the same command with"
+                f" hydra.sweep.dir={self.folder} tries them again and skips what is done"
+            )
+        if self.failures:
+            more = f" (and {len(self.failures) - 1} more jobs failed)" if len(self.failures) > 1 else ""
+            if more:
+                raise TrainingError(f"{self.failures[0]}{more}") from self.failures[0]
+            raise self.failures[0]
+
+
+def why(outcome: Outcome) -> str:
+    """Why a job failed: the error that its command printed last."""
+    said = last_line(outcome.job.log) if outcome.code not in (None, 0) and outcome.seconds else ""
+    return said.removeprefix("autogrow: ") or outcome.message
+
+
+class InterruptedSweepError(InterruptedRunError):
+    """The sweep was asked to end: what is finished is whole, what was under way can go on."""
+
+    def __init__(self, code: int, words: str) -> None:
+        AutogrowError.__init__(self, words)
+        self.exit_code = code
