@@ -12,14 +12,15 @@ from importlib import import_module
 
 from autogrow.errors import AutogrowError, UsageError, nearest
 
-COMMANDS = ("fit", "report")
+COMMANDS = ("fit", "compare", "report")
 
 HELP = """autogrow: a neural net that finds its own size while it trains.
 
   autogrow fit [key=value …]     train one net: it starts tiny, grows, and stops before it overfits
   autogrow fit -m key=a,b …      a sweep
   autogrow fit --help            every choice and key
-  autogrow report DIR            build a run folder's report.html again
+  autogrow compare [key=value …] was growing worth it? The grown net beside honest baselines, over seeds
+  autogrow report DIR            build a run folder's report.html again; of a folder of runs, their comparison
 
 Try: autogrow fit data=digits
 """

@@ -1,4 +1,4 @@
-"""`autogrow report DIR`: build the page of a run folder again."""
+"""`autogrow report DIR`: build the page of a run folder again; of a folder of runs, their comparison."""
 
 from __future__ import annotations
 
@@ -6,25 +6,34 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from autogrow.commands.compare import build, show
 from autogrow.commands.fit import CARD
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.report import write_report
-from autogrow.train.ledger import read_ledger
+from autogrow.train.ledger import LEDGER, read_ledger
 from autogrow.train.run import RESULT
 
 
 def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code."""
     if len(rest) != 1 or "=" in rest[0]:
-        raise ConfigError("report takes one run folder: autogrow report runs/fit/…")
+        raise ConfigError("report takes one run folder, or a folder of runs: autogrow report runs/fit/…")
     folder = Path(rest[0])
+    if (folder / LEDGER).is_file() or (folder / RESULT).is_file():
+        print(_report(folder))
+    else:
+        show(folder, build(folder))
+    return 0
+
+
+def _report(folder: Path) -> Path:
     rows = read_ledger(folder)
     if not (folder / RESULT).is_file():
         raise CheckpointError(
             f"{folder} holds no {RESULT}: the run is not complete; go on with autogrow fit resume={folder}"
         )
     result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    page = write_report(
+    return write_report(
         folder,
         rows=rows,
         result=result,
@@ -32,5 +41,3 @@ def run(rest: Sequence[str]) -> int:
         config=(folder / "config.yaml").read_text(encoding="utf-8"),
         command=result.get("command", ""),
     )
-    print(page)
-    return 0

@@ -1,0 +1,28 @@
+"""Whether a budget buys an arm one pass over the training data, before anything is run."""
+
+from __future__ import annotations
+
+from autogrow.data import Prepared
+from autogrow.errors import ConfigError
+from autogrow.growth.cost import cost
+from autogrow.train.build import build_net, builder_for
+from autogrow.train.deliver import example_rows
+from autogrow.train.spec import FitSpec
+from autogrow.train.words import flops
+
+
+def check_one_pass(arm: str, spec: FitSpec, prepared: Prepared) -> None:
+    """Raise ConfigError if the run's budget of passes or of FLOPs ends before each training row was seen once by its starting net."""
+    epochs = spec.trainer.max_epochs
+    if epochs is not None and epochs < 1:
+        raise ConfigError(f"trainer.max_epochs={epochs:g} does not buy arm {arm} one epoch; give at least 1")
+    limit = spec.policy.budget.train_flops
+    if limit is None:
+        return
+    rows = len(prepared.train.x)
+    net = build_net(builder_for(spec.net, prepared))
+    needed = rows * cost(net, example_rows(prepared.train.x, spec.net.members)).train_flops_per_sample
+    if limit < needed:
+        raise ConfigError(
+            f"budget.train_flops={limit:g} ({flops(limit)}) does not buy arm {arm} one epoch ({flops(needed)}); raise it or leave the arm out"
+        )

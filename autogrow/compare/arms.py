@@ -1,0 +1,111 @@
+"""Arms: what a comparison runs. An arm is a list of `fit` overrides, and what of the grown run it takes over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autogrow.errors import ConfigError, nearest
+from autogrow.policy.history import GROWTHS, Row
+
+GROW = "grow"
+"""The arm that the others are compared with, and that runs first."""
+
+SEED = "seed"
+FACTS = (SEED, "widths", "train_flops", "seconds", "passes", "growth_checks")
+"""What an override may ask for in braces: the seed, and facts of the grown run of this seed."""
+
+MATCHES = (None, "train_flops", "steps", "seconds")
+_KEYS = ("about", "label", "overrides", "matched", "command", "kinds")
+_ASKED = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm.
+
+    `label` names it in a sentence. `overrides` come after the user's, with {widths} and the like to be filled from the grown run of the
+    same seed. `matched`: the cost that is made equal to that run's. `command` runs it. `kinds`: the kinds of net it is for; empty: all.
+    """
+
+    name: str
+    about: str
+    label: str
+    overrides: tuple[str, ...] = ()
+    matched: str | None = None
+    command: str = "fit"
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What its overrides ask for."""
+        return frozenset(_ASKED.findall(" ".join(self.overrides)))
+
+    @property
+    def follows(self) -> bool:
+        """Whether it needs the grown run of the same seed."""
+        return bool(self.asks - {SEED})
+
+    def filled(self, user: Sequence[str], facts: Mapping[str, Any]) -> list[str]:
+        """The overrides of one run: the user's, as far as the arm leaves them, then the arm's with the facts filled in."""
+        own = [_ASKED.sub(lambda asked: _typed(facts[asked[1]]), override) for override in self.overrides]
+        return [*(o for o in user if not any(_covers(key_of(a), key_of(o)) for a in own)), *own]
+
+
+def arm_from(name: str, node: Mapping[str, Any]) -> Arm:
+    """The arm that a YAML describes. Raises ConfigError naming the key."""
+    where = f"compare/{name}.yaml"
+    for key in node:
+        if key not in _KEYS:
+            raise ConfigError(f"{where}: unknown key {key!r}; {nearest(key, _KEYS)}")
+    for key in ("about", "label"):
+        if not isinstance(node.get(key), str) or not node[key]:
+            raise ConfigError(f"{where}: {key} must say in words what the arm is, got {node.get(key)!r}")
+    if node.get("matched") not in MATCHES:
+        raise ConfigError(
+            f"{where}: matched {node['matched']!r} is unknown; {nearest(node['matched'], map(str, MATCHES))}"
+        )
+    lists = {key: tuple(node.get(key) or ()) for key in ("overrides", "kinds")}
+    arm = Arm(
+        name, node["about"], node["label"], matched=node.get("matched"), command=node.get("command", "fit"), **lists
+    )
+    for asked in sorted(arm.asks - set(FACTS)):
+        raise ConfigError(f"{where}: {{{asked}}} is not known of a grown run; {nearest(asked, FACTS)}")
+    return arm
+
+
+def facts_of(result: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+    """What arms take over from a grown run: the net it hands back, all that it spent, and when it grew."""
+    return {
+        "seed": result["seed"],
+        "widths": list(result["widths"]),
+        "train_flops": result["train_flops"],
+        "seconds": result["seconds"],
+        "passes": rows[-1].passes,  # result.json rounds them
+        "growth_checks": [row.check for row in rows[:-1] if isinstance(row.action, GROWTHS)],
+    }
+
+
+EXAMPLE = {"seed": 0, "widths": [16], "train_flops": 10**15, "seconds": 1e6, "passes": 1000.0, "growth_checks": [5]}
+"""Facts to compose a following arm with before there is a grown run."""
+
+
+def key_of(override: str) -> str:
+    """The key of an override, groups and values alike: growth/when=plateau and +growth.when=… are both growth.when.
+
+    >>> key_of("growth/when=plateau"), key_of("~metrics"), key_of("++data.path='a=b'")
+    ('growth.when', 'metrics', 'data.path')
+    """
+    return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
+
+
+def _covers(key: str, other: str) -> bool:
+    """Whether setting `key` takes the sense from a user's `other`: growth=never leaves none to growth.when.factor=0.9."""
+    return other == key or other.startswith(f"{key}.")
+
+
+def _typed(value: Any) -> str:
+    """A fact as an override holds it: lists without blanks."""
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
