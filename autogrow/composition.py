@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
-from autogrow.launcher import Task, print_summary, register_launcher
+from autogrow.launcher import Task, print_summary, register_launcher, register_sweeper
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -32,6 +32,7 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     """
     register_schema()
     register_launcher()
+    register_sweeper()
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
     sweep = [a for a in arguments if a in ("-m", "--multirun")]  # argparse takes it before the overrides or behind them
@@ -88,7 +89,7 @@ def explain(command: str, error: BaseException) -> str:
         return f"cannot read the override {error.override!r}: {first}"
     missing = re.search(r"Could not override '([^']+)'", text)
     if missing:
-        keys = list(known_keys(command))
+        keys = list(known_keys(command, hydra_too=missing[1].startswith("hydra.")))
         return f"unknown key {missing[1]!r}; {_near_key(missing[1], keys)}"
     group_missing = re.search(r"Could not override '([^']+)'\. No match in the defaults list", text)
     if group_missing:
@@ -104,19 +105,22 @@ def explain(command: str, error: BaseException) -> str:
 def _near_key(key: str, keys: Sequence[str]) -> str:
     """The nearest keys: those of the same node first, by their last name."""
     node, _, leaf = key.rpartition(".")
+    if key in keys or (node in keys and not any(k.startswith(f"{node}.") for k in keys)):  # a mapping without entries
+        return f"add the entries of {key if key in keys else node} with a plus: +{key if key not in keys else f'{key}.name'}=…"
     siblings = [k for k in keys if k.rpartition(".")[0] == node]
     if not siblings:
         return nearest(key, [k for k in keys if k.split(".")[-1] == leaf] or sorted({k.split(".")[0] for k in keys}))
     return nearest(leaf, [k.split(".")[-1] for k in siblings])
 
 
-def known_keys(command: str) -> Iterator[str]:
-    """Every key of the default composition of a command, dotted."""
+def known_keys(command: str, *, hydra_too: bool = False) -> Iterator[str]:
+    """Every key of the default composition of a command, dotted; with `hydra_too` those under hydra. as well."""
     GlobalHydra.instance().clear()
     register_schema()
     register_launcher()
+    register_sweeper()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        cfg = compose(command)
+        cfg = compose(command, return_hydra_config=hydra_too)
     GlobalHydra.instance().clear()
     yield from _dotted(OmegaConf.to_container(cfg, resolve=False), "")
 

@@ -198,7 +198,8 @@ def _end(running: list[Outcome], signals: list[int]) -> Iterator[Outcome]:
             outcome._child.kill()
         _has_ended(outcome)
         if outcome.state == FAILED:
-            outcome.state, outcome.message = INTERRUPTED, "interrupted"
+            done = outcome.job.is_done()  # it had just written its result
+            outcome.state, outcome.message = (DONE, "") if done else (INTERRUPTED, "interrupted")
         yield outcome
 
 

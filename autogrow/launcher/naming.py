@@ -31,3 +31,12 @@ def folder_name(overrides: Sequence[str]) -> str:
     if len(name) <= 100:
         return name
     return f"{name[:90]}-{hashlib.sha256(' '.join(overrides).encode()).hexdigest()[:8]}"
+
+
+def label(overrides: Sequence[str]) -> str:
+    """What a person reads: the overrides in a row, drawn numbers to four digits.
+
+    >>> label(["optimizer.lr=0.004043878009515107", "seed=1"])
+    'optimizer.lr=0.004044 seed=1'
+    """
+    return " ".join(re.sub(r"\d+\.\d{5,}(?:e-?\d+)?", lambda found: f"{float(found[0]):.4g}", o) for o in overrides)

@@ -22,13 +22,14 @@ from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.jobs import FINISHED, INTERRUPTED, WAITING, Job, Outcome, environment, run_jobs
 from autogrow.launcher.board import Board
 from autogrow.launcher.engines import start_on
-from autogrow.launcher.naming import folder_name, swept
+from autogrow.launcher.naming import folder_name, label, swept
 from autogrow.launcher.progress import read_result
 from autogrow.launcher.summary import shown
 from autogrow.launcher.task import InterruptedSweepError, Task, why
 
 _PLUGIN = "hydra_plugins.autogrow_launcher"  # Hydra 1.3 takes plugins from this name space only
 BY_NUMBER = "${hydra.job.num}"  # the shipped hydra.sweep.subdir: this launcher has names that say more
+TRIAL_FOLDERS = "hydra.sweep.subdir='trial_${hydra.job.num}'"  # the sweeper's own
 _OURS = (
     "hydra.sweep.",
     "hydra.launcher",
@@ -89,6 +90,8 @@ class ProcessLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs and say of each how it ended. Raises InterruptedSweepError on Ctrl-C and SIGTERM."""
+        if not job_overrides:
+            raise ConfigError("the sweep has no jobs: one of its ranges or choices is empty")
         side_by_side = self.at_a_time(len(job_overrides))
         environ = environment(side_by_side)
         numbered = enumerate(job_overrides, initial_job_idx)
@@ -104,8 +107,8 @@ class ProcessLauncher(Launcher):
 
     def _job(self, number: int, overrides: list[str], environ: dict[str, str]) -> tuple[Job, DictConfig]:
         cfg = self.context.config_loader.load_sweep_config(self.config, overrides)
-        named = swept(list(self.config.hydra.overrides.task), overrides)
-        by_number = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)["subdir"] == BY_NUMBER  # type: ignore[index, call-overload]
+        named = swept(self._typed("task"), overrides)
+        by_number = subdir(cfg) == BY_NUMBER
         with open_dict(cfg):
             cfg.hydra.job.id = cfg.hydra.job.num = number
             if by_number:
@@ -113,17 +116,22 @@ class ProcessLauncher(Launcher):
             folder = (Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)).resolve()
             cfg.hydra.runtime.output_dir = str(folder)
         python = [sys.executable, "-m", "autogrow", self.task.command]
-        where = [*self._config_dir(), *(o for o in self.config.hydra.overrides.hydra if not o.startswith(_OURS))]
+        where = [*self._config_dir(), *(o for o in self._typed("hydra") if not o.startswith(_OURS))]
         own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
         job = Job(
             (*python, *where, *overrides, f"hydra.run.dir={quoted_if_needed(folder)}"),
             shown(folder),
-            " ".join(named),
+            label(named),
             resume=(*python, f"resume={quoted_if_needed(folder)}") if self.task.command == "fit" else None,
             environment=environ,
             config=OmegaConf.to_yaml(own, resolve=True),
         )
         return job, cfg
+
+    def _typed(self, kind: str) -> list[str]:
+        """What was typed: the overrides of the 'task', those of 'hydra'; as they were, interpolations in them too."""
+        typed: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
+        return [str(o) for o in typed[kind]]
 
     def _config_dir(self) -> list[str]:
         """The --config-dir that this sweep was given, for its jobs."""
@@ -149,8 +157,8 @@ class ProcessLauncher(Launcher):
         """What is done, what can go on, and the command that goes on with it."""
         states = [outcome.state for outcome in outcomes]
         done = sum(state in FINISHED for state in states)
-        given = [str(o) for o in (*self.config.hydra.overrides.task, *self.config.hydra.overrides.hydra)]
-        given = [o for o in given if not o.startswith(("hydra.sweep.dir=", "hydra.mode="))]
+        given = [*self._typed("task"), *self._typed("hydra")]
+        given = [o for o in given if not o.startswith(("hydra.sweep.dir=", "hydra.mode=")) and o != TRIAL_FOLDERS]
         typed = [
             self.task.command,
             "-m",
@@ -163,6 +171,12 @@ class ProcessLauncher(Launcher):
             f"{error}: {done} jobs are done, {states.count(INTERRUPTED)} can go on, {states.count(WAITING)} have not begun;"
             f" go on with: autogrow {shlex.join(typed)}",
         )
+
+
+def subdir(cfg: DictConfig) -> str:
+    """`hydra.sweep.subdir` as it was written, before a job's number is put in."""
+    plain: Any = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)
+    return str(plain["subdir"])
 
 
 def quoted(path: Path) -> str:
@@ -190,7 +204,7 @@ def register_plugin(cls: type[Any], name: str, alias: str) -> None:
 
 
 def register_launcher() -> None:
-    """Make `hydra/launcher=process` and `hydra/sweeper=optuna` known to Hydra."""
+    """Make `hydra/launcher=process` known to Hydra."""
     if _PLUGIN in sys.modules:
         return
     register_plugin(ProcessLauncher, __name__, _PLUGIN)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -25,7 +25,7 @@ def print_summary(task: Task, console: Console | None = None) -> None:
     console = console or Console(file=sys.stdout)
     wide = console if console.is_terminal else Console(file=console.file, width=200)  # a file has no right edge
     wide.print()
-    wide.print(summary_table(task.outcomes[:_MOST]))
+    wide.print(summary_table(task.outcomes[:_MOST], splits=("val",) if task.chooses else ("val", "test")))
     if len(task.outcomes) > _MOST:
         wide.print(f"and {len(task.outcomes) - _MOST} jobs more", highlight=False)
     done = sum(o.state in FINISHED for o in task.outcomes)
@@ -34,30 +34,23 @@ def print_summary(task: Task, console: Console | None = None) -> None:
         wide.print(f"compare them: autogrow report {task.folder}", soft_wrap=True, highlight=False)
 
 
-def summary_table(outcomes: list[Outcome]) -> Table:
-    """One row a job: widths, errors, training FLOPs and seconds; for one without a result how it stands."""
+def summary_table(outcomes: Sequence[Outcome], splits: Sequence[str] = ("val", "test")) -> Table:
+    """One row a job: widths, errors on `splits`, training FLOPs and seconds; for one without a result how it stands."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("job", justify="right")
     table.add_column("")
     results = [read_result(o.job.folder) if o.state in FINISHED else None for o in outcomes]
     measure = words.measure_name(next((r["task"] for r in results if r is not None), ""))
-    for name in ("widths", f"val {measure}", f"test {measure}", "training", "time"):
+    for name in ("widths", *(f"{split} {measure}" for split in splits), "training", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     for number, (outcome, result) in enumerate(zip(outcomes, results, strict=True)):
-        cells = [outcome.state, "", "", "", ""] if result is None else _cells(result)
+        cells = [outcome.state]
+        if result is not None:
+            errors = [words.measure(measure, result[split].get(measure)) for split in splits]
+            spent = [words.flops(result["train_flops"]), words.duration(result["seconds"])]
+            cells = [words.widths(result["widths"]), *errors, *spent]
         table.add_row(str(number), escape(outcome.job.name), *cells)
     return table
-
-
-def _cells(result: dict[str, Any]) -> list[str]:
-    name = words.measure_name(result["task"])
-    errors = [words.measure(name, result[split][name]) for split in ("val", "test")]
-    return [
-        words.widths(result["widths"]),
-        *errors,
-        words.flops(result["train_flops"]),
-        words.duration(result["seconds"]),
-    ]
 
 
 def shown(path: Path) -> Path:

@@ -22,6 +22,7 @@ class Task:
     failures: list[AutogrowError] = field(default_factory=list)  # of runs in this process
     outcomes: list[Outcome] = field(default_factory=list)  # of runs in processes of their own
     folder: Path | None = None  # of the sweep
+    chooses: bool = False  # a search chooses among its jobs: their test figures are not shown
 
     def __call__(self, cfg: DictConfig) -> Any:
         """Run it."""
@@ -32,11 +33,11 @@ class Task:
         failed = [(number, o) for number, o in enumerate(self.outcomes) if o.state == FAILED]
         if failed:
             first, outcome = failed[0]
-            others = ", ".join(str(number) for number, _ in failed[1:])
+            log = f"; see {outcome.job.log}" if outcome.seconds else ""
+            others = f" (and job {', '.join(str(number) for number, _ in failed[1:])})" if len(failed) > 1 else ""
             raise TrainingError(
-                f"{len(failed)} of {len(self.outcomes)} jobs failed: job {first} ({outcome.job.name}): {why(outcome)}; see"
-                f" {outcome.job.log}{f' (and jobs {others})' if others else ''}; the same command with"
-                f" hydra.sweep.dir={self.folder} tries them again and skips what is done"
+                f"{len(failed)} of {len(self.outcomes)} jobs failed in {self.folder}: job {first} ({outcome.job.name}): {why(outcome)}"
+                f"{log}{others}; with hydra.sweep.dir={self.folder} the same command tries them again and skips what is done"
             )
         if self.failures:
             more = f" (and {len(self.failures) - 1} more jobs failed)" if len(self.failures) > 1 else ""
