@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -91,7 +92,9 @@ def run_to_end(command: Sequence[str], log: str, environment: Mapping[str, str],
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, ask_to_end)
     try:
-        return process.wait()
+        while process.poll() is None:  # Ray's way to interrupt is seen between two instructions, not in a system call
+            time.sleep(0.1)
+        return process.returncode
     finally:
         if process.poll() is None:
             process.terminate()

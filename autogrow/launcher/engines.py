@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,7 +53,8 @@ def _submitit(cluster: str, folder: Path, cpus: int, gpus: int, options: Mapping
         raise ConfigError(f"submitit cannot use this: {' '.join(str(error).split())}") from error
 
     def start(command: Sequence[str], log: IO[bytes], environment: Mapping[str, str] | None) -> Child:
-        return SubmititChild(executor.submit(run_to_end, *_arguments(command, log, cpus)), Path(log.name))
+        job = executor.submit(run_to_end, *_arguments(command, log, cpus))
+        return SubmititChild(job, Path(log.name), here=cluster == "local")
 
     return start
 
@@ -58,8 +62,8 @@ def _submitit(cluster: str, folder: Path, cpus: int, gpus: int, options: Mapping
 class SubmititChild:
     """A job of submitit's: its result is the command's exit code."""
 
-    def __init__(self, job: Any, log: Path) -> None:
-        self._job, self._log, self._asked = job, log, False
+    def __init__(self, job: Any, log: Path, *, here: bool) -> None:
+        self._job, self._log, self._here, self._asked = job, log, here, False
 
     def poll(self) -> int | None:
         """Its exit code, None while it waits or runs."""
@@ -75,7 +79,11 @@ class SubmititChild:
     def terminate(self) -> None:
         """Cancel it: the cluster asks it to end, and waits as long as it is set up to."""
         self._asked = True
-        self._job.cancel(check=False)
+        if self._here:  # submitit's own way would kill after a second; a local job's id is its process
+            with suppress(ProcessLookupError):
+                os.kill(int(self._job.job_id), signal.SIGTERM)
+        else:
+            self._job.cancel(check=False)
 
     def kill(self) -> None:
         """Cancel it again; nothing stronger is to be had through a queue."""
@@ -89,7 +97,7 @@ def _ray(cpus: int, gpus: int, options: Mapping[str, Any]) -> Start:
         raise ConfigError("hydra.launcher.executor=ray needs Ray: pip install 'autogrow[ray]'") from None
     if not ray.is_initialized():
         try:
-            ray.init(**{"include_dashboard": False, "log_to_driver": False, **options})
+            ray.init(**{"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR, **options})
         except (RuntimeError, ValueError, TypeError, ConnectionError) as error:
             raise ConfigError(f"Ray cannot use this: {' '.join(str(error).split())}") from error
     remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(run_to_end)
