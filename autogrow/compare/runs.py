@@ -87,7 +87,7 @@ def find_runs(folder: Path) -> Found:
     Raises ConfigError where there is no run, or runs of different data sets.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: there is no such folder")
+        raise ConfigError(f"{folder} is not there: it is not a run folder, nor a folder of runs")
     runs, left_out = [], []
     for path in _run_folders(folder):
         name = str(path.relative_to(folder))
