@@ -1,5 +1,6 @@
 """Tables and images to tensors: sources, splits, preprocessing, in-memory stream."""
 
+from autogrow.data.arrival import count_stages
 from autogrow.data.card import lines
 from autogrow.data.encode import ImageEncoder, TableEncoder
 from autogrow.data.pipeline import Pipeline
@@ -18,6 +19,7 @@ __all__ = [
     "Split",
     "TableEncoder",
     "TensorStream",
+    "count_stages",
     "from_arrays",
     "lines",
     "prepare",

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autogrow.data.arrival import arrival_values, arrive, at_stage, check_arrival
 from autogrow.data.card import fingerprint, make_card
+from autogrow.data.drops import split_by_file
 from autogrow.data.encode import Encoder, ImageEncoder, fit_table_encoder
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
@@ -19,6 +21,7 @@ from autogrow.data.raw import Raw
 from autogrow.data.sources import read
 from autogrow.data.spec import DataSpec, names_of, validate
 from autogrow.data.splits import Rows, check_sizes, group_rows, random_rows, stratified_order, time_rows
+from autogrow.data.stages import moments
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError, nearest
 
@@ -35,16 +38,25 @@ def prepare(spec: DataSpec) -> Prepared:
     ((64,), 10, 1079, 'classification')
     """
     validate(spec)
+    check_arrival(spec)
     return prepare_raw(read(spec), spec)
 
 
 def prepare_raw(raw: Raw, spec: DataSpec) -> Prepared:
     """As `prepare`, for rows that are already in memory."""
     validate(spec)
+    check_arrival(spec)
     target = read_target(raw.y, spec.task)
     raw, target, numbered = _sample(raw, target, spec)
+    when = arrival_values(raw, spec)
     raw, split_values = _without_split_column(raw, spec)
     rows = _split(raw, target, split_values, spec)
+    if spec.arrival != "none":
+        arrival = arrive(raw, target, rows, when, spec)
+        last = len(arrival.names) - 1
+        raw, target, rows, numbered = at_stage(
+            raw, target, rows, numbered, arrival, last if spec.stage is None else spec.stage
+        )
     encoder, preprocess, encoded = _fit(raw, rows.train, spec)
     scale = _target_scale(target, rows.train)
 
@@ -109,14 +121,16 @@ def _split(raw: Raw, target: Target, column: pd.Series | None, spec: DataSpec) -
         raise DataError(
             f"data.split_column {spec.split_column!r} is missing in {int(column.isna().sum())} rows; every row must have one"
         )
-    if column is None:
+    if raw.files is not None:
+        rows = split_by_file(raw, spec, classes)
+    elif column is None:
         rows = random_rows(
             len(raw), spec.val_fraction, spec.test_fraction, spec.split_seed, classes=classes, held=raw.test_rows
         )
     elif spec.split == "group":
         rows = group_rows(_group_codes(column), spec.val_fraction, spec.test_fraction, spec.split_seed)
     else:
-        rows = time_rows(_moments(column), spec.val_fraction, spec.test_fraction, spec.split_seed)
+        rows = time_rows(moments(column, "split_column"), spec.val_fraction, spec.test_fraction, spec.split_seed)
     check_sizes(rows, classes, len(raw))
     return rows
 
@@ -126,21 +140,6 @@ def _group_codes(column: pd.Series) -> np.ndarray:
 
     codes, _ = pd.factorize(column, sort=True)
     return np.asarray(codes)
-
-
-def _moments(column: pd.Series) -> np.ndarray:
-    """Numbers as they are, else dates, in an order."""
-    import pandas as pd
-    from pandas.api import types
-
-    if types.is_numeric_dtype(column.dtype):
-        return column.to_numpy(dtype=np.float64)
-    try:
-        return pd.to_datetime(column, format="ISO8601", utc=True).astype("int64").to_numpy()
-    except (ValueError, TypeError) as error:
-        raise DataError(
-            f"data.split_column {column.name!r} must hold numbers or ISO dates: {' '.join(str(error).split())[:120]}"
-        ) from None
 
 
 def _fit(raw: Raw, train: np.ndarray, spec: DataSpec) -> tuple[Encoder, Standardise, Any]:

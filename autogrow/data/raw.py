@@ -18,7 +18,7 @@ class Raw:
     """n rows: a table (DataFrame) or images (array (n, C, H, W)), and the targets, one column each.
 
     `test_rows`: how many of the last rows are a test file's. `origin`: where the rows come from, in words. `notes`: what the
-    reader did that its user should know.
+    reader did that its user should know. `files`: where rows come from several files, the number of each row's file, (n,).
     """
 
     x: pd.DataFrame | np.ndarray
@@ -26,6 +26,7 @@ class Raw:
     origin: str
     test_rows: int = 0
     notes: tuple[str, ...] = field(default=())
+    files: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -33,7 +34,8 @@ class Raw:
     def take(self, rows: np.ndarray) -> Raw:
         """These rows alone, in this order; a test file's rows must all be among them, at the end."""
         x = self.x[rows] if isinstance(self.x, np.ndarray) else self.x.iloc[rows].reset_index(drop=True)
-        return Raw(x, self.y.iloc[rows].reset_index(drop=True), self.origin, self.test_rows, self.notes)
+        files = None if self.files is None else self.files[rows]
+        return Raw(x, self.y.iloc[rows].reset_index(drop=True), self.origin, self.test_rows, self.notes, files)
 
 
 def from_arrays(x: Any, y: Any, origin: str, *, columns: list[str] | None = None, test_rows: int = 0) -> Raw:

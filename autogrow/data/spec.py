@@ -37,6 +37,10 @@ class DataSpec:
     separator: of a csv.  max_rows: learn from a (stratified, seeded) sample of at most this many rows; a test file stays whole.
     rows, features, classes, noise, generator_seed: what a generator makes, where it has them.
     version: of an OpenML set.  download: whether torchvision may.
+    arrival: none, or how the data arrive in stages, each of which continues from the net of the one before: by fraction, by column
+    (`arrival_column`: up to and including each cut), by class, or files (`path` is a folder, each file a stage).
+    stages: for fraction shares such as [0.2,0.6,1], for column cuts, for class lists of classes, or a number of stages; for files
+    the order, name or mtime.  stage: one stage alone, from 0; null is all of them.  files: which files of the folder, in order.
     """
 
     name: str = "csv"
@@ -63,6 +67,11 @@ class DataSpec:
     generator_seed: int = 0
     version: Any = "active"
     download: bool = True
+    arrival: str = "none"
+    arrival_column: str | None = None
+    stages: Any = None
+    stage: int | None = None
+    files: Any = ()
 
 
 def names_of(value: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,9 @@ def stratified_order(classes: np.ndarray, rng: np.random.Generator) -> np.ndarra
     return by_class[np.argsort(place, kind="stable")]
 
 
-def random_rows(n: int, val: float, test: float, seed: int, *, classes: np.ndarray | None, held: int = 0) -> Rows:
+def random_rows(
+    n: int, val: float, test: float, seed: int | Sequence[int], *, classes: np.ndarray | None, held: int = 0
+) -> Rows:
     """A random split of n rows, stratified where `classes` (codes, (n,)) are given; the last `held` rows are the test part."""
     rng = np.random.default_rng(seed)
     pool = n - held

@@ -1,0 +1,159 @@
+"""Files that arrive in a folder, one after the other: each is a stage. What they hold is one table, and which file each row is from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autogrow.data.columns import is_date, is_numeric, numbers, texts
+from autogrow.data.raw import Raw
+from autogrow.data.spec import DataSpec, names_of
+from autogrow.data.splits import Rows, random_rows
+from autogrow.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = {"csv": (".csv", ".csv.gz", ".tsv"), "parquet": (".parquet", ".pq")}
+ORDERS = ("name", "mtime")
+
+
+def drop_folder(spec: DataSpec) -> Path:
+    """The folder that `data.path` names. Raises DataError where it is none, or the source has no files that can be dropped."""
+    if spec.source not in SUFFIXES:
+        raise DataError(f"data.arrival=files goes with data={' or data='.join(SUFFIXES)}, got data={spec.name}")
+    if not spec.path:
+        raise DataError(f"data.path must name the folder that {spec.source} files arrive in")
+    folder = Path(spec.path).expanduser()
+    if not folder.is_dir():
+        kind = "is a file" if folder.exists() else "does not exist"
+        raise DataError(f"data.path {folder} {kind}; data.arrival=files needs the folder that files arrive in")
+    return folder
+
+
+def found_files(folder: Path, source: str, order: str = "name") -> list[str]:
+    """The names of a folder's files of this kind (hidden ones aside), by name or by when they were last written."""
+    files = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+    files = [p for p in files if p.name.lower().endswith(SUFFIXES[source])]
+    key: Callable[[Path], object] = (lambda p: (p.stat().st_mtime_ns, p.name)) if order == "mtime" else lambda p: p.name
+    return [p.name for p in sorted(files, key=key)]  # type: ignore[arg-type]
+
+
+def files_of(spec: DataSpec) -> list[str]:
+    """The files in their order: those of `data.files`, else all of the folder, as `data.stages` (name, mtime) says."""
+    folder = drop_folder(spec)
+    given = names_of(spec.files)
+    if given:
+        for name in given:
+            if not (folder / name).is_file():
+                raise DataError(
+                    f"data.files: there is no {name!r} in {folder}; {nearest(name, found_files(folder, spec.source))}"
+                )
+        return given
+    order = "name" if spec.stages is None else spec.stages
+    if order not in ORDERS:
+        raise DataError(
+            f"data.stages must be name or mtime (the order of the files) for data.arrival=files, got {order!r}"
+        )
+    names = found_files(folder, spec.source, order)
+    if not names:
+        raise DataError(f"data.path {folder} holds no {spec.source} file ({', '.join(SUFFIXES[spec.source])})")
+    return names
+
+
+def read_files(spec: DataSpec, read: Callable[[DataSpec], Raw]) -> Raw:
+    """The files up to `data.stage`, each read by `read`, as one table; columns that came later are missing in rows before.
+
+    Raises DataError, naming the file and the column, where a column has gone or holds something else than before.
+    """
+    import pandas as pd
+
+    folder, names = drop_folder(spec), files_of(spec)
+    names = names if spec.stage is None else names[: spec.stage + 1]
+    parts = [
+        read(replace(spec, path=str(folder / name), arrival="none", stages=None, stage=None, files=()))
+        for name in names
+    ]
+    kinds: dict[str, str] = {}
+    tables: list[pd.DataFrame] = []
+    for name, part in zip(names, parts, strict=True):
+        assert not isinstance(part.x, np.ndarray)
+        if not len(part):
+            raise DataError(f"{name} holds a header and no rows")
+        _check_columns(pd.concat([part.x, part.y], axis=1), kinds, name)
+        tables.append(part.x)
+    x = pd.concat(tables, ignore_index=True)
+    y = pd.concat([part.y for part in parts], ignore_index=True)
+    file_of_row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    listed = ", ".join(names) if len(names) <= 4 else f"{names[0]}, …, {names[-1]}"
+    notes = dict.fromkeys(note for part in parts for note in part.notes)
+    return Raw(x, y, f"{len(names)} files in {folder}: {listed}", notes=tuple(notes), files=file_of_row)
+
+
+def split_by_file(raw: Raw, spec: DataSpec, classes: np.ndarray | None) -> Rows:
+    """Each file is split by itself, so that later files change nothing; a row that an earlier file holds too keeps its split."""
+    if spec.split != "random":
+        raise DataError(f"data.arrival=files splits each file at random; data.split={spec.split} does not go with it")
+    assert raw.files is not None
+    split = np.zeros(len(raw), dtype=np.int64)
+    orders: list[list[np.ndarray]] = [[], [], []]
+    for number in range(int(raw.files.max()) + 1):
+        own = np.flatnonzero(raw.files == number)
+        seed: int | Sequence[int] = spec.split_seed if number == 0 else [spec.split_seed, 3, number]
+        codes = None if classes is None else classes[own]
+        rows = random_rows(len(own), spec.val_fraction, spec.test_fraction, seed, classes=codes)
+        for part, chosen in enumerate((rows.train, rows.val, rows.test)):
+            split[own[chosen]] = part
+            orders[part].append(own[chosen])
+    first = _first_seen(raw)
+    again = raw.files[first] < raw.files
+    split[again] = split[first[again]]
+    order = np.concatenate([rows for part in orders for rows in part])
+    order = np.random.default_rng([spec.split_seed, 4]).permutation(order)
+    return Rows(*(order[split[order] == part] for part in range(3)))
+
+
+def _first_seen(raw: Raw) -> np.ndarray:
+    """For each row the first row that holds the same values, (n,)."""
+    import pandas as pd
+
+    assert not isinstance(raw.x, np.ndarray)
+    table = pd.concat([raw.x, raw.y], axis=1)
+    plain = {str(c): numbers(table[c]) if is_numeric(table[c]) else texts(table[c]) for c in table.columns}
+    keys = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    where: np.ndarray = first[which]
+    return where
+
+
+def _check_columns(table: pd.DataFrame, kinds: dict[str, str], file: str) -> None:
+    """Compare a file's columns with those before it, and remember its own in `kinds`."""
+    gone = [column for column in kinds if column not in table.columns]
+    if gone:
+        raise DataError(
+            f"{file} has no column {gone[0]!r}, which the files before it have; {nearest(gone[0], table.columns)}"
+        )
+    for column in table.columns:
+        kind = kind_of(table[column])
+        before = kinds.get(str(column))
+        if kind and before and kind != before:
+            raise DataError(f"{file}: column {column!r} holds {kind}, and {before} in the files before it")
+        if kind or before is None:
+            kinds[str(column)] = kind or before or ""
+
+
+def kind_of(column: pd.Series) -> str:
+    """'numbers', 'booleans', 'dates' or 'text'; empty for a column without a value."""
+    from pandas.api import types
+
+    if not column.notna().any():
+        return ""
+    if is_date(column):
+        return "dates"
+    if types.is_bool_dtype(column.dtype) or types.infer_dtype(column, skipna=True) == "boolean":
+        return "booleans"
+    return "numbers" if is_numeric(column) else "text"
