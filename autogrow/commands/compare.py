@@ -35,6 +35,9 @@ from autogrow.train.run import quiet_lightning
 OWN = ("seeds", "arms", "jobs", "target")
 """Keys of the comparison itself; `search.*` goes to the arms that search, everything else to every arm."""
 
+RESULTS = "*/*/result.json"
+"""Where a comparison's finished runs are, by their last file."""
+
 _OPTIONS = ("--config-dir", "-cd")  # arguments that every child needs too
 
 
@@ -59,10 +62,14 @@ def run(rest: Sequence[str]) -> int:
             right = "seeds=5 or seeds=[0,3]" if key_of(word) == "seed" else "the same command with its hydra.run.dir"
             raise ConfigError(f"compare takes no {word}; give {right}")
     ConfigStore.instance().store(name="compare_schema", node=CompareConfig, provider="autogrow")
-    return run_hydra("compare", rest, lambda cfg: _compare(cfg, rest))
+    interrupted: list[InterruptedRunError] = []  # raised once Hydra is done, which would print a line of its own
+    code = run_hydra("compare", rest, lambda cfg: _compare(cfg, rest, interrupted))
+    if interrupted:
+        raise interrupted[0]
+    return code
 
 
-def _compare(cfg: DictConfig, rest: Sequence[str]) -> None:
+def _compare(cfg: DictConfig, rest: Sequence[str], interrupted: list[InterruptedRunError]) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         plan = _checked_plan(cfg, rest, folder)
@@ -73,13 +80,14 @@ def _compare(cfg: DictConfig, rest: Sequence[str]) -> None:
     try:
         with Progress(plan) as progress:
             run_jobs(plan.first_jobs(), plan.jobs, progress, plan.then)
-    except InterruptedRunError as interrupted:
-        if any(folder.glob("*/*/result.json")):
+    except InterruptedRunError as error:
+        if any(folder.glob(RESULTS)):
             show(folder, build(folder))
         words = f"interrupted; what is finished is kept, go on with: {plan.command}"
-        interrupted.args = (words if "hydra.run.dir" in plan.command else f"{words} hydra.run.dir={folder}",)
-        raise
-    if not any(folder.glob("*/*/result.json")):
+        error.args = (words if "hydra.run.dir=" in plan.command else f"{words} hydra.run.dir={folder}",)
+        interrupted.append(error)
+        return
+    if not any(folder.glob(RESULTS)):
         first = next(iter(o for o in progress.states.values() if o.message))
         raise TrainingError(f"no run was finished; {first.job.name}: {first.message}; see {first.job.log}")
     comparison = build(folder)
