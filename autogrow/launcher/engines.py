@@ -69,12 +69,14 @@ class SubmititChild:
         """Its exit code, None while it waits or runs."""
         if not self._job.done():
             return None
-        error = None if self._asked else self._job.exception()
+        error = self._job.exception()
+        if error is not None and self._asked:
+            return 143
         if error is not None:  # the cluster's, not the command's: the node went away, the time was over
             with self._log.open("a", encoding="utf-8") as log:
                 log.write(f"{self._job.job_id}: {' '.join(str(error).split())}\n")
             return 1
-        return 143 if self._asked else int(self._job.result())
+        return int(self._job.result())
 
     def terminate(self) -> None:
         """Cancel it: the cluster asks it to end, and waits as long as it is set up to."""
