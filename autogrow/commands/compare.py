@@ -22,6 +22,7 @@ from autogrow.commands.fit import _remove_if_empty
 from autogrow.compare.affordable import check_one_pass
 from autogrow.compare.arms import EXAMPLE, GROW, Arm, arm_from, key_of
 from autogrow.compare.comparison import Comparison, compare_folder, write
+from autogrow.compare.grouping import read_plan
 from autogrow.compare.plan import Plan, seeds_from
 from autogrow.compare.progress import Progress, summary_table
 from autogrow.compare.runs import PLAN
@@ -135,7 +136,7 @@ def show(folder: Path, comparison: Comparison) -> None:
 
 
 def _checked_plan(cfg: DictConfig, rest: Sequence[str], folder: Path) -> Plan:
-    typed = [o for o in HydraConfig.get().overrides.task if key_of(o) not in OWN]
+    typed = [o for o in _typed() if key_of(o) not in OWN]
     jobs = cfg.jobs if cfg.jobs > 0 else os.cpu_count() or 1
     if cfg.target is not None and not cfg.target > 0:
         raise ConfigError(f"target must be a validation loss above 0, got {cfg.target}")
@@ -159,6 +160,13 @@ def _checked_plan(cfg: DictConfig, rest: Sequence[str], folder: Path) -> Plan:
         )
     _check_arms(plan)
     return plan
+
+
+def _typed() -> list[str]:
+    """The overrides as they were typed: ${seed} in them is each run's own."""
+    whole: Any = HydraConfig.instance().cfg
+    typed: Any = OmegaConf.to_container(whole.hydra.overrides.task, resolve=False)
+    return [str(o) for o in typed]
 
 
 def _of_search(override: str) -> bool:
@@ -209,10 +217,10 @@ def _check_folder(plan: Plan) -> None:
         return
     if not (folder / PLAN).is_file():
         raise ConfigError(f"{folder} holds something else than a comparison; give another hydra.run.dir")
-    before = OmegaConf.load(folder / PLAN)
-    if list(before.overrides) != [*plan.overrides, *plan.search]:
+    before = read_plan(folder)["overrides"]
+    if before != [*plan.overrides, *plan.search]:
         raise ConfigError(
-            f"{folder} holds a comparison of other overrides ({' '.join(before.overrides) or 'none'}); give the same ones to go on, or another hydra.run.dir"
+            f"{folder} holds a comparison of other overrides ({' '.join(before) or 'none'}); give the same ones to go on, or another hydra.run.dir"
         )
 
 

@@ -41,10 +41,11 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
     found = find_runs(folder)
     arms, twice = one_of_each(group(folder, found.runs))
     plan = read_plan(folder)
+    reference = reference_of(arms)
+    arms = {reference: arms[reference], **arms}  # first
     about = _about(folder, plan, arms)
     first = next(iter(arms.values()))[0]
     goal = target_of(arms, plan.get("target") if target is None else target)
-    reference = GROW if GROW in arms else next(iter(arms))
     pairs = pairs_of(arms, reference)
     failures = _failures(folder, plan)
     verdicts = [
@@ -79,6 +80,12 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
         "warnings": [*_left_out(folder, found, plan), *twice, *warnings_about(arms, about, reference, plan)],
     }
     return Comparison(plain, [_row(name, run) for name, runs in arms.items() for run in runs])
+
+
+def reference_of(arms: Mapping[str, Sequence[Run]]) -> str:
+    """The arm that the others are compared with: `grow`; in any other folder the first that grew, else the first."""
+    grew = (name for name, runs in arms.items() if any(run.result.get("growth_events") for run in runs))
+    return GROW if GROW in arms else next(grew, next(iter(arms)))
 
 
 def _about(folder: Path, plan: Mapping[str, Any], arms: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,6 @@ from autogrow.compare.runs import Run
 from autogrow.errors import ConfigError
 
 POINTS = 200
-SLACK = 0.02
 FIXED = ("small_fixed", "fixed_128", "fixed_256", "big_fixed")
 """Arms whose net somebody chose beforehand: the target is theirs, not that of what is to be judged."""
 
@@ -27,13 +26,13 @@ def target_of(arms: Mapping[str, Sequence[Run]], given: float | None) -> dict[st
     if given is not None:
         return {"val_loss": given, "rule": "as given"}
     fixed = {name: runs for name, runs in arms.items() if name in FIXED} or dict(arms)
-    means = {name: math.fsum(lowest_val_loss(run) for run in runs) / len(runs) for name, runs in fixed.items()}
-    best = min(means, key=lambda name: means[name])
-    if not math.isfinite(means[best]):
-        raise ConfigError("no run has a finite validation loss")
-    whose = f"the best arm of a fixed size ({best})" if best in FIXED else f"the best arm ({best})"
-    rule = f"within {SLACK:.0%} of the lowest validation loss of {whose}, mean over its seeds"
-    return {"val_loss": means[best] * (1 + SLACK), "rule": rule}
+    lowest = {name: [lowest_val_loss(run) for run in runs] for name, runs in fixed.items()}
+    best = min(lowest, key=lambda name: math.fsum(lowest[name]) / len(lowest[name]))
+    reached = max(lowest[best])
+    if not math.isfinite(reached):
+        raise ConfigError(f"no arm has a finite validation loss at every seed (best: {best})")
+    kind = "of a fixed size " if best in FIXED else ""
+    return {"val_loss": reached, "rule": f"the validation loss that every seed of the best arm {kind}reached ({best})"}
 
 
 def cost_to_target(run: Run, target: float) -> tuple[float | None, float | None]:

@@ -27,6 +27,7 @@ def warnings_about(
         *_barely_trained(arms),
         *_one_split(arms),
         *_coarse(arms),
+        *_many(arms, reference),
         *_side_by_side(plan),
     ]
 
@@ -93,6 +94,11 @@ def _coarse(arms: Mapping[str, Sequence[Run]]) -> Iterator[str]:
     rows = first.card["splits"]["test"]
     if first.metric == "error" and rows < 1000:
         yield f"the test set has {rows} rows: one of them is {100 / rows:.2f} pp"
+
+
+def _many(arms: Mapping[str, Sequence[Run]], reference: str) -> Iterator[str]:
+    if len(arms) > 5:
+        yield f"{len(arms) - 1} arms are held against {reference}, each at 95 %: one difference in twenty is shown by chance"
 
 
 def _side_by_side(plan: Mapping[str, Any]) -> Iterator[str]:

@@ -84,11 +84,12 @@ def test_verdicts_say_what_the_interval_shows(values, kind, words):
 
 def test_a_target_that_is_not_reached_stays_unreached(make_run, make_plan):
     write_arm(make_run, "grow", ERRORS[:2], losses=(1.0, 0.5, 0.255))
-    write_arm(make_run, "fixed_128", ERRORS[:2], losses=(0.9, 0.25))
+    make_run("fixed_128/seed_0", 0, losses=(0.9, 0.24))
+    make_run("fixed_128/seed_1", 1, losses=(0.9, 0.26))
     write_arm(make_run, "small_fixed", ERRORS[:2], losses=(0.9, 0.8))
     folder = make_plan("grow", "fixed_128", "small_fixed", seeds=2)
     plain = compare_folder(folder).plain
-    assert plain["target"]["val_loss"] == pytest.approx(1.02 * 0.25)
+    assert plain["target"]["val_loss"] == 0.26
     assert "fixed_128" in plain["target"]["rule"]
     assert plain["arms"]["grow"]["flops_to_target"] == [300, 300]
     assert plain["arms"]["grow"]["seconds_to_target"] == [1.5, 1.5]
@@ -158,6 +159,14 @@ def test_runs_of_any_folder_are_named_by_what_was_typed(make_run, tmp_path):
     assert list(plain["arms"]) == ["growth=default", "growth=gap"]
     assert plain["arms"]["growth=gap"]["folders"] == ["2", "3"]
     assert (only(plain)["a"], only(plain)["n"]) == ("growth=default", 2)
+
+
+def test_what_grew_is_held_against_what_did_not(make_run, tmp_path):
+    make_run("0", typed=("growth=never",))
+    make_run("1", typed=("growth=gap",), growths=(1,))
+    plain = compare_folder(tmp_path).plain
+    assert list(plain["arms"]) == ["growth=gap", "growth=never"]
+    assert (only(plain)["a"], only(plain)["b"]) == ("growth=gap", "growth=never")
 
 
 def test_a_split_of_its_own_for_each_seed_is_paired_too(make_run, tmp_path):
