@@ -58,7 +58,7 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     try:
         entry()
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(command, error)) from error
+        raise ConfigError(explain(command, error, [a for a in arguments if a.startswith("hydra/")])) from error
     except OSError as error:
         if error.filename is None:
             raise
@@ -72,8 +72,8 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     return 0
 
 
-def explain(command: str, error: BaseException) -> str:
-    """One line for a composition error: the wrong name, and the nearest right ones."""
+def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> str:
+    """One line for a composition error: the wrong name, and the nearest right ones, given the choices of Hydra's own groups."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MissingConfigException) and cause.options:
@@ -89,7 +89,7 @@ def explain(command: str, error: BaseException) -> str:
         return f"cannot read the override {error.override!r}: {first}"
     missing = re.search(r"Could not override '([^']+)'", text)
     if missing:
-        keys = list(known_keys(command, hydra_too=missing[1].startswith("hydra.")))
+        keys = list(known_keys(command, choices, hydra_too=missing[1].startswith("hydra.")))
         return f"unknown key {missing[1]!r}; {_near_key(missing[1], keys)}"
     group_missing = re.search(r"Could not override '([^']+)'\. No match in the defaults list", text)
     if group_missing:
@@ -113,14 +113,14 @@ def _near_key(key: str, keys: Sequence[str]) -> str:
     return nearest(leaf, [k.split(".")[-1] for k in siblings])
 
 
-def known_keys(command: str, *, hydra_too: bool = False) -> Iterator[str]:
+def known_keys(command: str, choices: Sequence[str] = (), *, hydra_too: bool = False) -> Iterator[str]:
     """Every key of the default composition of a command, dotted; with `hydra_too` those under hydra. as well."""
     GlobalHydra.instance().clear()
     register_schema()
     register_launcher()
     register_sweeper()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        cfg = compose(command, return_hydra_config=hydra_too)
+        cfg = compose(command, list(choices), return_hydra_config=hydra_too)
     GlobalHydra.instance().clear()
     yield from _dotted(OmegaConf.to_container(cfg, resolve=False), "")
 

@@ -31,7 +31,7 @@ def distribution(override: Override) -> BaseDistribution:
             return FloatDistribution(float(sweep.start), float(sweep.end), log=log)
         values = list(override.sweep_iterator())
         if not values:
-            raise ConfigError(f"{key}: {override.get_value_element_as_str()} holds no value")
+            raise ConfigError(f"{key}: {override.input_line!r} holds no value")
         if isinstance(sweep, RangeSweep) and len(values) > 1:
             step, log = abs(sweep.step), _log(key, sweep.tags)
             numbers = [float(v) for v in values]  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
+_NAME = "autogrow"
 STUDY, RESULTS = "study.log", "optimization_results.yaml"
 SAMPLERS = ("tpe", "nsga2", "random")
 
@@ -59,19 +60,17 @@ class SearchStudy:
             "overrides": list(rest),
         }
         storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
-        self.study = optuna.create_study(
-            storage=storage,
-            study_name="autogrow",
-            directions=[StudyDirection[d.upper()] for d in directions],
-            load_if_exists=True,
-        )
-        before = self.study.user_attrs.get("search")
-        if before is None:
+        try:
+            self.study = optuna.load_study(study_name=_NAME, storage=storage)
+        except KeyError:
+            towards = [StudyDirection[word.upper()] for word in directions]
+            self.study = optuna.create_study(study_name=_NAME, storage=storage, directions=towards)
+        if "search" not in self.study.user_attrs:
             self.study.set_user_attr("search", identity)
-        for name, now in identity.items():
-            if before is not None and before[name] != now:
+        for name, before in self.study.user_attrs["search"].items():
+            if before != identity[name]:
                 raise ConfigError(
-                    f"{folder} holds a search with other {name} ({before[name]}, now {now}); give another hydra.sweep.dir"
+                    f"{folder} holds a search with other {name} ({before}, now {identity[name]}); give another hydra.sweep.dir"
                 )
 
     def batch(self, numbers: Sequence[int], *, side_by_side: bool) -> list[FrozenTrial]:
