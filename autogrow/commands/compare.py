@@ -96,7 +96,7 @@ def _compare(cfg: DictConfig, rest: Sequence[str], interrupted: list[Interrupted
     if failures := comparison.plain["failures"]:
         first = failures[0]
         raise TrainingError(
-            f"{len(failures)} of {len(plan.names())} runs failed and the others are compared; {first['arm']} seed {first['seed']}: {first['message']}; see {folder / first['log']}"
+            f"{len(failures)} of {len(plan.names())} runs have no result, the others are compared; {first['arm']} seed {first['seed']}: {first['message']}; see {folder / first['log']}"
         )
 
 
@@ -125,7 +125,7 @@ def show(folder: Path, comparison: Comparison) -> None:
     console.print(summary_table(plain))
     console.print()
     for failure in plain["failures"]:
-        console.print(f"failed: {failure['arm']} seed {failure['seed']}: {failure['message']}")
+        console.print(f"missing: {failure['arm']} seed {failure['seed']}: {failure['message']}")
     for warning in plain["warnings"]:
         console.print(f"note: {warning}")
     page = folder / "compare.html"

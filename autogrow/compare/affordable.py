@@ -16,11 +16,11 @@ def check_one_pass(arm: str, spec: FitSpec, prepared: Prepared) -> None:
     epochs = spec.trainer.max_epochs
     if epochs is not None and epochs < 1:
         raise ConfigError(f"trainer.max_epochs={epochs:g} does not buy arm {arm} one epoch; give at least 1")
+    net = build_net(builder_for(spec.net, prepared))  # which also says whether net and data go together
     limit = spec.policy.budget.train_flops
     if limit is None:
         return
     rows = len(prepared.train.x)
-    net = build_net(builder_for(spec.net, prepared))
     needed = rows * cost(net, example_rows(prepared.train.x, spec.net.members)).train_flops_per_sample
     if limit < needed:
         raise ConfigError(

@@ -131,9 +131,16 @@ def _failures(folder: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
         for seed in plan["seeds"]:
             home = folder / run_folder(arm, seed)
             if not (home / RESULT).is_file():
-                message = last_line(home / LOG) or "was not run"
+                message = _why_missing(home / LOG)
                 out.append({"arm": arm, "seed": seed, "message": message, "log": f"{run_folder(arm, seed)}/{LOG}"})
     return out
+
+
+def _why_missing(log: Path) -> str:
+    said = log.read_text(encoding="utf-8", errors="replace").split("\n", 1) if log.is_file() else []
+    if not said:
+        return "was not run"
+    return last_line(log) if said[-1].strip() and len(said) > 1 else "was ended before it said anything"
 
 
 def run_folder(arm: str, seed: int) -> str:

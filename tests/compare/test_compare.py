@@ -73,8 +73,8 @@ def test_an_arm_that_fails_is_recorded_and_the_others_are_compared(tmp_path, cap
     assert [(f["arm"], f["seed"], f["log"]) for f in plain["failures"]] == [("diverges", 3, "diverges/seed_3/log.txt")]
     assert "no finite loss" in plain["failures"][0]["message"]
     captured = capsys.readouterr()
-    assert "failed: diverges seed 3: autogrow: no finite loss" in captured.out
-    assert captured.err.startswith("autogrow: 1 of 2 runs failed and the others are compared; diverges seed 3: ")
+    assert "missing: diverges seed 3: autogrow: no finite loss" in captured.out
+    assert captured.err.startswith("autogrow: 1 of 2 runs have no result, the others are compared; diverges seed 3: ")
     assert captured.err.count("\n") == 1
 
 

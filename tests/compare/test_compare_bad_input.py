@@ -48,6 +48,7 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
         (["trainer.max_epochs=0.5"], "trainer.max_epochs=0.5 does not buy arm grow one epoch"),
         (["budget.train_flops=1e5"], "does not buy arm grow one epoch"),
         (["budget.train_flops=1e8", "arms=[grow,big_fixed]"], "does not buy arm big_fixed one epoch"),
+        (["net=conv", "arms=[grow,scratch]"], "net=conv needs images"),
         (["net.widths=[0]"], "net.widths must hold whole numbers"),
         (["hydra.run.dir=other"], "other holds something else than a comparison"),
     ],

@@ -140,11 +140,25 @@ def test_what_failed_and_what_is_missing_is_said(make_run, make_plan):
     assert any("too few to tell" in words for words in plain["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("log", "message"), [(None, "was not run"), ("a command\n", "was ended before it said anything")]
+)
+def test_runs_that_said_nothing_are_missing_too(log, message, make_run, make_plan):
+    write_arm(make_run, "grow", ERRORS[:1])
+    folder = make_plan("grow", "scratch", seeds=1)
+    (folder / "scratch/seed_0").mkdir(parents=True)
+    if log is not None:
+        (folder / "scratch/seed_0/log.txt").write_text(log)
+    assert compare_folder(folder).plain["failures"][0]["message"] == message
+
+
 def test_what_was_to_be_matched_and_is_not_is_said(make_run, make_plan):
-    write_arm(make_run, "grow", ERRORS[:1], flops=100)
-    write_arm(make_run, "scratch_flops", ERRORS[:1], flops=80)
+    losses = [1 / (i + 1) for i in range(10)]
+    write_arm(make_run, "grow", ERRORS[:2], flops=100, losses=losses)
+    make_run("scratch_flops/seed_0", 0, flops=80, losses=losses)
+    make_run("scratch_flops/seed_1", 1, flops=100, losses=losses[:-1])  # one check less: as close as can be
     arm = {"about": "", "label": "", "overrides": ["net.widths={widths}"], "matched": "train_flops"}
-    folder = make_plan("grow", "scratch_flops", seeds=1)
+    folder = make_plan("grow", "scratch_flops", seeds=2)
     plan = json.loads((folder / "plan.json").read_text())
     plan["arms"]["scratch_flops"] = arm
     (folder / "plan.json").write_text(json.dumps(plan))
