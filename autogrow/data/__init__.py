@@ -2,6 +2,7 @@
 
 from autogrow.data.arrival import count_stages
 from autogrow.data.card import lines
+from autogrow.data.drops import files_of, found_files
 from autogrow.data.encode import ImageEncoder, TableEncoder
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepare import prepare, prepare_raw
@@ -20,6 +21,8 @@ __all__ = [
     "TableEncoder",
     "TensorStream",
     "count_stages",
+    "files_of",
+    "found_files",
     "from_arrays",
     "lines",
     "prepare",

@@ -1,0 +1,177 @@
+"""Files that appear in a folder, and what became of each: kept in one file that is whole at any moment.
+
+A drop is noticed, settles (its size and its time of writing stay the same for a while), and is copied; from then on the copy is what
+is learned from, whatever happens to the file. A file with the same contents as one before is skipped, also under another name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autogrow.data import found_files
+from autogrow.errors import CheckpointError, ConfigError
+from autogrow.train.ledger import write_json
+
+STATE, COPIES = "watch.json", "files"
+PENDING, TAKEN, SKIPPED, ASIDE = "pending", "taken", "skipped", "set aside"
+_BLOCK = 1 << 20
+
+
+@dataclass
+class Drop:
+    """One file as it was when it had settled. copy: its name among the copies. run: the folder of the run that learns from it."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    sha256: str = ""
+    state: str = PENDING
+    why: str = ""
+    copy: str = ""
+    run: str = ""
+
+
+@dataclass
+class Inbox:
+    """A folder that files are dropped into, and `<out>/watch.json`, which says what became of them.
+
+    Raises ConfigError where `out` watches another folder, CheckpointError where its state cannot be read.
+    """
+
+    folder: Path
+    out: Path
+    source: str = "csv"
+    settle_seconds: float = 2.0
+    clock: Callable[[], float] = time.monotonic
+    drops: list[Drop] = field(default_factory=list)
+    _seen: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            kind = "is a file" if self.folder.exists() else "does not exist"
+            raise ConfigError(f"watch {self.folder}: the folder {kind}")
+        path = self.out / STATE
+        if not path.is_file():
+            return
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            self.drops = [Drop(**drop) for drop in state["drops"]]
+            watched = state["folder"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} is not the state of a watched folder: {error}") from None
+        if watched != str(self.folder.resolve()):
+            raise ConfigError(f"{self.out} watches {watched}, not {self.folder}; give another hydra.run.dir")
+
+    @property
+    def copies(self) -> Path:
+        """Where the copies are."""
+        return self.out / COPIES
+
+    def of_state(self, state: str) -> list[Drop]:
+        """The drops in this state, in the order in which they were noticed."""
+        return [drop for drop in self.drops if drop.state == state]
+
+    def settled(self) -> Iterator[str]:
+        """Names of new (or changed) files whose size and time of writing have been the same for long enough, by name."""
+        now, there = self.clock(), {}
+        for name in found_files(self.folder, self.source):
+            stamp = self._stamp(name)
+            if stamp is None or self._known(name, stamp):
+                continue
+            before = self._seen.get(name)
+            there[name] = before if before is not None and before[0] == stamp else (stamp, now)
+        self._seen = there
+        return (name for name, (_, since) in there.items() if now - since >= self.settle_seconds)
+
+    def settling(self) -> int:
+        """How many new files have not settled yet, as of the last look."""
+        return len(self._seen)
+
+    def look_again(self, name: str) -> None:
+        """Let a file settle anew before the next try."""
+        self._seen.pop(name, None)
+
+    def take(self, name: str, run: str) -> Drop | None:
+        """Copy a file and note it: pending for `run`, or skipped where its contents are known. None: it is being written to.
+
+        The note is on disk when this returns. Raises ConfigError where the file cannot be read.
+        """
+        stamp = self._stamp(name)
+        if stamp is None:
+            return None
+        self.copies.mkdir(parents=True, exist_ok=True)
+        temporary = self.copies / f".{name}.tmp"
+        try:
+            sha256 = _copied(self.folder / name, temporary)
+        except OSError as error:
+            raise ConfigError(f"{self.folder / name} cannot be copied to {self.copies}: {error.strerror}") from None
+        if self._stamp(name) != stamp:
+            temporary.unlink()
+            self.look_again(name)
+            return None
+        drop = Drop(name, *stamp, sha256=sha256, run=run)
+        same = next((d for d in self.drops if d.sha256 == sha256 and d.state in (TAKEN, PENDING)), None)
+        if same is not None:
+            temporary.unlink()
+            drop.state, drop.run = SKIPPED, ""
+            drop.why = (
+                f"it holds the same as {same.name} (sha256 {sha256[:12]})"
+                if same.name != name
+                else "touched, not changed"
+            )
+        else:
+            drop.copy = self._free_name(name)
+            temporary.replace(self.copies / drop.copy)
+        # what is known of an earlier version that taught nothing is out of date
+        self.drops = [d for d in self.drops if d.name != name or d.state == TAKEN] + [drop]
+        self.save()
+        return drop
+
+    def settle(self, drop: Drop, state: str, why: str = "") -> None:
+        """Note what became of a drop: on disk when this returns."""
+        drop.state, drop.why = state, why
+        if state == ASIDE and drop.copy:
+            (self.copies / drop.copy).unlink(missing_ok=True)
+            drop.copy, drop.run = "", ""
+        self.save()
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        state: dict[str, Any] = {"version": 1, "folder": str(self.folder.resolve())}
+        write_json(self.out / STATE, {**state, "drops": [asdict(drop) for drop in self.drops]})
+
+    def _known(self, name: str, stamp: tuple[int, int]) -> bool:
+        return any((d.name, d.size, d.mtime_ns) == (name, *stamp) for d in self.drops)
+
+    def _stamp(self, name: str) -> tuple[int, int] | None:
+        try:
+            found = (self.folder / name).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_size, found.st_mtime_ns
+
+    def _free_name(self, name: str) -> str:
+        used = {drop.copy for drop in self.drops}
+        stem, dot, suffix = name.partition(".")
+        names = (name, *(f"{stem}~{n}{dot}{suffix}" for n in range(2, len(used) + 3)))
+        return next(free for free in names if free not in used)
+
+
+def _copied(source: Path, copy: Path) -> str:
+    """Copy a file, to the disk; the sha256 of what was copied."""
+    digest = hashlib.sha256()
+    with source.open("rb") as file, copy.open("wb") as out:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            out.write(block)
+        out.flush()
+        os.fsync(out.fileno())
+    return digest.hexdigest()
