@@ -40,6 +40,7 @@ class FitConfig:
     metrics: list[str] = field(default_factory=list)
     resume: str | None = None
     optimizer_state: str = "reset"
+    logger: dict[str, Any] = field(default_factory=dict)
 
 
 def register_schema() -> None:
@@ -83,6 +84,13 @@ def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:
     return spec
 
 
+def loggers_from(cfg: DictConfig, out: Path) -> list[Any]:
+    """The Lightning loggers that `logger=` names; one whose `save_dir` is null writes to the run folder `out`."""
+    nodes: Any = OmegaConf.to_container(cfg.logger, resolve=True)
+    here = {"save_dir": str(out)}
+    return [instantiate({**node, **(here if node.get("save_dir", "") is None else {})}) for node in nodes.values()]
+
+
 def instantiate_policy(cfg: DictConfig) -> LifeCycle:
     """The life cycle that `growth`, `budget`, `stop` and `finish` describe together."""
     return LifeCycle(
@@ -99,4 +107,4 @@ def _typed(node: Any, cls: type[Any]) -> Any:
     return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls)})
 
 
-__all__ = ["CONF_DIR", "FitConfig", "instantiate", "register_schema", "spec_from"]
+__all__ = ["CONF_DIR", "FitConfig", "instantiate", "loggers_from", "register_schema", "spec_from"]

@@ -12,11 +12,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from autogrow.composition import run_hydra
-from autogrow.config import FitConfig, spec_from
+from autogrow.config import FitConfig, loggers_from, spec_from
 from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
 from autogrow.report import write_report
-from autogrow.train.display import Display, Silent
+from autogrow.train.display import Display, Silent, View
 from autogrow.train.ledger import write_json
+from autogrow.train.loggers import Logged
 from autogrow.train.run import RESULT, Result, fit
 
 CARD, COMMAND = "data_card.json", "command.txt"
@@ -46,7 +47,7 @@ def _fit_job(cfg: DictConfig) -> float:
         first = (
             os.environ.get("LOCAL_RANK", "0") == "0"
         )  # Lightning sets it in the processes that it starts beside this one
-        with Display() if first else Silent() as display:
+        with _view(cfg, out) if first else Silent() as display:
             result = fit(spec, display=display, resume=resume)
             if result.folder is not None:
                 finish_folder(result, spec.config, overrides)
@@ -58,6 +59,13 @@ def _fit_job(cfg: DictConfig) -> float:
         what = f"{out}: {error.strerror or error}"
         raise TrainingError(f"{what}; files written before are whole, go on with: autogrow fit resume={out}") from error
     return float(result.summary["val"]["loss"])
+
+
+def _view(cfg: DictConfig, out: Path) -> View:
+    """What shows the run: the display, and the loggers that `logger=` names."""
+    loggers = loggers_from(cfg, out)
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    return Logged(Display(), loggers, plain) if loggers else Display()
 
 
 def finish_folder(result: Result, config: str, overrides: Sequence[str]) -> None:

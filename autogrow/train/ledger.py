@@ -14,7 +14,7 @@ from autogrow.errors import CheckpointError
 from autogrow.policy.history import Row, action_name
 
 LEDGER, METRICS = "ledger.jsonl", "metrics.csv"
-_COLUMNS = [
+COLUMNS = [
     "check",
     "step",
     "passes",
@@ -77,9 +77,9 @@ def write_metrics(folder: Path, rows: Sequence[Row]) -> None:
     """Project the rows to `metrics.csv`: the numbers of each check, widths as 64-64, and what was decided."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_COLUMNS, "widths", "action"])
+    writer.writerow([*COLUMNS, "widths", "action"])
     for row in rows:
-        values = [getattr(row, name) for name in _COLUMNS]
+        values = [getattr(row, name) for name in COLUMNS]
         writer.writerow([*values, "-".join(map(str, row.widths.values())), action_name(row.action)])
     write_atomically(folder / METRICS, out.getvalue())
 
