@@ -40,7 +40,9 @@ def test_every_arm_composes_whatever_was_typed(arm, user, spec):
 
 def test_every_arm_is_run_by_default_and_shares_the_defaults_of_fit():
     ours, fits = (yaml.safe_load((CONF / f"{name}.yaml").read_text()) for name in ("compare", "fit"))
-    assert sorted(ours["arms"]) == sorted(ARMS)
+    assert [name for name in sorted(ARMS) if name in ours["arms"] or ARMS[name].command == "fit"] == sorted(
+        ours["arms"]
+    )
     assert ours["arms"][0] == "grow"
     assert ours["defaults"][1:] == fits["defaults"][1:]
 
