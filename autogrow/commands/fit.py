@@ -103,7 +103,7 @@ def _config_to_resume(folder: Path, overrides: Sequence[str]) -> DictConfig:
 def _remove_if_empty(folder: Path) -> None:
     """Leave nothing half-written behind: a run folder that holds nothing goes, and parents that were made for it."""
     for path in (folder, *list(folder.parents)[:2]):
-        if not path.is_dir() or any(path.iterdir()):
+        if not path.is_dir() or any(path.iterdir()) or Path.cwd().is_relative_to(path):
             return
         path.rmdir()
 
