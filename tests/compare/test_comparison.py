@@ -107,6 +107,7 @@ def test_a_search_is_charged_with_all_its_trials(make_run, make_plan):
     (folder / "trials.jsonl").write_text("".join(json.dumps(t) + "\n" for t in trials))
     make_run("random_search/seed_0/trials/0", error=0.5)  # the search's own, not a run of the comparison
     comparison = compare_folder(make_plan("grow", "random_search", seeds=1), target=0.25)
+    assert list(comparison.plain["arms"]) == ["grow", "random_search"]
     arm = comparison.plain["arms"]["random_search"]
     assert arm["runs"] == 1
     assert arm["mean"]["train_flops"]["value"] == 9000

@@ -1,5 +1,7 @@
 """Intervals: what must hold of any, and how often they hold the truth."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,8 @@ def test_an_interval_holds_its_mean_and_lies_within_the_values(values):
 
 
 def test_the_same_values_have_the_same_interval():
-    assert mean(VALUES) == mean(VALUES)
+    many = [math.sin(i) for i in range(40)]  # of few values every interval ends at the same ones
+    assert mean(many) == mean(many)
 
 
 def test_negatives_have_the_mirrored_interval():
