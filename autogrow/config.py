@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from autogrow.data import DataSpec
 from autogrow.errors import ConfigError
 from autogrow.policy import LifeCycle
+from autogrow.train.arriving import StageSpec
 from autogrow.train.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, validate
 
 _PACKAGED = Path(__file__).parent / "conf"
@@ -41,6 +42,7 @@ class FitConfig:
     resume: str | None = None
     optimizer_state: str = "reset"
     logger: dict[str, Any] = field(default_factory=dict)
+    stage: StageSpec = field(default_factory=StageSpec)
 
 
 def register_schema() -> None:
@@ -67,12 +69,12 @@ def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:
     """The spec of one run. Raises ConfigError for what cannot be composed or contradicts itself."""
     policy = instantiate_policy(cfg)
     spec = FitSpec(
-        data=_typed(cfg.data, DataSpec),
+        data=typed(cfg.data, DataSpec),
         policy=policy,
-        net=_typed(cfg.net, NetSpec),
-        optimizer=_typed(cfg.optimizer, OptimizerSpec),
-        schedule=_typed(cfg.schedule, ScheduleSpec),
-        trainer=_typed(cfg.trainer, TrainerSpec),
+        net=typed(cfg.net, NetSpec),
+        optimizer=typed(cfg.optimizer, OptimizerSpec),
+        schedule=typed(cfg.schedule, ScheduleSpec),
+        trainer=typed(cfg.trainer, TrainerSpec),
         neurons=instantiate(cfg.neurons),
         optimizer_state=cfg.optimizer_state,
         seed=cfg.seed,
@@ -101,10 +103,11 @@ def instantiate_policy(cfg: DictConfig) -> LifeCycle:
     )
 
 
-def _typed(node: Any, cls: type[Any]) -> Any:
+def typed(node: Any, cls: type[Any]) -> Any:
+    """A node of the config as the dataclass that it is a schema of."""
     values = OmegaConf.to_container(node, resolve=True)
     assert isinstance(values, dict)
     return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls)})
 
 
-__all__ = ["CONF_DIR", "FitConfig", "instantiate", "loggers_from", "register_schema", "spec_from"]
+__all__ = ["CONF_DIR", "FitConfig", "instantiate", "loggers_from", "register_schema", "spec_from", "typed"]

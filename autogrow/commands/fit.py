@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,20 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from autogrow.composition import run_hydra
-from autogrow.config import FitConfig, loggers_from, spec_from
+from autogrow.config import FitConfig, loggers_from, spec_from, typed
+from autogrow.data import DataSpec, files_of
 from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
+from autogrow.policy.finish import Finish, NoFinish
+from autogrow.policy.stop import Patience
 from autogrow.report import write_report
+from autogrow.report.stages import write_stages_report
+from autogrow.train.arriving import CARD, StageSpec, fit_stages
 from autogrow.train.display import Display, Silent, View
 from autogrow.train.ledger import write_json
 from autogrow.train.loggers import Logged
 from autogrow.train.run import RESULT, Result, fit
+from autogrow.train.spec import FitSpec
 
-CARD, COMMAND = "data_card.json", "command.txt"
 MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
 
 
@@ -44,6 +50,8 @@ def _fit_job(cfg: DictConfig) -> float:
         if resume:
             cfg = _config_to_resume(out, overrides)
         spec = spec_from(cfg, out=out)
+        if arrives(spec):
+            return fit_arriving(cfg, out, overrides, resume=resume)
         first = (
             os.environ.get("LOCAL_RANK", "0") == "0"
         )  # Lightning sets it in the processes that it starts beside this one
@@ -61,6 +69,55 @@ def _fit_job(cfg: DictConfig) -> float:
     return float(result.summary["val"]["loss"])
 
 
+def arrives(spec: FitSpec) -> bool:
+    """Whether the data arrive in stages and all of them are meant."""
+    return spec.data.arrival != "none" and spec.data.stage is None
+
+
+def fit_arriving(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
+    """A run for each stage, each continuing from the one before; then the page and `result.json` of the whole, last."""
+    if cfg.data.arrival == "files":
+        cfg.data.files = files_of(typed(cfg.data, DataSpec))  # files that appear later are not of this run
+    spec, stage = spec_from(cfg, out=out), typed(cfg.stage, StageSpec)
+    command = _command(overrides)
+
+    def configure(own: FitSpec) -> FitSpec:
+        return replace(own, config=OmegaConf.to_yaml(stage_config(cfg, own), resolve=True))
+
+    def complete(result: Result, own: FitSpec) -> None:
+        finish_folder(result, own.config, [*overrides, f"data.stage={own.data.stage}"])
+
+    def view(own: FitSpec) -> View:
+        assert own.out is not None
+        return _view(cfg, own.out)
+
+    result = fit_stages(spec, stage, configure, complete, view, resume=resume)
+    result["command"] = command
+    write_stages_report(out, result=result, config=spec.config, command=command)
+    write_json(out / RESULT, result)
+    return float(result["val"]["loss"])
+
+
+def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:
+    """The config of a stage's own run: the whole's, but for what the stage has of its own."""
+    kept = cfg.copy()
+    kept.resume = None
+    kept.data.stage = own.data.stage
+    kept.continue_from = None if own.continue_from is None else str(own.continue_from)
+    stop, finish = own.policy.stop, own.policy.finish
+    if isinstance(stop, Patience):
+        kept.stop.checks, kept.stop.after_growth = stop.checks, stop.after_growth
+    if isinstance(finish, Finish):
+        kept.finish.share = finish.share
+    elif isinstance(finish, NoFinish):
+        kept.finish = {"_target_": "autogrow.policy.NoFinish"}
+    return kept
+
+
+def _command(overrides: Sequence[str]) -> str:
+    return " ".join(["autogrow", "fit", *(shlex.quote(o) for o in overrides)])
+
+
 def _view(cfg: DictConfig, out: Path) -> View:
     """What shows the run: the display, and the loggers that `logger=` names."""
     loggers = loggers_from(cfg, out)
@@ -71,7 +128,7 @@ def _view(cfg: DictConfig, out: Path) -> View:
 def finish_folder(result: Result, config: str, overrides: Sequence[str]) -> None:
     """Write data card, page and result of a finished run."""
     assert result.folder is not None
-    command = " ".join(["autogrow", "fit", *(shlex.quote(o) for o in overrides)])
+    command = _command(overrides)
     result.summary["command"] = command
     write_json(result.folder / CARD, result.card)
     write_report(

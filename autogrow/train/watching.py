@@ -5,6 +5,7 @@ Killed at any moment and started again, it goes on: what a file has come to is o
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,11 +88,12 @@ def watch(
         if _enough(spec, inbox):
             say(f"done: {words.times(taken_in, 'file')} taken in (watch.files={spec.files})")
             return taken_in
-        if spec.once and (not inbox.settling() or idle > patience):
+        waiting = inbox.settling() or tries
+        if spec.once and (not waiting or idle > patience):
             left = f"; {words.times(inbox.settling(), 'file')} still being written to" if inbox.settling() else ""
             say(f"done: {words.times(taken_in, 'file')} taken in{left}")
             return taken_in
-        if spec.idle_seconds is not None and not inbox.settling() and idle >= spec.idle_seconds:
+        if spec.idle_seconds is not None and not waiting and idle >= spec.idle_seconds:
             say(f"done: nothing new for {words.duration(idle)}; {words.times(taken_in, 'file')} taken in")
             return taken_in
         sleep(spec.poll_seconds)
@@ -126,7 +128,9 @@ def _try(
     tries.pop(drop.name, None)
     write_latest(inbox, drop, result)
     inbox.settle(drop, TAKEN)
-    say(f"{drop.name}: taken in; {describe(result)}; newest net: {inbox.out / drop.run / FOLDER / BEST}")
+    say(
+        f"{drop.name}: taken in; {describe(result)}; newest net: {os.path.relpath(inbox.out / drop.run / FOLDER / BEST)}"
+    )
 
 
 def write_latest(inbox: Inbox, drop: Drop, result: Plain) -> None:

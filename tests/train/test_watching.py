@@ -178,6 +178,17 @@ def test_killed_at_any_write_of_the_state_it_ends_the_same(tmp_path, step, monke
     assert sorted(world.learned[-1][1].values()) == ["A", "B"]
 
 
+def test_once_looks_as_often_as_it_was_told_to_before_it_ends(tmp_path):
+    world = World(tmp_path, fails=[("half", DataError("no"))])
+    world.put("a.csv", "half")
+    assert world.watch(once=True, attempts=3) == 0
+    assert [("looking again" in line, "set aside" in line) for line in world.said[:-1]] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+
+
 def test_it_ends_when_it_was_told_to(tmp_path):
     world = World(tmp_path, [(0, "a.csv", "A")])
     world.put("a.csv", "A")
