@@ -50,9 +50,9 @@ class TrainingError(AutogrowError):
 class InterruptedRunError(AutogrowError):
     """The run was asked to end (Ctrl-C, SIGTERM) and ended cleanly: its folder can be resumed."""
 
-    def __init__(self, signal_number: int, folder: object = None) -> None:
-        how = "" if folder is None else f"; go on with: autogrow fit resume={folder}"
-        super().__init__(f"interrupted by {signal.Signals(signal_number).name}{how}")
+    def __init__(self, signal_number: int, folder: object = None, *, again: str = "") -> None:
+        how = again if folder is None else f"go on with: autogrow fit resume={folder}"
+        super().__init__("; ".join(filter(None, [f"interrupted by {signal.Signals(signal_number).name}", how])))
         self.exit_code = 128 + signal_number  # the shell's own convention
 
 

@@ -114,8 +114,8 @@ def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:
     return kept
 
 
-def _command(overrides: Sequence[str]) -> str:
-    return " ".join(["autogrow", "fit", *(shlex.quote(o) for o in overrides)])
+def _command(overrides: Sequence[str], command: str = "fit") -> str:
+    return " ".join(["autogrow", command, *(shlex.quote(o) for o in overrides)])
 
 
 def _view(cfg: DictConfig, out: Path) -> View:
@@ -125,15 +125,13 @@ def _view(cfg: DictConfig, out: Path) -> View:
     return Logged(Display(), loggers, plain) if loggers else Display()
 
 
-def finish_folder(result: Result, config: str, overrides: Sequence[str]) -> None:
+def finish_folder(result: Result, config: str, overrides: Sequence[str], *, command: str = "fit") -> None:
     """Write data card, page and result of a finished run."""
     assert result.folder is not None
-    command = _command(overrides)
-    result.summary["command"] = command
+    line = _command(overrides, command)
+    result.summary["command"] = line
     write_json(result.folder / CARD, result.card)
-    write_report(
-        result.folder, rows=result.rows, result=result.summary, card=result.card, config=config, command=command
-    )
+    write_report(result.folder, rows=result.rows, result=result.summary, card=result.card, config=config, command=line)
     result.write()
 
 

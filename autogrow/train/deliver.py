@@ -80,6 +80,11 @@ def save_delivered(module: GrowingModule, folder_path: Path, result: Mapping[str
     save_atomically(content, folder_path)
 
 
+def relabel(path: Path, result: Mapping[str, Any]) -> None:
+    """Write another `result` into a delivered net's checkpoint."""
+    save_atomically({**read_checkpoint(path), "result": dict(result)}, path)
+
+
 def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
     """Rebuild the grown net of a checkpoint.
 
@@ -153,4 +158,4 @@ def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
     return some if members == 1 else some.unsqueeze(0).repeat(members, *[1] * some.ndim)
 
 
-__all__ = ["Delivered", "deliver", "example_rows", "load", "save_delivered"]
+__all__ = ["Delivered", "deliver", "example_rows", "load", "relabel", "save_delivered"]

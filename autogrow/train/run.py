@@ -75,15 +75,19 @@ class _Fit:
     complaints: list[str] = field(default_factory=list)
 
 
-def fit(spec: FitSpec, *, display: View | None = None, resume: bool = False) -> Result:
+def fit(
+    spec: FitSpec, *, display: View | None = None, resume: bool = False, prepared: Prepared | None = None
+) -> Result:
     """Train as the spec says and hand back the net that did best on validation.
+
+    `prepared`: the data of `spec.data`, where they have been prepared before. Without test rows the result has no `test`.
 
     With `resume` the run goes on from the newest whole checkpoint of its folder. Raises ConfigError or DataError before
     anything is written, TrainingError where nothing finite was ever measured.
     """
     validate(spec)
     display = display or Silent()
-    prepared = prepare(spec.data)
+    prepared = prepared or prepare(spec.data)
     check_metrics(spec.metrics, prepared.task)
     with threads(spec, prepared), quiet_lightning():
         run = _set_up(spec, prepared, display, resume=resume)
@@ -93,7 +97,9 @@ def fit(spec: FitSpec, *, display: View | None = None, resume: bool = False) -> 
         with leave_on_signal(run.controller):
             try:
                 run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
-            except SIGTERMException:  # a SystemExit with code 0: the signal came after our last look and before Lightning's
+            except (
+                SIGTERMException
+            ):  # a SystemExit with code 0: the signal came after our last look and before Lightning's
                 raise InterruptedRunError(signal.SIGTERM, spec.out) from None
         return _finish(spec, run)
 
@@ -198,7 +204,9 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
     module.to("cpu")
     module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
     net = deliver(module, prepared.pipeline)
-    val, test = (evaluate(net, split, prepared, spec.metrics) for split in (prepared.val, prepared.test))
+    measured = {"val": evaluate(net, prepared.val, prepared, spec.metrics)}
+    if len(prepared.test):  # the trials of a search have none
+        measured["test"] = evaluate(net, prepared.test, prepared, spec.metrics)
     flops = module.cost.flops_per_sample
     summary = {
         "task": prepared.task,
@@ -215,8 +223,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "eval_flops": rows[-1].eval_flops + flops * (len(prepared.val.x) + len(prepared.test.x)),
         "seconds": round(controller.seconds(), 3),
         "growth_events": sum(isinstance(row.action, GROWTHS) for row in rows[:-1]),
-        "val": val,
-        "test": test,
+        **measured,
         "versions": versions(),
     }
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
