@@ -129,19 +129,6 @@ def test_an_own_config_folder_adds_choices(tmp_path):
     assert json.loads((tmp_path / "run" / "result.json").read_text())["widths"] == [3]
 
 
-@pytest.mark.slow
-def test_a_sweep_runs_every_job_and_one_that_fails_does_not_end_it(tmp_path, capfd):
-    sweep = ["fit", "-m", "seed=0,-1,1", *SHORT, "hydra.sweep.dir=sweep"]
-    assert call(*sweep) == 1
-    error = capfd.readouterr().err
-    assert "job 1" in error.splitlines()[-1]
-    assert "seed must be a whole number of at least 0, got -1" in error.splitlines()[-1]
-    results = [json.loads(p.read_text()) for p in sorted((tmp_path / "sweep").glob("*/result.json"))]
-    assert [r["seed"] for r in results] == [0, 1]
-    assert call(*sweep) == 1
-    assert capfd.readouterr().out.count("done before") == 2
-
-
 def test_the_stock_launcher_runs_a_sweep_too(tmp_path):
     assert (
         call(
