@@ -14,6 +14,7 @@ from rich.console import Console
 
 from autogrow.commands.compare_plan import CompareConfig, checked_plan
 from autogrow.commands.fit import _remove_if_empty
+from autogrow.commands.search import register_search
 from autogrow.compare.arms import key_of
 from autogrow.compare.comparison import Comparison, compare_folder, write
 from autogrow.compare.progress import Progress, summary_table
@@ -36,6 +37,7 @@ def run(rest: Sequence[str]) -> int:
             right = "seeds=5 or seeds=[0,3]" if key_of(word) == "seed" else "the same command with its hydra.run.dir"
             raise ConfigError(f"compare takes no {word}; give {right}")
     ConfigStore.instance().store(name="compare_schema", node=CompareConfig, provider="autogrow")
+    register_search()  # for the arms that search
     interrupted: list[InterruptedRunError] = []  # raised once Hydra is done, which would print a line of its own
     code = run_hydra("compare", rest, lambda cfg: _compare(cfg, rest, interrupted))
     if interrupted:

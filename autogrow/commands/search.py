@@ -32,8 +32,13 @@ def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code."""
     if {"-m", "--multirun"} & set(rest):
         raise ConfigError("search is a sweep already: -m does not go with it; give search.trials=…")
-    ConfigStore.instance().store(name="search_schema", node=SearchConfig, provider="autogrow")
+    register_search()
     return run_hydra("search", rest, _job)
+
+
+def register_search() -> None:
+    """Make the schema known to Hydra as `search_schema`."""
+    ConfigStore.instance().store(name="search_schema", node=SearchConfig, provider="autogrow")
 
 
 def search_from(cfg: DictConfig) -> Search:

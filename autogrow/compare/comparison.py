@@ -16,6 +16,7 @@ from autogrow.compare.arms import GROW
 from autogrow.compare.curves import cost_to_target, curve, target_of
 from autogrow.compare.grouping import group, one_of_each, read_plan
 from autogrow.compare.runs import RESULT, Found, Run, find_runs
+from autogrow.compare.search_section import search_section
 from autogrow.compare.statistics import interquartile_mean, mean
 from autogrow.compare.verdicts import pairs_of, verdict
 from autogrow.compare.warn import warnings_about
@@ -75,7 +76,7 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
         "pairs": pairs,
         "verdicts": verdicts,
         "curves": {name: [curve(run) for run in runs] for name, runs in arms.items()},
-        "search": None,
+        "search": search_section(arms),
         "failures": failures,
         "warnings": [*_left_out(folder, found, plan), *twice, *warnings_about(arms, about, reference, plan)],
     }
