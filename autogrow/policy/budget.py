@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from statistics import median
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.growth import GrowthPolicy, kept
-from autogrow.policy.history import GROWTHS, Action, Decision, History, Options
+from autogrow.policy.history import GROWTHS, Action, Decision, History, Options, Row
+
+RUN_LIMITS = ("train_flops", "seconds")
+"""The limits of a run; the others are limits of the net."""
+
+_TIMED = 5  # checks; the median forgives two that a checkpoint or another program slowed down
 
 
 @dataclass(frozen=True)
@@ -63,24 +69,30 @@ def exceeded(budget: Budget, action: Action, history: History, options: Options,
                 would = _measured(name, options) * work
             case _:
                 steps = options.steps_per_check + reserve
-                would = _spent(name, history) + _per_step(name, history) * work * steps
+                would = spent(name, history[-1]) + _per_step(name, history, len(history) - 1) * work * steps
         if would > limit:
             return f"{name} would be {would:.6g}, over the budget of {limit:g}"
     return ""
 
 
-def steps_left(budget: Budget, history: History, options: Options) -> tuple[float, str]:
+def steps_left(
+    budget: Budget, history: History, options: Options, *, at: Row | None = None, after: int = 0
+) -> tuple[float, str]:
     """How many more optimizer steps the run may take, and by which limit; infinite without one.
 
-    FLOPs and seconds are turned into steps at the rate of the last check.
+    FLOPs and seconds are turned into steps at the rate of the net of row `at` (default: the last one; the net that an anneal goes
+    back to may be smaller, and its steps cheaper), once `after` more steps of the net as it is have been taken.
     """
+    last = len(history) - 1
+    i = last if at is None else history.index(at)
     left: list[tuple[float, str]] = []
     if options.max_steps is not None:
-        left.append((options.max_steps - history[-1].step, f"{options.max_steps} steps"))
+        left.append((options.max_steps - history[-1].step - after, f"{options.max_steps} steps"))
     for name, limit in budget.limits():
-        if name in ("train_flops", "seconds"):
-            rest = limit - _spent(name, history)
-            left.append((rest / max(_per_step(name, history), 1e-30), f"{limit:g} {name}"))
+        if name in RUN_LIMITS:
+            rest = limit - spent(name, history[-1]) - after * _per_step(name, history, last)
+            # what rounding takes from a whole number of steps is given back
+            left.append((rest / max(_per_step(name, history, i), 1e-30) + 1e-6, f"{limit:g} {name}"))
     return min(left, default=(float("inf"), "no limit"))
 
 
@@ -107,18 +119,25 @@ def _measured(name: str, options: Options) -> float:
     return options.measured[name]
 
 
-def _spent(name: str, history: History, i: int = -1) -> float:
-    if len(history) < -i:
-        return 0.0
+def spent(name: str, row: Row) -> float:
+    """Training FLOPs, or seconds, of the run up to a row."""
     if name == "train_flops":
-        return float(history[i].train_flops)
-    if "seconds" not in history[i].timing:
-        raise ConfigError(
-            f"budget.seconds is set, but timing has no 'seconds'; {nearest('seconds', history[i].timing)}"
-        )
-    return history[i].timing["seconds"]
+        return float(row.train_flops)
+    if "seconds" not in row.timing:
+        raise ConfigError(f"budget.seconds is set, but timing has no 'seconds'; {nearest('seconds', row.timing)}")
+    return row.timing["seconds"]
 
 
-def _per_step(name: str, history: History) -> float:
-    steps = history[-1].step - (history[-2].step if len(history) > 1 else 0)
-    return (_spent(name, history) - _spent(name, history, -2)) / max(1, steps)
+def _per_step(name: str, history: History, at: int) -> float:
+    """What a step of the net at position `at` takes. One check's seconds are noise: the median of its last few, at that size."""
+    first = at
+    # a run's first check holds the setting up: it counts only while there is no other
+    while name == "seconds" and first > max(1, at - _TIMED + 1) and history[first - 1].lineage == history[at].lineage:
+        first -= 1
+    return median(_rate(name, history, i) for i in range(first, at + 1))
+
+
+def _rate(name: str, history: History, i: int) -> float:
+    steps = history[i].step - (history[i - 1].step if i else 0)
+    before = spent(name, history[i - 1]) if i else 0.0
+    return (spent(name, history[i]) - before) / max(1, steps)

@@ -22,8 +22,8 @@ class FinishRule(Protocol):
         """Begin the finish because of `why`, with at most `left` steps."""
         ...
 
-    def proceed(self, history: History, options: Options, *, left: float) -> Decision:
-        """Keep or Stop, while the anneal runs."""
+    def proceed(self, history: History, options: Options, *, left: float, may_break: bool = True) -> Decision:
+        """Keep or Stop, while the anneal runs. `may_break`: whether a score that rises may end it."""
         ...
 
 
@@ -37,7 +37,7 @@ class Finish:
 
     share: float = 0.3
     least_checks: int = 2
-    tolerance: float = 0.97
+    tolerance: float = 0.8
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
@@ -66,7 +66,7 @@ class Finish:
             f"annealing over {steps} steps from check {target.check} (score {target.score:.4g}): {why}",
         )
 
-    def proceed(self, history: History, options: Options, *, left: float) -> Decision:
+    def proceed(self, history: History, options: Options, *, left: float, may_break: bool = True) -> Decision:
         """Keep until the anneal is over, diverges, or the budget is spent."""
         first, now = annealing(history), history[-1]
         if first is None or not isinstance(anneal := history[first - 1].action, Anneal):
@@ -78,7 +78,7 @@ class Finish:
         if done >= anneal.steps:
             return Decision(Stop(), f"stopped: the anneal is over ({done} of {anneal.steps} steps)")
         limit = -threshold(-reference, relative=1 / self.tolerance - 1)
-        if now.score > limit:
+        if may_break and now.score > limit:
             return Decision(Stop(), f"stopped: the score {now.score:.4g} rose above {limit:.4g} in the anneal")
         if left < options.steps_per_check:
             return Decision(Stop(), f"stopped: {done} of {anneal.steps} steps into the anneal the budget is spent")
@@ -97,7 +97,7 @@ class NoFinish:
         """Stop."""
         return Decision(Stop(), f"stopped: {why}")
 
-    def proceed(self, history: History, options: Options, *, left: float) -> Decision:
+    def proceed(self, history: History, options: Options, *, left: float, may_break: bool = True) -> Decision:
         """Stop: an anneal that this rule did not start is not continued."""
         return Decision(Stop(), f"stopped at check {history[-1].check}: no finish")
 

@@ -9,8 +9,8 @@ from autogrow.policy.finish import Finish, FinishRule
 from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
 from autogrow.policy.history import Anneal, Decision, History, Options, Stop
-from autogrow.policy.signals import annealing
-from autogrow.policy.stop import Patience, StopRule
+from autogrow.policy.signals import annealing, best
+from autogrow.policy.stop import NeverStop, Patience, StopRule
 
 
 def recipe_growth() -> GrowthPolicy:
@@ -23,7 +23,8 @@ class LifeCycle:
     """One policy for a whole run: grow, hold, anneal, done.
 
     Precedence: a running anneal, then losses that are not finite, then the stop rule, then the budget (the anneal starts in time
-    to fit into `options.max_steps` and into the run's share of `budget`), then growth. `LifeCycle()` is the recipe.
+    to fit into `options.max_steps` and into the run's share of `budget`), then growth. With `NeverStop` nothing but the budget
+    ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe.
     """
 
     growth: GrowthPolicy = field(default_factory=recipe_growth)
@@ -33,19 +34,21 @@ class LifeCycle:
 
     def __call__(self, history: History, options: Options) -> Decision:
         """The decision after the history's last row."""
-        left, limit = steps_left(self.budget, history, options)
         if annealing(history) is not None:
-            return self.finish.proceed(history, options, left=left)
-        now = history[-1]
+            left, _ = steps_left(self.budget, history, options)
+            return self.finish.proceed(history, options, left=left, may_break=not isinstance(self.stop, NeverStop))
+        now, target = history[-1], best(history)
+        left, limit = steps_left(self.budget, history, options, at=target)
         if not now.finite():
             why = f"the losses at check {now.check} are not finite (train {now.train_loss:g}, val {now.val_loss:g}, score {now.score:g})"
             return self.finish.start(history, options, left=left, why=why)
         verdict = self.stop(history, options)
         if verdict.fires:
             return self.finish.start(history, options, left=left, why=verdict.reason)
-        anneal = self.finish.steps(history, options)
-        if left < options.steps_per_check + anneal:
-            why = f"the budget of {limit} leaves {max(0, int(left))} steps (a check takes {options.steps_per_check}, the anneal {anneal})"
+        check, anneal = options.steps_per_check, self.finish.steps(history, options)
+        # one more check of the net as it is, and the anneal of the best one, whose steps may be cheaper
+        if steps_left(self.budget, history, options, at=target, after=check)[0] < anneal:
+            why = f"the budget of {limit} leaves {max(0, int(left))} steps (a check takes {check}, the anneal {anneal})"
             return self.finish.start(history, options, left=left, why=why)
         return WithinBudget(self.growth, self.budget, reserve=anneal)(history, options)
 

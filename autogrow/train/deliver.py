@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from autogrow.data import Pipeline
@@ -18,7 +19,7 @@ from autogrow.growth import replay
 from autogrow.nets import MeanOfMembers
 from autogrow.train.build import rebuild
 from autogrow.train.checkpoint import read_checkpoint, save_atomically
-from autogrow.train.measure import eval_mode, outputs_of
+from autogrow.train.measure import best_inverse_temperature, eval_mode, outputs_of
 from autogrow.train.module import CHECKPOINT_KEY, CHECKPOINT_VERSION, GrowingModule
 
 
@@ -68,6 +69,21 @@ class Delivered(nn.Module):
 def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     """The module's weight average with the run's preprocessing, in eval mode on the CPU."""
     return _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
+
+
+def calibrate(net: nn.Module, outputs: Tensor, y: Tensor) -> float:
+    """Fold the temperature that suits validation best into the head: the same predictions, honest probabilities.
+
+    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes. Returns the factor on
+    the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing makes a net too modest; the many passes of a run too sure.
+    """
+    factor = best_inverse_temperature(outputs, y)
+    head = net.head
+    assert isinstance(head, nn.Module)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.mul_(factor)
+    return factor
 
 
 def save_delivered(module: GrowingModule, folder_path: Path, result: Mapping[str, Any]) -> None:
@@ -158,4 +174,4 @@ def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
     return some if members == 1 else some.unsqueeze(0).repeat(members, *[1] * some.ndim)
 
 
-__all__ = ["Delivered", "deliver", "example_rows", "load", "relabel", "save_delivered"]
+__all__ = ["Delivered", "calibrate", "deliver", "example_rows", "load", "relabel", "save_delivered"]

@@ -83,13 +83,16 @@ def measure(
     return Measured(loss, error, score, len(x))
 
 
-def best_temperature_loss(z: Tensor, y: Tensor, *, steps: int = 8) -> float:
-    """Cross entropy of logits `z` (N, O) at the one temperature that makes it least.
+def best_temperature_loss(z: Tensor, y: Tensor) -> float:
+    """Cross entropy of logits `z` (N, O) at the one temperature that makes it least: never above that at temperature 1."""
+    return F.cross_entropy(z * best_inverse_temperature(z, y), y).item()
 
-    Newton's method on the inverse temperature, in which the loss is convex (Guo et al. 2017, arXiv 1706.04599, §4.2).
-    The result is never above the loss at temperature 1.
+
+def best_inverse_temperature(z: Tensor, y: Tensor, *, steps: int = 8) -> float:
+    """The factor on logits `z` (N, O) that makes their cross entropy least; 1 where none of those tried is better.
+
+    Newton's method, in the inverse temperature, in which the loss is convex (Guo et al. 2017, arXiv 1706.04599, §4.2).
     """
-    plain = F.cross_entropy(z, y).item()
     picked = z.gather(1, y[:, None]).squeeze(1).mean()
     inverse = torch.ones((), device=z.device)
     for _ in range(steps):
@@ -97,4 +100,5 @@ def best_temperature_loss(z: Tensor, y: Tensor, *, steps: int = 8) -> float:
         mean = (p * z).sum(1)
         curvature = ((p * z.square()).sum(1) - mean.square()).mean()
         inverse = (inverse - (mean.mean() - picked) / curvature.clamp(min=1e-6)).clamp(0.05, 20.0)
-    return min(plain, F.cross_entropy(z * inverse, y).item())
+    better = F.cross_entropy(z * inverse, y) < F.cross_entropy(z, y)
+    return inverse.item() if better else 1.0

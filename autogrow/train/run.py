@@ -32,10 +32,10 @@ from autogrow.policy.history import GROWTHS, Cost, Row
 from autogrow.train.build import builder_for
 from autogrow.train.checkpoint import BEST, FOLDER, CheckpointWriter, newest_whole
 from autogrow.train.controller import LifeCycleController
-from autogrow.train.deliver import Delivered, deliver, example_rows, save_delivered
+from autogrow.train.deliver import Delivered, calibrate, deliver, example_rows, save_delivered
 from autogrow.train.display import Silent, View
 from autogrow.train.ledger import LEDGER, Ledger, write_atomically, write_json, write_metrics
-from autogrow.train.measure import measure
+from autogrow.train.measure import eval_mode, measure, outputs_of
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
 from autogrow.train.observe import RECORDED, Observer
@@ -204,6 +204,11 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
     module.to("cpu")
     module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
     net = deliver(module, prepared.pipeline)
+    looks = len(prepared.val) + len(prepared.test)
+    if prepared.task == "classification" and spec.trainer.temperature:
+        with eval_mode(net):
+            calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y)
+        looks += len(prepared.val)
     measured = {"val": evaluate(net, prepared.val, prepared, spec.metrics)}
     if len(prepared.test):  # the trials of a search have none
         measured["test"] = evaluate(net, prepared.test, prepared, spec.metrics)
@@ -220,7 +225,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "parameters": module.cost.parameters,
         "flops_per_sample": flops,
         "train_flops": rows[-1].train_flops,
-        "eval_flops": rows[-1].eval_flops + flops * (len(prepared.val.x) + len(prepared.test.x)),
+        "eval_flops": rows[-1].eval_flops + flops * looks,
         "seconds": round(controller.seconds(), 3),
         "growth_events": sum(isinstance(row.action, GROWTHS) for row in rows[:-1]),
         **measured,

@@ -65,7 +65,7 @@ class TrainerSpec:
     threads: Any = AUTO
     burst: int = 16
     checkpoint_seconds: float = 10.0
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.05
     temperature: bool = True
 
 

@@ -79,7 +79,7 @@ class Run:
             step=(check + 1) * STEPS,
             passes=(check + 1) / 2,
             phase="",
-            lineage=0,
+            lineage=(before.lineage if before else 0) + (event is not None),
             train_loss=train_loss,
             val_loss=score,
             train_error=values.pop("train_error", 0.1),
