@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from autogrow.policy.finish import Finish, NoFinish
 from autogrow.policy.stop import Patience
 from autogrow.report import write_report
 from autogrow.report.stages import write_stages_report
+from autogrow.train import words
 from autogrow.train.arriving import CARD, StageSpec, fit_stages
 from autogrow.train.display import Display, Silent, View
 from autogrow.train.ledger import write_json
@@ -95,7 +96,24 @@ def fit_arriving(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume
     result["command"] = command
     write_stages_report(out, result=result, config=spec.config, command=command)
     write_json(out / RESULT, result)
+    print("\n" + "\n".join(stage_lines(result)))
+    print(f"  report      {out}/report.html")
     return float(result["val"]["loss"])
+
+
+def stage_lines(result: Mapping[str, Any]) -> list[str]:
+    """The stages of a chain as a small table, a line each."""
+    metric = words.measure_name(result["task"])
+    cells = [["stage", "rows", "widths", f"test {metric}", "training", "so far"]]
+    for r in result["stages"]:
+        costs = [words.flops(r[key]) for key in ("train_flops", "cumulated_train_flops")]
+        found = [words.widths(r["widths"]), words.measure(metric, r["test"][metric])]
+        cells.append([f"{r['stage']}: {r['name']}", words.count(r["rows"]["train"]), *found, *costs])
+    wide = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return [
+        "  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, wide, strict=True)))
+        for row in cells
+    ]
 
 
 def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:
