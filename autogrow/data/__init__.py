@@ -1,6 +1,6 @@
 """Tables and images to tensors: sources, splits, preprocessing, in-memory stream."""
 
-from autogrow.data.arrival import count_stages
+from autogrow.data.arrival import check_arrival, count_stages
 from autogrow.data.card import lines
 from autogrow.data.drops import files_of, found_files
 from autogrow.data.encode import ImageEncoder, TableEncoder
@@ -20,6 +20,7 @@ __all__ = [
     "Split",
     "TableEncoder",
     "TensorStream",
+    "check_arrival",
     "count_stages",
     "files_of",
     "found_files",
