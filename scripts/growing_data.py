@@ -59,6 +59,8 @@ ARMS = {
     "grow_half_patience": Arm(stage=StageSpec(patience=0.5, finish=1.0)),
     "grow_half_finish": Arm(stage=StageSpec(patience=1.0, finish=0.5)),
     "grow_quarter": Arm(stage=StageSpec(patience=0.25, finish=0.25)),
+    "grow_long_last": Arm(("finish.share=0.5",), StageSpec(patience=0.5, finish=0.21)),
+    "grow_longest_last": Arm(("finish.share=0.5", "stop.checks=16"), StageSpec(patience=0.25, finish=0.21)),
     "grow_no_finish": Arm(stage=StageSpec(patience=0.5, finish=0.0)),
 }
 
