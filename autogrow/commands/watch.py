@@ -1,0 +1,194 @@
+"""`autogrow watch DIR`: learn from each file that appears in a folder; every run continues from the one before."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from autogrow.child import locked
+from autogrow.commands.fit import _quoted, _remove_if_empty, finish_folder
+from autogrow.composition import run_hydra
+from autogrow.config import FitConfig, spec_from, typed
+from autogrow.data.drops import SUFFIXES
+from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
+from autogrow.policy.history import History, Row
+from autogrow.train import words
+from autogrow.train.display import View
+from autogrow.train.inbox import TAKEN, Drop, Inbox
+from autogrow.train.run import RESULT, fit
+from autogrow.train.story import GROWTH_NAMES
+from autogrow.train.watching import WatchSpec, check_watch, watch
+
+LOCK = "watch.lock"
+OWN = ("watch", "hydra")
+
+
+@dataclass
+class WatchConfig(FitConfig):
+    """The schema of `autogrow watch`: that of fit, for every run, and `watch`."""
+
+    watch: WatchSpec = field(default_factory=WatchSpec)
+
+
+def run(rest: Sequence[str]) -> int:
+    """Run the command; the exit code."""
+    if any(a in ("-m", "--multirun") for a in rest):
+        raise ConfigError("watch takes no -m")
+    folders = [a for a in rest if "=" not in a and not a.startswith("-")]
+    rest = [a for a in rest if a not in folders]
+    if len(folders) > 1:
+        raise ConfigError(f"watch takes one folder, got {', '.join(folders)}")
+    if folders:
+        rest = [*rest, f"watch.folder={_quoted(Path(folders[0]))}"]
+        if not any(a.startswith("hydra.run.dir=") for a in rest):
+            # the same command finds the same folder again
+            rest.append(f"hydra.run.dir={_quoted(Path('runs/watch') / Path(folders[0]).resolve().name)}")
+    ConfigStore.instance().store(name="watch_schema", node=WatchConfig, provider="autogrow")
+    return run_hydra("watch", rest, _watch_job)
+
+
+def _watch_job(cfg: DictConfig) -> int:
+    out = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        spec: WatchSpec = typed(cfg.watch, WatchSpec)
+        check_watch(spec)
+        _check_data(cfg)
+        inbox = Inbox(Path(str(spec.folder)).expanduser(), out, cfg.data.source, spec.settle_seconds)
+        spec_from(
+            _for_run(cfg, inbox, ["unknown"], None), out=None
+        )  # what cannot be right is said before anything is written
+        with _alone(out), _leave_on_signal():
+            inbox.save()
+            _say(
+                f"watching {inbox.folder} for {cfg.data.source} files; runs, state and latest.json are in {os.path.relpath(out)}"
+            )
+            known = len(inbox.of_state(TAKEN))
+            if known:
+                _say(
+                    f"{words.times(known, 'file')} taken in before: {', '.join(d.name for d in inbox.of_state(TAKEN)[-5:])}"
+                )
+            learner = _Learner(cfg, inbox)
+            return watch(spec, inbox, learner, _say)
+    except UsageError:
+        _remove_if_empty(out)
+        raise
+    except InterruptedRunError as error:
+        error.args = (f"{str(error).partition(';')[0]}; the same command goes on",)
+        raise
+    except OSError as error:
+        raise TrainingError(f"{out}: {error.strerror or error}; the same command goes on") from error
+
+
+class _Learner:
+    """One run for one drop, in a run folder like any other; a run that was interrupted goes on with the config it began with."""
+
+    def __init__(self, cfg: DictConfig, inbox: Inbox) -> None:
+        self.cfg, self.inbox = cfg, inbox
+
+    def __call__(self, drop: Drop, copies: list[str], before: str | None) -> dict[str, Any]:
+        out = self.inbox.out / drop.run
+        if not (out / RESULT).is_file():
+            begun = (out / "config.yaml").is_file()
+            previous = None if before is None else self.inbox.out / before
+            cfg: Any = _for_run(self.cfg, self.inbox, copies, previous)
+            if begun:
+                cfg = OmegaConf.merge(OmegaConf.structured(FitConfig), OmegaConf.load(out / "config.yaml"))
+            spec = spec_from(cfg, out=out)
+            start = "starts from nothing" if before is None else f"continues from {before}"
+            with _Lines(f"{drop.name}: {drop.run} {'goes on' if begun else start}") as view:
+                result = fit(spec, display=view, resume=begun)
+            again = [f"{key}={value}" for key, value in (("data", cfg.data.source), ("data.path", spec.data.path))]
+            finish_folder(result, spec.config, [*again, f"data.arrival=files data.files=[{','.join(copies)}]"])
+        return dict(json.loads((out / RESULT).read_text(encoding="utf-8")))
+
+
+class _Lines(View):
+    """A run in a few lines: what it learns from, and each growth."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def start(self, title: str, card: Mapping[str, Any]) -> None:
+        """Say how many rows there are."""
+        splits = ", ".join(f"{part} {rows:,}" for part, rows in card["splits"].items())
+        _say(f"{self.title}; {card['rows']:,} rows ({splits})")
+
+    def check(self, row: Row) -> None:
+        """Say what was applied, if it made the net larger."""
+        if row.event is not None and row.event["do"] in GROWTH_NAMES:
+            _say(f"  {words.deed(row.event)}: {words.proof(row.event.get('receipt'))}")
+
+    def finish(self, result: Mapping[str, Any], folder: str, rows: History | None = None) -> None:
+        """Nothing: the watch says how it ended."""
+
+
+def _check_data(cfg: DictConfig) -> None:
+    if cfg.data.source not in SUFFIXES:
+        raise ConfigError(f"watch goes with data={' or data='.join(SUFFIXES)}, got data={cfg.data.name}")
+    for key in ("path", "arrival", "files", "stage", "stages"):
+        given = cfg.data[key]
+        if given not in (None, "none") and list(given):
+            raise ConfigError(f"watch sets data.{key} itself, so it cannot be given, got {given}")
+    for key in ("resume", "continue_from"):
+        if key == "resume" and cfg.get(key) is not None:
+            raise ConfigError("watch goes on by itself: give the same command again, without resume=")
+
+
+def _for_run(cfg: DictConfig, inbox: Inbox, copies: Sequence[str], before: Path | None) -> DictConfig:
+    """The config of one run: all files so far, the last of which has just arrived."""
+    own = cfg.copy()
+    with open_dict(own):
+        for key in OWN:
+            own.pop(key, None)
+        own.data.path = str(inbox.copies.resolve())
+        own.data.arrival = "files"
+        own.data.files = list(copies)
+        own.data.stage = len(copies) - 1
+        if before is not None:
+            own.continue_from = str(before)
+    return own
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """One watch at a time for one folder of runs."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOCK).open("ab") as lock:
+        if not locked(lock):
+            raise ConfigError(f"{out} is in use by another autogrow watch")
+        yield
+
+
+@contextmanager
+def _leave_on_signal() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the watch; a run under way takes them over and leaves a checkpoint first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: Any) -> None:
+        raise InterruptedRunError(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, leave) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
