@@ -1,0 +1,102 @@
+"""scikit-learn's MLPs taken over: the same labels, the same probabilities, the same values."""
+
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+import skops.io as sio
+import torch
+from sklearn.datasets import make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+import autogrow
+from autogrow.cli import main
+from autogrow.deploy.sklearn_nets import content_of, delivered_of
+from autogrow.errors import CheckpointError
+
+X, Y = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
+BINARY = (Y > 0).astype(int)
+R, T = make_regression(120, 6, n_targets=2, random_state=0)
+
+
+def fitted(model, x, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(x, y)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize(("y", "labels"), [(Y, [0, 1, 2]), (np.array(["no", "yes"])[BINARY], ["no", "yes"])])
+def test_a_classifier(activation, scaled, y, labels):
+    mlp = MLPClassifier((12, 7), activation=activation, max_iter=15, random_state=0)
+    model = fitted(make_pipeline(StandardScaler(), mlp) if scaled else mlp, X, y)
+    net = delivered_of(content_of(model))
+    assert list(net.predict(X)) == list(model.predict(X))
+    assert net.pipeline.labels == labels
+    probabilities = torch.softmax(net(net.encode(X)), 1).detach().numpy()
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_a_regressor(targets):
+    y = T[:, 0] if targets == 1 else T
+    model = fitted(
+        make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(9,), max_iter=15, random_state=0)), R, y
+    )
+    np.testing.assert_allclose(delivered_of(content_of(model)).predict(R), model.predict(R), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", ["skops", "joblib"])
+def test_from_a_file_to_a_larger_net(suffix, tmp_path, capsys):
+    model = fitted(make_pipeline(StandardScaler(), MLPClassifier((8, 8), max_iter=15, random_state=0)), X, Y)
+    path, out = tmp_path / f"mlp.{suffix}", tmp_path / "out.ckpt"
+    (sio if suffix == "skops" else joblib).dump(model, path)
+    arguments = [f"from_sklearn={path}", "widths=[16,16]", f"out={out}"]
+    if suffix == "joblib":
+        with pytest.raises(SystemExit) as ended:
+            main(["transfer", *arguments])
+        assert ended.value.code == 2
+        assert "allow_pickle=true" in capsys.readouterr().err
+        assert not out.exists()
+        arguments.append("allow_pickle=true")
+        with pytest.warns(UserWarning, match="runs whatever code"), pytest.raises(SystemExit) as ended:
+            main(["transfer", *arguments])
+    else:
+        with pytest.raises(SystemExit) as ended:
+            main(["transfer", *arguments])
+    assert ended.value.code == 0
+    assert list(autogrow.load(out).predict(X)) == list(model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (MLPClassifier, "has not been fitted"),
+        (LogisticRegression, "what can be taken over"),
+        (lambda: make_pipeline(MinMaxScaler(), MLPClassifier()), "MinMaxScaler → MLPClassifier"),
+        (lambda: fitted(MLPClassifier((4,), max_iter=3), X, np.eye(3, dtype=int)[Y] | [[1, 0, 0]]), "several labels"),
+    ],
+)
+def test_what_cannot_be_taken_over_exactly(model, message):
+    with pytest.raises(CheckpointError, match=message):
+        content_of(model())
+
+
+def test_a_skops_file_with_code_in_it_is_refused(tmp_path):
+    path = tmp_path / "mlp.skops"
+    sio.dump({"a": np.random.default_rng(0), "b": Evil()}, path)
+    with pytest.raises(CheckpointError, match="not trusted"):
+        autogrow.deploy.read_sklearn(path)
+
+
+class Evil:
+    """Somebody's own class."""
+
+    def __init__(self):
+        self.x = 1
