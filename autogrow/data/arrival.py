@@ -103,7 +103,14 @@ def arrive(raw: Raw, target: Target, rows: Rows, when: pd.Series | None, spec: D
 
 
 def at_stage(
-    raw: Raw, target: Target, rows: Rows, numbered: np.ndarray, arrival: Arrival, stage: int
+    raw: Raw,
+    target: Target,
+    rows: Rows,
+    numbered: np.ndarray,
+    arrival: Arrival,
+    stage: int,
+    *,
+    new_classes: str = "grow",
 ) -> tuple[Raw, Target, Rows, np.ndarray]:
     """What is there at a stage: rows, targets with the classes seen so far, splits, and which rows of the source they are."""
     kept = np.flatnonzero(arrival.since <= stage)
@@ -112,15 +119,22 @@ def at_stage(
     now = Rows(*(_there(place[part]) for part in (rows.train, rows.val, rows.test)))
     held = int((kept >= len(raw) - raw.test_rows).sum())
     values, labels = target.values[kept], target.labels
+    notes = [f"stage {stage} of {len(arrival.names)} ({arrival.names[stage]})"]
     if labels:
+        new = [labels[code] for code in _new_classes(target.values, arrival.since, stage)]
+        if new and new_classes == "refuse":
+            listed = ", ".join(map(repr, new))
+            raise DataError(
+                f"{notes[0]} brings class {listed}, which no stage before it has (data.new_classes=refuse; grow takes it in)"
+            )
+        notes += [f"classes that are new in this stage: {', '.join(map(str, new))}"] if new else []
         seen, values = np.unique(values, return_inverse=True)
         labels = tuple(labels[code] for code in seen)
-    note = f"stage {stage} of {len(arrival.names)} ({arrival.names[stage]})"
     try:
         check_sizes(now, values if labels else None, len(kept))
     except DataError as error:
-        raise DataError(f"data.arrival, {note}: {error}") from None
-    there = replace(raw.take(kept), test_rows=held, notes=(*raw.notes, note))
+        raise DataError(f"data.arrival, {notes[0]}: {error}") from None
+    there = replace(raw.take(kept), test_rows=held, notes=(*raw.notes, *notes))
     return there, replace(target, values=values, labels=labels), now, numbered[kept]
 
 
@@ -139,6 +153,11 @@ def arrival_values(raw: Raw, spec: DataSpec) -> pd.Series | None:
             f"data.arrival_column {name!r} is missing in {missing} rows; a row without it has no stage to arrive in"
         )
     return column
+
+
+def _new_classes(codes: np.ndarray, since: np.ndarray, stage: int) -> np.ndarray:
+    """Codes of the classes that come with a stage after the first."""
+    return np.setdiff1d(codes[since == stage], codes[since < stage]) if stage else codes[:0]
 
 
 def _there(places: np.ndarray) -> np.ndarray:

@@ -55,7 +55,13 @@ def prepare_raw(raw: Raw, spec: DataSpec) -> Prepared:
         arrival = arrive(raw, target, rows, when, spec)
         last = len(arrival.names) - 1
         raw, target, rows, numbered = at_stage(
-            raw, target, rows, numbered, arrival, last if spec.stage is None else spec.stage
+            raw,
+            target,
+            rows,
+            numbered,
+            arrival,
+            last if spec.stage is None else spec.stage,
+            new_classes=spec.new_classes,
         )
     encoder, preprocess, encoded = _fit(raw, rows.train, spec)
     scale = _target_scale(target, rows.train)

@@ -18,6 +18,7 @@ TASKS = ("auto", "classification", "regression")
 SPLITS = ("random", "group", "time")
 WITH_TARGET = ("csv", "parquet", "npz", "openml")
 CATEGORIES = ("onehot", "embed")
+NEW_CLASSES = ("grow", "refuse")
 
 
 @dataclass
@@ -41,6 +42,7 @@ class DataSpec:
     (`arrival_column`: up to and including each cut), by class, or files (`path` is a folder, each file a stage).
     stages: for fraction shares such as [0.2,0.6,1], for column cuts, for class lists of classes, or a number of stages; for files
     the order, name or mtime.  stage: one stage alone, from 0; null is all of them.  files: which files of the folder, in order.
+    new_classes: grow the net for classes that come with a later stage, or refuse them.
     """
 
     name: str = "csv"
@@ -72,6 +74,7 @@ class DataSpec:
     stages: Any = None
     stage: int | None = None
     files: Any = ()
+    new_classes: str = "grow"
 
 
 def names_of(value: Any) -> list[str]:
@@ -89,7 +92,8 @@ def names_of(value: Any) -> list[str]:
 
 def validate(spec: DataSpec) -> None:
     """Rules that hold before anything is read. Raises DataError naming key, rule and value."""
-    for key, known in (("source", SOURCES), ("task", TASKS), ("split", SPLITS), ("categories", CATEGORIES)):
+    choices = {"source": SOURCES, "task": TASKS, "split": SPLITS, "categories": CATEGORIES, "new_classes": NEW_CLASSES}
+    for key, known in choices.items():
         value = getattr(spec, key)
         if value not in known:
             raise DataError(f"data.{key} {value!r} is unknown; {nearest(str(value), known)}")

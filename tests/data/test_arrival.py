@@ -95,6 +95,27 @@ def test_classes_that_have_not_arrived_are_unknown_to_the_stage():
     assert [stage.outputs for stage in stages] == [2, 4]
 
 
+def test_a_rare_class_is_there_from_the_first_fraction_on():
+    y = np.repeat([0, 1], [300, 6])
+    raw = Raw(pd.DataFrame({"a": np.arange(306.0)}), pd.DataFrame({"y": y}), "a table")
+    for seed in range(5):
+        stages = chain(raw, DataSpec(target="y", arrival="fraction", stages=[0.1, 1.0], split_seed=seed))
+        assert set(stages[0].train.y.tolist()) == {0, 1}
+
+
+def test_new_classes_are_said_or_refused():
+    spec = DataSpec(target="y", arrival="class", stages=[[2, 0], [1, 3]], stage=1)
+    assert "classes that are new in this stage: 1, 3" in prepare_raw(table(), spec).card["notes"]
+    with pytest.raises(
+        DataError, match=r"stage 1 of 2 \(classes 1, 3\) brings class 1, 3, which no stage before it has"
+    ):
+        prepare_raw(table(), replace(spec, new_classes="refuse"))
+    first = prepare_raw(table(), replace(spec, stage=0, new_classes="refuse"))
+    assert not any("new in this stage" in note for note in first.card["notes"])
+    with pytest.raises(DataError, match=r"data.new_classes 'grwo' is unknown; did you mean 'grow'"):
+        prepare_raw(table(), replace(spec, new_classes="grwo"))
+
+
 def test_the_preprocessing_knows_only_what_has_arrived():
     raw = table()
     raw.x.loc[raw.x["year"] > 2016, "a"] = 1e6
