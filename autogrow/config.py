@@ -16,7 +16,7 @@ from autogrow.data import DataSpec
 from autogrow.errors import ConfigError
 from autogrow.policy import LifeCycle
 from autogrow.train.arriving import StageSpec
-from autogrow.train.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, validate
+from autogrow.train.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, WarmStart, validate
 
 _PACKAGED = Path(__file__).parent / "conf"
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
@@ -40,6 +40,8 @@ class FitConfig:
     seed: int = 0
     metrics: list[str] = field(default_factory=list)
     resume: str | None = None
+    continue_from: str | None = None
+    warm_start: WarmStart = field(default_factory=WarmStart)
     optimizer_state: str = "reset"
     logger: dict[str, Any] = field(default_factory=dict)
     stage: StageSpec = field(default_factory=StageSpec)
@@ -79,6 +81,8 @@ def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:
         optimizer_state=cfg.optimizer_state,
         seed=cfg.seed,
         out=out,
+        continue_from=None if cfg.continue_from is None else Path(cfg.continue_from),
+        warm_start=typed(cfg.warm_start, WarmStart),
         metrics=tuple(cfg.metrics),
         config=OmegaConf.to_yaml(cfg, resolve=True),
     )

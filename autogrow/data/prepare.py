@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ from torch import Tensor
 from autogrow.data.arrival import arrival_values, arrive, at_stage, check_arrival
 from autogrow.data.card import fingerprint, make_card
 from autogrow.data.drops import split_by_file
-from autogrow.data.encode import Encoder, ImageEncoder, fit_table_encoder
+from autogrow.data.encode import Encoder, ImageEncoder, TableEncoder, fit_table_encoder
+from autogrow.data.extend import PROBED, Extension, aligned, column_sources, extended_encoder, extension_of, updated
+from autogrow.data.known_rows import KnownRows, fingerprints
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
 from autogrow.data.preprocess import CONSTANT, Standardise, fit_images, fit_table
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def prepare(spec: DataSpec) -> Prepared:
+def prepare(spec: DataSpec, before: Before | None = None) -> Prepared:
     """Read, split, encode and standardise what `spec` names. Raises DataError for anything that cannot be learned from.
+
+    With `before`, the data are prepared for a net that is there already: see `Before`.
 
     >>> from autogrow.data import DataSpec, prepare
     >>> digits = prepare(DataSpec(name="digits", source="sklearn"))
@@ -39,14 +43,14 @@ def prepare(spec: DataSpec) -> Prepared:
     """
     validate(spec)
     check_arrival(spec)
-    return prepare_raw(read(spec), spec)
+    return prepare_raw(read(spec), spec, before)
 
 
-def prepare_raw(raw: Raw, spec: DataSpec) -> Prepared:
+def prepare_raw(raw: Raw, spec: DataSpec, before: Before | None = None) -> Prepared:
     """As `prepare`, for rows that are already in memory."""
     validate(spec)
     check_arrival(spec)
-    target = read_target(raw.y, spec.task)
+    target = read_target(raw.y, spec.task if before is None or spec.task != "auto" else before.pipeline.task)
     raw, target, numbered = _sample(raw, target, spec)
     when = arrival_values(raw, spec)
     raw, split_values = _without_split_column(raw, spec)
@@ -63,8 +67,17 @@ def prepare_raw(raw: Raw, spec: DataSpec) -> Prepared:
             last if spec.stage is None else spec.stage,
             new_classes=spec.new_classes,
         )
+    if before is not None:
+        target = aligned(target, before.pipeline, new_classes=spec.new_classes)
+        if before.known is not None:
+            rows = before.known.keep(rows, _marks(before.pipeline.encoder, raw, target))
+            check_sizes(rows, None, len(raw))
     encoder, preprocess, encoded = _fit(raw, rows.train, spec)
     scale = _target_scale(target, rows.train)
+    follow = None
+    if before is not None:
+        encoder, preprocess, encoded, follow = _follow(before.pipeline, raw, rows.train, encoder, target)
+        scale = before.pipeline.target_scale
 
     def part(chosen: np.ndarray) -> Split:
         x: Tensor = preprocess(encoded(chosen))
@@ -79,7 +92,57 @@ def prepare_raw(raw: Raw, spec: DataSpec) -> Prepared:
     card = make_card(
         _title(spec), raw, target, rows, encoder=encoder, split=_split_words(spec, raw), sha256=fingerprint(raw, target)
     )
-    return Prepared(_title(spec), pipeline, train, val, test, card)
+    if follow is not None:
+        card["notes"] = [*card["notes"], *follow.notes]
+
+    def known() -> KnownRows:
+        marks = _marks(encoder, raw, target)
+        now = KnownRows.of({name: marks[getattr(rows, name)] for name in ("train", "val", "test")})
+        return now if before is None or before.known is None else before.known.joined(now)
+
+    return Prepared(_title(spec), pipeline, train, val, test, card, follow, known)
+
+
+def _marks(encoder: Encoder, raw: Raw, target: Target) -> np.ndarray:
+    """Fingerprints (n,) of all rows, by the columns that the encoder knows."""
+    x = raw.x if isinstance(raw.x, np.ndarray) else raw.x[[c for c in raw.x.columns if c in encoder.columns]]  # type: ignore[union-attr]
+    return fingerprints(encoder.encode(x), target.values)
+
+
+def _follow(
+    before: Pipeline, raw: Raw, train: np.ndarray, fitted: Encoder, target: Target
+) -> tuple[Encoder, Standardise, Any, Extension]:
+    """Encoder and preprocessing that the net of `before` can follow, and how."""
+    probed = train[:PROBED]
+    if isinstance(raw.x, np.ndarray):
+        encoder = extended_encoder(before.encoder, fitted, columns_given=())
+        images = raw.x
+        same = Extension(
+            (), torch.ones(0), torch.zeros(0), len(target.labels) - len(before.labels) if target.labels else 0,
+            before.inputs(images[probed]), before.preprocess(encoder.encode(images[probed])),
+        )  # fmt: skip
+        return encoder, before.preprocess, lambda rows: encoder.encode(images[rows]), same
+    encoder = extended_encoder(before.encoder, fitted, columns_given=[str(c) for c in raw.x.columns])
+    assert isinstance(encoder, TableEncoder)
+    whole = encoder.encode(raw.x)
+    source = column_sources(before.encoder, encoder)
+    preprocess, factor, shift = updated(before.preprocess, whole, train, source, len(encoder.numeric))
+    follow = extension_of(
+        before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
+    )
+    return encoder, preprocess, lambda rows: whole[rows], follow
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a net that is there already was trained on: its pipeline, and which rows it knows (None where nobody wrote that down).
+
+    Its columns, categories, classes and target scale are kept and extended, its statistics refitted as far as the net can follow
+    exactly, and a row it knows stays in the split that it was in.
+    """
+
+    pipeline: Pipeline
+    known: KnownRows | None = None
 
 
 def _title(spec: DataSpec) -> str:

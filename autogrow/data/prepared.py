@@ -5,12 +5,15 @@ B rows of a split, t targets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from autogrow.data.encode import Encoder
+from autogrow.data.extend import Extension
+from autogrow.data.known_rows import KnownRows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.preprocess import Standardise
 
@@ -40,6 +43,10 @@ class Prepared:
     val: Split
     test: Split
     card: dict[str, Any]
+    extension: Extension | None = None
+    """For a net that is there already: how its input and output change."""
+    known_rows: Callable[[], KnownRows] | None = None
+    """Which rows are in which split, and were, as far as that is known."""
 
     @property
     def task(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from autogrow.growth import Neurons, Receipt, ZeroOutgoing, grow_to, growth_site
 from autogrow.growth.cost import cost
 from autogrow.growth.parity import Probe, Promise
 from autogrow.train.checkpoint import BEST, FOLDER, read_checkpoint, save_atomically
+from autogrow.train.continued import SPLIT
 from autogrow.train.deliver import Delivered, load
 from autogrow.train.module import CHECKPOINT_KEY
 
@@ -62,6 +64,8 @@ def transfer(
     }
     if out is not None:
         save_atomically(content, Path(out))
+        if path.with_suffix(SPLIT).is_file() and path != Path(out):
+            shutil.copyfile(path.with_suffix(SPLIT), Path(out).with_suffix(SPLIT))  # for those who go on from it
     return Transferred(delivered, content, grown.receipt, grown.before, grown.after)
 
 

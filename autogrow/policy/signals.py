@@ -51,6 +51,11 @@ def last_growth(rows: Sequence[Row]) -> int | None:
     return None
 
 
+def arrived(rows: Sequence[Row]) -> bool:
+    """Whether the run goes on with a net that was there already: then its first row is what it came with."""
+    return bool(rows) and (rows[0].event or {}).get("do") == "data_arrived"
+
+
 def checks_since_growth(rows: Sequence[Row]) -> int | None:
     """Checks that the net of a branch has trained since its last growth; None if it never grew."""
     at = last_growth(rows)

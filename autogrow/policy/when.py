@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.history import GROWTHS, History, Options
+from autogrow.policy.signals import arrived
 from autogrow.policy.verdict import Verdict
 
 UNITS = ("checks", "steps", "fraction")
@@ -135,6 +136,8 @@ class DataArrival:
         for i, row in enumerate(history[:-1]):
             if i == 0 or isinstance(row.action, GROWTHS):
                 then = _train_rows(row.options.get("measured", {}))
+            if i == 0 and arrived(history) and row.event is not None and row.event["rows_before"]:
+                then = row.event["rows_before"]
         return Verdict(
             now >= self.factor * then,
             f"there are {now:g} training rows, {now / then:.3g} times the {then:g} at the last growth (grows at {self.factor:g})",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.history import History, Options, Row
-from autogrow.policy.signals import branch, checks_since_improvement, last_growth, lowest_score, threshold
+from autogrow.policy.signals import arrived, branch, checks_since_improvement, last_growth, lowest_score, threshold
 from autogrow.policy.verdict import Verdict, checks
 
 WATCHED = ("both", "either", "loss", "error")
@@ -53,14 +53,16 @@ class LossPaced:
             return Verdict(
                 False, f"the last improvement (best score {lowest:.4g}) is {checks(stale)} old (at most {self.fresh})"
             )
-        if grown is None:
+        if grown is None and not arrived(rows):
             return Verdict(True, f"the score is still falling ({lowest:.4g} after {checks(len(rows))})")
-        before = lowest_score(rows[: grown + 1])
+        # a net that was there already is to show first that there is something to gain
+        before = lowest_score(rows[: 1 if grown is None else grown + 1])
+        then_at = "its first, with the new data" if grown is None else f"best at the last growth, {checks(since)} ago"
         below = lowest < threshold(before, relative=self.fall, absolute=self.margin)
         return Verdict(
             below,
             f"the best score {lowest:.4g} is {'' if below else 'not '}below {1 - self.fall:g} × {before:.4g} − {self.margin:g} "
-            f"(best at the last growth, {checks(since)} ago)",
+            f"({then_at})",
         )
 
 

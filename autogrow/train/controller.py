@@ -59,7 +59,9 @@ class LifeCycleController(pl.Callback):
         ledger: Ledger,
         writer: CheckpointWriter,
         display: View,
+        arrived: Event | None = None,
     ) -> None:
+        self.arrived = arrived
         self.policy, self.stream, self.measurer, self.max_steps = policy, stream, measurer, max_steps
         self.observer = observer
         self.ledger, self.writer, self.display = ledger, writer, display
@@ -153,7 +155,7 @@ class LifeCycleController(pl.Callback):
     def apply_pending(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """Apply the pending decision; what was applied becomes the next row's event."""
         action, self.pending = self.pending, Keep()
-        self.event, self._eval_flops_of_event = None, 0
+        self.event, self._eval_flops_of_event = (None if self.rows else self.arrived), 0
         decided_at = len(self.rows) - 1
         if isinstance(action, GROWTHS):
             events = sum(row.event is not None for row in self.rows)

@@ -9,7 +9,7 @@ S steps in a burst, M members, B batch, O outputs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -46,6 +46,7 @@ class GrowingModule(pl.LightningModule):
         steps_per_check: int,
         example: Tensor,
         calibration: Tensor,
+        recipe: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -56,7 +57,8 @@ class GrowingModule(pl.LightningModule):
         self.rate = Rate(spec.optimizer.lr, spec.schedule.warmup)
         self.delivery: dict[str, Any] = {}
         self._compiled: list[Callable[[Tensor], Tensor]] = []  # in a list, so that it is not registered as a submodule
-        self.install(build_net(self.builder), None, [])
+        net = rebuild(self.builder, recipe, example) if recipe else build_net(self.builder)
+        self.install(net, None, [dict(entry) for entry in recipe])
 
     # -- the architecture ---------------------------------------------------------------------------------------------
     def install(self, net: nn.Module, ema: nn.Module | None, recipe: list[dict[str, Any]]) -> None:

@@ -31,6 +31,7 @@ from autogrow.policy import check_settings, deliverable, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Cost, Row
 from autogrow.train.build import builder_for
 from autogrow.train.checkpoint import BEST, FOLDER, CheckpointWriter, newest_whole
+from autogrow.train.continued import Source, adopted, read_source, take_over, write_split
 from autogrow.train.controller import LifeCycleController
 from autogrow.train.deliver import Delivered, calibrate, deliver, example_rows, save_delivered
 from autogrow.train.display import Silent, View
@@ -87,10 +88,13 @@ def fit(
     """
     validate(spec)
     display = display or Silent()
-    prepared = prepared or prepare(spec.data)
+    source = None if spec.continue_from is None else read_source(spec.continue_from)
+    if source is not None:
+        spec = adopted(spec, source)
+    prepared = prepared or prepare(spec.data, None if source is None else source.before)
     check_metrics(spec.metrics, prepared.task)
     with threads(spec, prepared), quiet_lightning():
-        run = _set_up(spec, prepared, display, resume=resume)
+        run = _set_up(spec, prepared, display, source, resume=resume)
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
@@ -104,7 +108,7 @@ def fit(
         return _finish(spec, run)
 
 
-def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -> _Fit:
+def _set_up(spec: FitSpec, prepared: Prepared, display: View, source: Source | None, *, resume: bool) -> _Fit:
     pl.seed_everything(spec.seed, verbose=False)
     rows = len(prepared.train.x)
     every = spec.trainer.check_every
@@ -122,12 +126,17 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
     example = example_rows(prepared.train.x, members)
     module = GrowingModule(
         spec,
-        builder_for(spec.net, prepared),
+        builder_for(spec.net, prepared) if source is None else source.ours["builder"],
         task=prepared.task,
         steps_per_check=steps_per_check,
-        example=example,
+        example=example if source is None else source.ours["delivery"]["example"],
         calibration=example_rows(prepared.train.x, members, rows=512),
+        recipe=() if source is None else source.ours["recipe"],
     )
+    arrived = None
+    if source is not None:
+        module.example = example
+        arrived = take_over(module, source, prepared, spec)
     module.delivery = {"pipeline": prepared.state(), "members": members, "example": example}
     trainer = pl.Trainer(
         max_epochs=-1,
@@ -148,7 +157,7 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
     check_settings(
         spec.policy,
         recorded=RECORDED,
-        widths=list(module.widths.values()),
+        widths=list(module.widths.values()) if source is None else [],  # a net that was there already may be at the cap
         start=Cost(module.cost.parameters, module.cost.flops_per_sample),
         steps_per_check=steps_per_check,
         max_steps=math.inf if max_steps is None else max_steps,
@@ -174,6 +183,7 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, *, resume: bool) -
         ledger=ledger,
         writer=CheckpointWriter(folder, seconds=spec.trainer.checkpoint_seconds),
         display=display,
+        arrived=arrived,
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
     return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
@@ -231,9 +241,12 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         **measured,
         "versions": versions(),
     }
+    if spec.continue_from is not None:
+        summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
         save_delivered(module, out / FOLDER / BEST, summary)
+        write_split(out, prepared)
         write_metrics(out, rows)
     return Result(summary, rows, net, prepared.card, out)
 

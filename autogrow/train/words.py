@@ -182,12 +182,24 @@ def deed(event: Mapping[str, Any]) -> str:  # noqa: PLR0911  (a table, one line 
             return f"accepted {times(event['count'], 'more input')}"
         case "extend_outputs":
             return f"extended to {times(event['count'], 'more output')}"
+        case "data_arrived":
+            return _arrived(event)
         case "undo":
             return f"went back to check {event['to_check']}{inside}"
         case "anneal":
             return f"returned to check {event['back_to']}{inside} and annealed over {times(event['steps'], 'step')}"
         case other:
             return f"{other}{change}"
+
+
+def _arrived(event: Mapping[str, Any]) -> str:
+    new = [
+        times(event[key], word)
+        for key, word in (("new_inputs", "more input"), ("new_outputs", "more class"))
+        if event[key]
+    ]
+    start = "" if "shrink" not in event else ", shrunk and perturbed"
+    return f"went on with {event['rows']['train']:,} training rows" + (f", {' and '.join(new)}" if new else "") + start
 
 
 def _article(word: str) -> str:

@@ -1,0 +1,83 @@
+"""Which rows a net was trained, validated and tested on: so that a row never moves from one to another as the data grow."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from autogrow.data.splits import Rows
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """Fingerprints (m,) uint64 of rows, sorted, and the split (m,) each belongs to, as an index into `PARTS`."""
+
+    marks: np.ndarray
+    parts: np.ndarray
+
+    @staticmethod
+    def of(marks: Mapping[str, np.ndarray]) -> KnownRows:
+        """From the fingerprints of each split. A row that occurs in several belongs to test before val before train."""
+        every = np.concatenate([marks[part] for part in PARTS])
+        where = np.concatenate([np.full(len(marks[part]), i, dtype=np.uint8) for i, part in enumerate(PARTS)])
+        order = np.lexsort((-where.astype(np.int64), every))
+        unique, first = np.unique(every[order], return_index=True)
+        return KnownRows(unique, where[order][first])
+
+    def joined(self, later: KnownRows) -> KnownRows:
+        """These and later ones; what was known before stays where it was."""
+        fresh = ~np.isin(later.marks, self.marks)
+        marks = np.concatenate([self.marks, later.marks[fresh]])
+        order = np.argsort(marks, kind="stable")
+        return KnownRows(marks[order], np.concatenate([self.parts, later.parts[fresh]])[order])
+
+    def keep(self, rows: Rows, marks: np.ndarray) -> Rows:
+        """`rows` with every known row in the split that it was in. marks: fingerprints (n,) of all rows."""
+        now = np.empty(len(marks), dtype=np.int64)
+        now.fill(-1)
+        for i, part in enumerate(PARTS):
+            now[getattr(rows, part)] = i
+        if not len(self.marks):
+            return rows
+        at = np.searchsorted(self.marks, marks).clip(0, len(self.marks) - 1)
+        known = (self.marks[at] == marks) & (now >= 0)
+        now[known] = self.parts[at[known]]
+        kept = []
+        for i, part in enumerate(PARTS):
+            order = np.concatenate([getattr(rows, other) for other in PARTS])  # the seeded order stays
+            own = getattr(rows, part)
+            stays = own[now[own] == i]
+            moved = np.setdiff1d(order[now[order] == i], stays, assume_unique=False)
+            kept.append(np.concatenate([stays, moved]))
+        return Rows(*kept)
+
+    def to_bytes(self) -> bytes:
+        """As a file of NumPy arrays."""
+        file = io.BytesIO()
+        np.savez_compressed(file, marks=self.marks, parts=self.parts)
+        return file.getvalue()
+
+    @staticmethod
+    def from_bytes(content: bytes) -> KnownRows:
+        """The inverse of `to_bytes`."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return KnownRows(file["marks"], file["parts"])
+
+
+def fingerprints(encoded: Tensor, target: np.ndarray) -> np.ndarray:
+    """One number (n,) uint64 for each row: of its encoded values (n, …), before standardising, and its target (n, …)."""
+    x = np.ascontiguousarray((encoded + 0.0).numpy()).reshape(len(encoded), -1)  # −0 becomes 0
+    y = np.ascontiguousarray(target).reshape(len(target), -1)
+    bytes_x, bytes_y = x.view(np.uint8).reshape(len(x), -1), y.view(np.uint8).reshape(len(y), -1)
+    marks = (
+        hashlib.blake2b(a.tobytes() + b.tobytes(), digest_size=8).digest()
+        for a, b in zip(bytes_x, bytes_y, strict=True)
+    )
+    return np.frombuffer(b"".join(marks), dtype=np.uint64)

@@ -1,0 +1,134 @@
+"""`continue_from`: a finished net goes on with more data, in a run of its own, from the same function."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from autogrow.data import Pipeline, Prepared
+from autogrow.data.known_rows import KnownRows
+from autogrow.data.prepare import Before
+from autogrow.errors import CheckpointError, ConfigError
+from autogrow.train.absorb import absorb, outputs64, receipt, shrink_and_perturb
+from autogrow.train.build import rebuild
+from autogrow.train.checkpoint import BEST, FOLDER, read_checkpoint
+from autogrow.train.deliver import Delivered, load
+from autogrow.train.ledger import write_bytes
+from autogrow.train.module import CHECKPOINT_KEY, GrowingModule
+from autogrow.train.spec import AUTO, FitSpec
+
+SPLIT = ".split.npz"
+"""In place of a checkpoint's `.ckpt`: which rows its net was trained, validated and tested on."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A finished net: its checkpoint's content, and what it knows of its data."""
+
+    path: Path
+    ours: Mapping[str, Any]
+    weights: Mapping[str, torch.Tensor]
+    widths: tuple[int, ...]
+    before: Before
+
+
+def read_source(given: str | Path) -> Source:
+    """The net of a run folder or a checkpoint. Raises CheckpointError, in one line, for one that cannot be continued."""
+    path = Path(given)
+    if path.is_dir():
+        best = path / FOLDER / BEST
+        if not best.is_file():
+            raise CheckpointError(
+                f"continue_from={path} is not the folder of a finished run: there is no {FOLDER}/{BEST}"
+            )
+        path = best
+    content = read_checkpoint(path)
+    net = load(path)
+    if not isinstance(net, Delivered):
+        raise CheckpointError(
+            f"continue_from={path} holds a net of your own class; only autogrow's own nets go on in autogrow fit"
+        )
+    ours = content[CHECKPOINT_KEY]
+    inner = net.net if ours["delivery"]["members"] == 1 else net.net.net
+    assert isinstance(inner, nn.Module)
+    beside = path.with_suffix(SPLIT)
+    known = KnownRows.from_bytes(beside.read_bytes()) if beside.is_file() else None
+    if known is None:
+        warnings.warn(
+            f"{beside} is not there: which rows the net of {path} was trained on is not known, and new test rows may be among them",
+            stacklevel=2,
+        )
+    widths = tuple(content.get("result", {}).get("widths", ()))
+    before = Before(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
+    return Source(path, ours, {k: v.clone() for k, v in inner.state_dict().items()}, widths, before)
+
+
+def adopted(spec: FitSpec, source: Source) -> FitSpec:
+    """The spec with the net that the checkpoint holds. Raises ConfigError for one that asks for another net."""
+    builder = source.ours["builder"]
+    arguments = builder["arguments"]
+    kind = "conv" if builder["net"] == "ConvNet" else "dense"
+    asked = spec.net.widths
+    if asked != AUTO and [int(w) for w in asked] != list(source.widths):
+        raise ConfigError(
+            f"net.widths={list(asked)} with continue_from={source.path}: that net has {list(source.widths)}; "
+            "leave net.widths out, or make it larger first: autogrow transfer"
+        )
+    if spec.trainer.devices != 1:
+        raise ConfigError(f"continue_from goes with trainer.devices=1, got {spec.trainer.devices}")
+    net = replace(
+        spec.net,
+        kind=kind,
+        widths=list(source.widths) or AUTO,
+        activation=arguments["activation"],
+        norm=arguments["norm"],
+        dropout=spec.net.dropout if arguments["dropout"] is not None else None,
+        residual=arguments.get("residual", False),
+        members=arguments.get("members", 1),
+    )
+    data = spec.data
+    encoder = source.before.pipeline.encoder
+    coding = getattr(encoder, "coding", data.categories)
+    return replace(spec, net=net, data=replace(data, categories=coding))
+
+
+def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: FitSpec) -> dict[str, Any]:
+    """Put the source's net, extended to the data, into the module; the event of the run's first row, with its receipt."""
+    follow, members = prepared.extension, spec.net.members
+    assert follow is not None
+    example = source.ours["delivery"]["example"]
+    net = rebuild(source.ours["builder"], source.ours["recipe"], example)
+    net.load_state_dict(dict(source.weights))
+    answers = outputs64(net, follow.before, members)
+    entries = absorb(net, follow, example)
+    start = spec.warm_start
+    exact = start.shrink == 1.0 and start.perturb == 0.0
+    if not exact:
+        shrink_and_perturb(net, start.shrink, start.perturb)
+    proof = receipt(answers, outputs64(net, follow.after, members), exact=exact)
+    module.install(net.train(), None, [*source.ours["recipe"], *entries])
+    return {
+        "do": "data_arrived",
+        "from": str(source.path),
+        "rows": {"train": len(prepared.train), "val": len(prepared.val), "test": len(prepared.test)},
+        "rows_before": 0 if source.before.known is None else int((source.before.known.parts == 0).sum()),
+        "new_inputs": follow.inputs,
+        "new_outputs": follow.outputs,
+        **({} if exact else {"shrink": start.shrink, "perturb": start.perturb}),
+        "receipt": proof.to_plain(),
+    }
+
+
+def write_split(folder: Path, prepared: Prepared) -> None:
+    """Write which rows are in which split beside the delivered net."""
+    if prepared.known_rows is not None:
+        write_bytes((folder / FOLDER / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
+
+
+__all__ = ["SPLIT", "Source", "adopted", "read_source", "take_over", "write_split"]
