@@ -75,10 +75,10 @@ def adopted(spec: FitSpec, source: Source) -> FitSpec:
     arguments = builder["arguments"]
     kind = "conv" if builder["net"] == "ConvNet" else "dense"
     asked = spec.net.widths
-    if asked != AUTO and [int(w) for w in asked] != list(source.widths):
+    if asked != AUTO and [int(w) for w in asked] not in (list(source.widths), list(arguments["widths"])):
         raise ConfigError(
             f"net.widths={list(asked)} with continue_from={source.path}: that net has {list(source.widths)}; "
-            "leave net.widths out, or make it larger first: autogrow transfer"
+            f"(and started from {list(arguments['widths'])}); leave net.widths out, or make it larger first: autogrow transfer"
         )
     if spec.trainer.devices != 1:
         raise ConfigError(f"continue_from goes with trainer.devices=1, got {spec.trainer.devices}")
