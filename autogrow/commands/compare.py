@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
@@ -21,6 +19,7 @@ from autogrow.compare.progress import Progress, summary_table
 from autogrow.composition import run_hydra
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
 from autogrow.jobs import run_jobs
+from autogrow.report.comparison import write_comparison
 
 RESULTS = "*/*/result.json"
 """Where a comparison's finished runs are, by their last file."""
@@ -85,9 +84,7 @@ def build(folder: Path, *, command: str = "") -> Comparison:
 
 def write_page(folder: Path, comparison: Comparison) -> None:
     """Write compare.html."""
-    if find_spec("autogrow.report.comparison") is None:
-        return
-    importlib.import_module("autogrow.report.comparison").write_comparison(folder, comparison.plain, comparison.rows)
+    write_comparison(folder, comparison.plain, comparison.rows)
 
 
 def show(folder: Path, comparison: Comparison) -> None:
