@@ -3,13 +3,17 @@
 import itertools
 import math
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autogrow.policy.history import Action, Anneal, Deepen, Keep, Row, Stop, Widen, action_to_plain
+
+sys.path.insert(0, str(Path(__file__).parent))  # makes `comparisons` importable
 
 INPUTS, CLASSES, STEPS, BATCH, ROWS = 64, 10, 30, 128, 1078
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from comparisons import CASES, ROWS
 
 from autogrow.report import write_report
+from autogrow.report.comparison import write_comparison
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -88,6 +90,20 @@ def test_nothing_sticks_out_of_a_narrow_screen(run, tmp_path):
     title = re.search(r"<title>(.*?)</title>", document)
     assert title is not None
     assert title[1] == "0"
+
+
+@pytest.mark.parametrize("case", ["eleven arms and a search", "one seed"])
+def test_a_comparison_renders_quietly_also_on_a_narrow_screen(case, tmp_path):
+    page = write_comparison(tmp_path, CASES[case], ROWS)
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", WIDTHS + "</body>"), encoding="utf-8")
+    html = page.read_text(encoding="utf-8").replace(
+        "style-src 'unsafe-inline'", "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    )
+    page.write_text(html, encoding="utf-8")
+    document, console, asked = browse(page, tmp_path, "--window-size=500,900")
+    title = re.search(r"<title>(.*?)</title>", document)
+    assert title is not None
+    assert (title[1], console, asked) == ("0", [], [])
 
 
 def test_a_page_that_does_ask_and_complain_would_be_noticed(run, tmp_path):

@@ -1,0 +1,48 @@
+"""The page of a comparison holds what the comparison holds, whatever that is, and says so in a browser without asking the network."""
+
+import base64
+import copy
+import re
+
+import pytest
+from comparisons import CASES, ROWS
+
+from autogrow.report.comparison import render
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_everything_is_there_and_nothing_says_none(case):
+    plain = CASES[case]
+    page = render(plain, ROWS)
+    for name, facts in plain["arms"].items():
+        assert facts["label"] in page, name
+        assert facts["about"] in page
+    for verdict in plain["verdicts"]:
+        assert verdict["text"] in page
+    assert all(warning in page for warning in plain["warnings"])
+    shown = re.sub(r"<(style|pre)\b.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert not re.search(r"\b(None|nan|inf)\b", shown)
+    assert not re.search(r"\bnan\b", page.partition("<svg")[2])
+    assert "not reached" in page
+    assert page.index(plain["verdicts"][0]["text"] if plain["verdicts"] else plain["title"]) < page.index("The arms")
+    assert all(f["message"] in page for f in plain["failures"])
+
+
+def test_names_are_text_and_not_code():
+    plain = copy.deepcopy(CASES["eleven arms and a search"])
+    plain["arms"]["grow"]["label"] = plain["verdicts"][0]["text"] = "<script>alert(1)</script>"
+    plain["pairs"][0]["a"] = "<script>"
+    plain["search"]["pareto"]["against"]["parameters"]["points"][0]["label"] = '"><script>'
+    page = render(plain, ROWS)
+    assert "<script" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_the_csv_is_whole():
+    page = render(CASES["one seed"], ROWS)
+    link = re.search(r'href="data:text/csv;base64,([^"]*)"', page)
+    assert base64.b64decode(link[1]).decode().splitlines() == [
+        "arm,seed,test_error,extra",
+        "grow,0,0.1,",
+        "fixed_256,0,nan,",
+    ]
