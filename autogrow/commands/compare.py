@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from autogrow.commands.compare_plan import CompareConfig, checked_plan
-from autogrow.commands.fit import _remove_if_empty
+from autogrow.commands.fit import remove_if_empty
 from autogrow.commands.search import register_search
 from autogrow.compare.arms import key_of
 from autogrow.compare.comparison import Comparison, compare_folder, write
@@ -49,7 +49,7 @@ def _compare(cfg: DictConfig, rest: Sequence[str], interrupted: list[Interrupted
     try:
         plan = checked_plan(cfg, rest, folder)
     except UsageError:
-        _remove_if_empty(folder)
+        remove_if_empty(folder)
         raise
     plan.write()
     try:

@@ -62,7 +62,7 @@ def _fit_job(cfg: DictConfig) -> float:
                 finish_folder(result, spec.config, overrides)
                 display.finish(result.summary, str(out), result.rows)
     except UsageError:
-        _remove_if_empty(out)
+        remove_if_empty(out)
         raise
     except OSError as error:
         what = f"{out}: {error.strerror or error}"
@@ -173,7 +173,7 @@ def _config_to_resume(folder: Path, overrides: Sequence[str]) -> DictConfig:
     return merged  # type: ignore[no-any-return]
 
 
-def _remove_if_empty(folder: Path) -> None:
+def remove_if_empty(folder: Path) -> None:
     """Leave nothing half-written behind: a run folder that holds nothing goes, and parents that were made for it."""
     for path in (folder, *list(folder.parents)[:2]):
         if not path.is_dir() or any(path.iterdir()) or Path.cwd().is_relative_to(path):

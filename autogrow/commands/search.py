@@ -11,12 +11,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from autogrow.commands.fit import finish_folder
+from autogrow.commands.fit import finish_folder, remove_if_empty
 from autogrow.compare.search import Search, search
 from autogrow.compare.search_space import space_from
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from
-from autogrow.errors import ConfigError, nearest
+from autogrow.errors import ConfigError, UsageError, nearest
 from autogrow.policy import Never
 from autogrow.train.run import RESULT
 
@@ -53,6 +53,14 @@ def search_from(cfg: DictConfig) -> Search:
 
 def _job(cfg: DictConfig) -> float:
     out = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        return _search(cfg, out)
+    except UsageError:
+        remove_if_empty(out)
+        raise
+
+
+def _search(cfg: DictConfig, out: Path) -> float:
     how = search_from(cfg)
     if cfg.resume is not None or (out / RESULT).is_file():
         raise ConfigError(

@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autogrow.child import locked
-from autogrow.commands.fit import _quoted, _remove_if_empty, finish_folder
+from autogrow.commands.fit import _quoted, finish_folder, remove_if_empty
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from, typed
 from autogrow.data.drops import SUFFIXES
@@ -82,7 +82,7 @@ def _watch_job(cfg: DictConfig) -> int:
             learner = _Learner(cfg, inbox)
             return watch(spec, inbox, learner, _say)
     except UsageError:
-        _remove_if_empty(out)
+        remove_if_empty(out)
         raise
     except InterruptedRunError as error:
         error.args = (f"{str(error).partition(';')[0]}; the same command goes on",)

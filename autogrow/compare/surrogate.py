@@ -43,7 +43,7 @@ def surrogate(
     x, y = _inputs(done), np.log([t["val_loss"] for t in done])
     scored = {label: _r2(model, x, y, seed) for label, model in _models(seed).items()}
     label = max(scored, key=lambda name: scored[name])
-    model = clone(_models(seed)[label]).fit(x, y)
+    model = _quietly(lambda: clone(_models(seed)[label]).fit(x, y))
     return {
         "model": label,
         "target": "val_loss",
