@@ -12,7 +12,7 @@ from importlib import import_module
 
 from autogrow.errors import AutogrowError, UsageError, nearest
 
-COMMANDS = ("fit", "compare", "report", "search", "transfer", "watch")
+COMMANDS = ("fit", "compare", "replay", "report", "search", "transfer", "watch")
 
 HELP = """autogrow: a neural net that finds its own size while it trains.
 
@@ -23,6 +23,7 @@ HELP = """autogrow: a neural net that finds its own size while it trains.
   autogrow search [key=value …]  the expensive way: random hyper-parameter search, every trial charged
   autogrow transfer …            a trained net into a larger one with the same outputs
   autogrow watch DIR             learn from each file that appears in a folder; every run continues from the one before
+  autogrow replay DIR growth=…   what another policy would have decided on a recorded run
   autogrow report DIR            build a run folder's report.html again; of a folder of runs, their comparison
 
 Try: autogrow fit data=digits
