@@ -72,8 +72,11 @@ def _ratios(both: Sequence[tuple[Run, Run]]) -> dict[str, float | None]:
     return {"ratio_to_grow": ratio("train_flops"), "seconds_ratio_to_grow": ratio("seconds")}
 
 
-def _as_trial(run: Run) -> dict[str, Any]:
+def _as_trial(run: Run) -> dict[str, Any] | None:
+    """The grown net in the search's terms; None for a run whose config does not say (made by other means)."""
     config = yaml.safe_load((run.folder / CONFIG).read_text(encoding="utf-8"))
+    if "net" not in config or "optimizer" not in config:
+        return None
     dropout = config["net"]["dropout"]
     return {
         "widths": list(run.result["widths"]),
@@ -122,8 +125,8 @@ def _points(
 
 def _one_dense_net(run: Run) -> bool:
     config = yaml.safe_load((run.folder / CONFIG).read_text(encoding="utf-8"))
-    net = config["net"]
-    return bool(net["kind"] == "dense" and net["members"] == 1 and net["norm"] == "none" and not net["residual"])
+    net = config.get("net")
+    return net is not None and bool(net["kind"] == "dense" and net["members"] == 1 and net["norm"] == "none" and not net["residual"])
 
 
 def _ends(run: Run) -> tuple[int | None, int | None]:

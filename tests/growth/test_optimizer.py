@@ -94,8 +94,8 @@ def test_after_carry_the_old_block_steps_as_its_ungrown_twin(name):
     check_optimizer(optimizer, net)
     step(net, optimizer)
     step(twin, twin_optimizer)
-    assert torch.equal(net[2].bias, twin[2].bias)
-    for grown, ungrown in (
+    for grown, ungrown in (  # products over 8 and over 5 units are summed in another order on some processors
+        (net[2].bias, twin[2].bias),
         (net[0].weight[:5], twin[0].weight),
         (net[0].bias[:5], twin[0].bias),
         (net[2].weight[:, :5], twin[2].weight),

@@ -1,0 +1,171 @@
+"""`autogrow watch DIR` from the command line: files dropped into a folder, kills in between, one readable line for each event."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+
+import autogrow
+from autogrow.cli import main
+from autogrow.data import DataSpec, prepare
+
+QUICK = [
+    "data.target=target", "watch.settle_seconds=0.3", "watch.poll_seconds=0.1", "net.widths=[8]", "trainer.max_epochs=30",
+    "stop.checks=3", "stop.after_growth=3", "trainer.checkpoint_seconds=0.05",
+]  # fmt: skip
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setattr(sys, "argv", ["autogrow"])
+    (tmp_path / "drops").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Three nights of digits."""
+    table = load_digits(as_frame=True).frame
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    files = [folder / f"{name}.csv" for name in ("1-mon", "2-tue", "3-wed")]
+    for k, path in enumerate(files):
+        table.iloc[600 * k : 600 * (k + 1)].to_csv(path, index=False)
+    return files
+
+
+def state(tmp_path):
+    path = tmp_path / "runs" / "watch" / "drops" / "watch.json"
+    return {d["name"]: d["state"] for d in json.loads(path.read_text())["drops"]} if path.exists() else {}
+
+
+def test_what_is_there_is_taken_in_and_what_does_not_fit_is_set_aside(tmp_path, parts, capsys):
+    drops = tmp_path / "drops"
+    for path in parts[:2]:
+        shutil.copy(path, drops)
+    shutil.copy(parts[0], drops / "3-again.csv")
+    pd.read_csv(parts[2]).drop(columns="pixel_3_3").to_csv(drops / "4-short.csv", index=False)
+    changed = pd.read_csv(parts[2])
+    changed["pixel_2_2"] = "dark"
+    changed.to_csv(drops / "5-dtype.csv", index=False)
+    assert call("watch", "drops", *QUICK, "watch.once=true", "watch.attempts=1") == 0
+    assert state(tmp_path) == {
+        "1-mon.csv": "taken",
+        "2-tue.csv": "taken",
+        "3-again.csv": "skipped",
+        "4-short.csv": "set aside",
+        "5-dtype.csv": "set aside",
+    }
+    said = capsys.readouterr().out.splitlines()
+    assert any("4-short.csv: set aside: 4-short.csv has no column 'pixel_3_3'" in line for line in said)
+    assert any("5-dtype.csv: set aside: 5-dtype.csv: column 'pixel_2_2' holds text" in line for line in said)
+    out = tmp_path / "runs" / "watch" / "drops"
+    latest = json.loads((out / "latest.json").read_text())
+    assert (latest["run"], latest["files"]) == ("run_1", ["1-mon.csv", "2-tue.csv"])
+    net = autogrow.load(out / latest["checkpoint"])
+    assert (net.predict(pd.read_csv(parts[1])) == pd.read_csv(parts[1])["target"]).mean() > 0.7
+    assert {p.name for p in drops.iterdir()} == {"1-mon.csv", "2-tue.csv", "3-again.csv", "4-short.csv", "5-dtype.csv"}
+    for run in ("run_0", "run_1"):
+        assert (out / run / "report.html").is_file()
+    # the second run began as the net that the first one handed back
+    rows = [json.loads(line) for line in (out / "run_1" / "ledger.jsonl").read_text().splitlines()]
+    result = json.loads((out / "run_0" / "result.json").read_text())
+    assert list(rows[0]["widths"].values()) == result["widths"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "watch takes the folder that files appear in"),
+        (["nowhere"], "watch nowhere: the folder does not exist"),
+        (["drops", "other"], "watch takes one folder, got drops, other"),
+        (["drops", "watch.file=3"], "unknown key 'watch.file'; did you mean 'files'"),
+        (["drops", "watch.files=0"], "watch.files must be at least 1, got 0"),
+        (["drops", "watch.poll_seconds=0"], "watch.poll_seconds must be above 0"),
+        (["drops", "data.path=x.csv"], "watch sets data.path itself"),
+        (["drops", "data.arrival=class"], "watch sets data.arrival itself"),
+        (["drops", "data=digits"], "watch goes with data=csv or data=parquet, got data=digits"),
+        (["drops", "net.widths=[0]"], "net.widths"),
+        (["drops", "resume=x"], "without resume="),
+        (["drops", "-m", "seed=0,1"], "watch takes no -m"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, tmp_path, capsys):
+    assert call("watch", *arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert error.startswith("autogrow: ")
+    assert "\n" not in error
+    assert [p.name for p in tmp_path.iterdir()] == ["drops"]
+
+
+def test_two_watches_do_not_share_a_folder_of_runs(tmp_path, parts, capsys):
+    import fcntl
+
+    shutil.copy(parts[0], tmp_path / "drops")
+    out = tmp_path / "runs" / "watch" / "drops"
+    out.mkdir(parents=True)
+    with (out / "watch.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert call("watch", "drops", *QUICK, "watch.once=true") == 2
+    assert "is in use by another autogrow watch" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_three_drops_with_kills_in_the_middle(tmp_path, parts):
+    """A watch over three files that come one by one, killed twice at random: it ends as if nothing had happened."""
+    command = [sys.executable, "-m", "autogrow", "watch", "drops", *QUICK, "watch.files=3", "data.split_seed=1"]
+    log, draw, kills, dropped = tmp_path / "log.txt", random.Random(0), 0, 0
+    deadline = time.monotonic() + 150
+
+    def start():
+        with log.open("a") as out:
+            return subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out, env=dict(os.environ))
+
+    process = start()
+    while process.poll() is None or process.returncode < 0:
+        assert time.monotonic() < deadline, log.read_text()
+        if process.poll() is not None:
+            process = start()
+        taken = [name for name, what in state(tmp_path).items() if what == "taken"]
+        if dropped < 3 and len(taken) == dropped:
+            shutil.copy(parts[dropped], tmp_path / "drops")
+            dropped += 1
+        pending = "pending" in state(tmp_path).values()
+        if kills < 2 and dropped > kills + 1 and pending and process.poll() is None:
+            time.sleep(draw.uniform(0, 0.4))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            with log.open("a") as out:
+                out.write("--- killed\n")
+        time.sleep(0.01)
+    assert process.returncode == 0, log.read_text()
+    assert kills == 2
+    print(log.read_text())
+    assert state(tmp_path) == {"1-mon.csv": "taken", "2-tue.csv": "taken", "3-wed.csv": "taken"}
+    out = tmp_path / "runs" / "watch" / "drops"
+    latest = json.loads((out / "latest.json").read_text())
+    assert latest["run"] == "run_2"
+    spec = DataSpec(source="csv", path=str(tmp_path / "parts"), target="target", arrival="files", split_seed=1)
+    whole = prepare(spec).card["splits"]
+    assert json.loads((out / "run_2" / "data_card.json").read_text())["splits"] == whole
+    assert sorted(p.name for p in out.iterdir()) == [
+        "files", "latest.json", "run_0", "run_1", "run_2", "watch.json", "watch.lock",
+    ]  # fmt: skip
