@@ -126,7 +126,9 @@ def _points(
 def _one_dense_net(run: Run) -> bool:
     config = yaml.safe_load((run.folder / CONFIG).read_text(encoding="utf-8"))
     net = config.get("net")
-    return net is not None and bool(net["kind"] == "dense" and net["members"] == 1 and net["norm"] == "none" and not net["residual"])
+    return net is not None and bool(
+        net["kind"] == "dense" and net["members"] == 1 and net["norm"] == "none" and not net["residual"]
+    )
 
 
 def _ends(run: Run) -> tuple[int | None, int | None]:

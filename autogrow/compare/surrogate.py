@@ -37,7 +37,10 @@ def surrogate(
     determine the function, and everything else here is to be read as a picture of noise. `grown`: {widths, dropout, lr, val_loss}
     of the grown net, which is placed on the surrogate at its mean width.
     """
-    done = [t for t in trials if t["state"] == "complete" and t["val_loss"] and np.isfinite(t["val_loss"])]
+    told = [
+        t for t in trials if all(name in t for name in names())
+    ]  # a search by other means may have had other parameters
+    done = [t for t in told if t["state"] == "complete" and t["val_loss"] and np.isfinite(t["val_loss"])]
     if len(done) < LEAST:
         return None
     x, y = _inputs(done), np.log([t["val_loss"] for t in done])
