@@ -103,7 +103,7 @@ def _points(
     points: list[dict[str, Any]] = [
         {**t, "label": f"trial {t['number'] + 1}, seed {t['seed']}", "kind": "trial", "latency_ms": timed(t["widths"])}
         for t in trials
-        if t["state"] == "complete" and t.keys() >= {"number", "widths"}
+        if t["state"] == "complete"
     ]
     for name, runs in arms.items():
         if any(run.trials for run in runs):

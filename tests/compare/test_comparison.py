@@ -103,7 +103,27 @@ def test_a_target_that_is_not_reached_stays_unreached(make_run, make_plan):
 def test_a_search_is_charged_with_all_its_trials(make_run, make_plan):
     write_arm(make_run, "grow", ERRORS[:1])
     folder = make_run("random_search/seed_0", search_cost={"train_flops": 9000, "seconds": 90.0, "eval_flops": 5})
-    trials = [{"val_loss": x, "val_error": 0.1, "train_flops": 3000, "seconds": 30.0} for x in (0.9, None, 0.2)]
+    drawn = {
+        "widths": [8],
+        "depth": 1,
+        "width": 8,
+        "dropout": 0.1,
+        "lr": 1e-3,
+        "parameters": 99,
+        "flops_per_sample": 180,
+    }
+    trials = [
+        {
+            **drawn,
+            "number": i,
+            "state": "failed" if x is None else "complete",
+            "val_loss": x,
+            "val_error": 0.1,
+            "train_flops": 3000,
+            "seconds": 30.0,
+        }
+        for i, x in enumerate((0.9, None, 0.2))
+    ]
     (folder / "trials.jsonl").write_text("".join(json.dumps(t) + "\n" for t in trials))
     make_run("random_search/seed_0/trials/0", error=0.5)  # the search's own, not a run of the comparison
     comparison = compare_folder(make_plan("grow", "random_search", seeds=1), target=0.25)
