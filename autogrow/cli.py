@@ -12,7 +12,7 @@ from importlib import import_module
 
 from autogrow.errors import AutogrowError, UsageError, nearest
 
-COMMANDS = ("fit", "compare", "replay", "report", "search", "transfer", "watch")
+COMMANDS = ("fit", "compare", "plan", "replay", "report", "search", "transfer", "watch")
 
 HELP = """autogrow: a neural net that finds its own size while it trains.
 
@@ -20,6 +20,7 @@ HELP = """autogrow: a neural net that finds its own size while it trains.
   autogrow fit -m key=a,b …      a sweep
   autogrow fit --help            every choice and key
   autogrow compare [key=value …] was growing worth it? The grown net beside honest baselines, over seeds
+  autogrow plan [key=value …]    what a run may do and cost, before anything is trained
   autogrow search [key=value …]  the expensive way: random hyper-parameter search, every trial charged
   autogrow transfer …            a trained net into a larger one with the same outputs
   autogrow watch DIR             learn from each file that appears in a folder; every run continues from the one before

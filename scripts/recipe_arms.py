@@ -78,13 +78,30 @@ ARMS: dict[str, Arm] = {
     "depth_2_no_dropout": _variant("two layers, no dropout", "growth.where.max_depth=2", "net.dropout=null"),
     "start_64": _variant("starts at 64-64", "growth.where.max_depth=2", "net.dropout=null", "net.widths=[64,64]"),
     "start_64_x2": _variant(
-        "starts at 64-64, doubles", "growth.where.max_depth=2", "net.dropout=null", "net.widths=[64,64]", "growth.amount.factor=2"
+        "starts at 64-64, doubles",
+        "growth.where.max_depth=2",
+        "net.dropout=null",
+        "net.widths=[64,64]",
+        "growth.amount.factor=2",
     ),
-    "double": _variant("two layers, no dropout, doubles", "growth.where.max_depth=2", "net.dropout=null", "growth.amount.factor=2"),
-    "cap_384": _variant("two layers, no dropout, cap 384", "growth.where.max_depth=2", "net.dropout=null", "growth.amount.cap=384"),
-    "fast": _variant("two layers, no dropout, cooldown 2", "growth.where.max_depth=2", "net.dropout=null", "growth.when.cooldown=2"),
-    "pair_init": _variant("two layers, no dropout, antisymmetric", "growth.where.max_depth=2", "net.dropout=null", "neurons=antisymmetric_pair"),
-    "fall_2_d2": _variant("two layers, no dropout, fall 2 %", "growth.where.max_depth=2", "net.dropout=null", "growth.when.fall=0.02"),
+    "double": _variant(
+        "two layers, no dropout, doubles", "growth.where.max_depth=2", "net.dropout=null", "growth.amount.factor=2"
+    ),
+    "cap_384": _variant(
+        "two layers, no dropout, cap 384", "growth.where.max_depth=2", "net.dropout=null", "growth.amount.cap=384"
+    ),
+    "fast": _variant(
+        "two layers, no dropout, cooldown 2", "growth.where.max_depth=2", "net.dropout=null", "growth.when.cooldown=2"
+    ),
+    "pair_init": _variant(
+        "two layers, no dropout, antisymmetric",
+        "growth.where.max_depth=2",
+        "net.dropout=null",
+        "neurons=antisymmetric_pair",
+    ),
+    "fall_2_d2": _variant(
+        "two layers, no dropout, fall 2 %", "growth.where.max_depth=2", "net.dropout=null", "growth.when.fall=0.02"
+    ),
     "accurate_5e3": _variant("accurate, learning rate 5e-3", "experiment=accurate", "optimizer.lr=5e-3"),
     "accurate_256": _variant("accurate, batches of 256", "experiment=accurate", "data.batch_size=256"),
 }

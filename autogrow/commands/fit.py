@@ -109,11 +109,7 @@ def stage_lines(result: Mapping[str, Any]) -> list[str]:
         costs = [words.flops(r[key]) for key in ("train_flops", "cumulated_train_flops")]
         found = [words.widths(r["widths"]), words.measure(metric, r["test"][metric])]
         cells.append([f"{r['stage']}: {r['name']}", words.count(r["rows"]["train"]), *found, *costs])
-    wide = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return [
-        "  " + "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, wide, strict=True)))
-        for row in cells
-    ]
+    return words.columns(cells)
 
 
 def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:

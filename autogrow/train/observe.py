@@ -63,9 +63,14 @@ class Observer:
         if members > 1:
             parts = [(_repeated(x, members), _repeated(y, members)) for x, y in parts]
         scores = score_sites(module.net, parts, module.loss, sites=module.sites)
-        passes = len(self._x) * module.cost.train_flops_per_sample
-        trials = 3 * half * module.cost.flops_per_sample * len(scores.found)
-        return Observation({name: score.gain for name, score in scores.found.items()}, measured, passes + trials)
+        flops = scoring_flops(module, len(self._x), len(scores.found))
+        return Observation({name: score.gain for name, score in scores.found.items()}, measured, flops)
+
+
+def scoring_flops(module: GrowingModule, rows: int, sites: int) -> int:
+    """What it takes to score `sites` growths on at most `rows` rows: a pass with gradients, and three trials of each on half of them."""
+    rows = min(rows, _SCORE_ROWS)
+    return rows * module.cost.train_flops_per_sample + 3 * (rows // 2) * module.cost.flops_per_sample * sites
 
 
 def latency_p95(module: GrowingModule, row: Tensor) -> float:

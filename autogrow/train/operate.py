@@ -35,14 +35,7 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
     names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
     saved = state_by_name(trainer.optimizers[0], names)
 
-    def change() -> Surgery:
-        surgery = operate(module, module.net, action, generator)
-        surgery.replay(module.ema)
-        module.recipe.append(dict(surgery.entry))
-        module.architecture_changed()
-        return surgery
-
-    surgery: Surgery = rewire(trainer, change)
+    surgery: Surgery = rewire(trainer, lambda: applied(module, action, generator))
     if module.spec.optimizer_state != "reset":
         new_names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
         place_state(trainer.optimizers[0], new_names, saved, surgery.moves, module.spec.optimizer_state)
@@ -55,6 +48,15 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
         "after": size_of(module.sites, module.cost),
         "receipt": surgery.receipt.to_plain(),
     }
+
+
+def applied(module: GrowingModule, action: Action, generator: torch.Generator) -> Surgery:
+    """Grow the module's net and, by the same plan, its weight average; the recipe remembers it."""
+    surgery = operate(module, module.net, action, generator)
+    surgery.replay(module.ema)
+    module.recipe.append(dict(surgery.entry))
+    module.architecture_changed()
+    return surgery
 
 
 def operate(module: GrowingModule, net: nn.Module, action: Action, generator: torch.Generator) -> Surgery:

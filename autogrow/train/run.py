@@ -7,7 +7,6 @@ prepare the data → build the starting net → one Lightning fit (grow, hold, r
 from __future__ import annotations
 
 import logging
-import math
 import platform
 import signal
 import threading
@@ -27,20 +26,20 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 import autogrow
 from autogrow.data import Prepared, Split, TensorStream, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
-from autogrow.policy import check_settings, deliverable, requires, stop_reason
-from autogrow.policy.history import GROWTHS, Cost, Row
-from autogrow.train.build import builder_for
+from autogrow.policy import deliverable, requires, stop_reason
+from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.checkpoint import BEST, FOLDER, CheckpointWriter, newest_whole
 from autogrow.train.continued import Source, adopted, read_source, take_over, write_split
 from autogrow.train.controller import LifeCycleController
-from autogrow.train.deliver import Delivered, calibrate, deliver, example_rows, save_delivered
+from autogrow.train.deliver import Delivered, calibrate, deliver, save_delivered
 from autogrow.train.display import Silent, View
 from autogrow.train.ledger import LEDGER, Ledger, write_atomically, write_json, write_metrics
 from autogrow.train.measure import eval_mode, measure, outputs_of
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
-from autogrow.train.observe import RECORDED, Observer
+from autogrow.train.observe import Observer
 from autogrow.train.score_card import check_metrics, final_metrics
+from autogrow.train.setup import check_run, module_of, step_limit, stream_of
 from autogrow.train.shard import Shard
 from autogrow.train.spec import AUTO, FitSpec, validate
 
@@ -110,34 +109,10 @@ def fit(
 
 def _set_up(spec: FitSpec, prepared: Prepared, display: View, source: Source | None, *, resume: bool) -> _Fit:
     pl.seed_everything(spec.seed, verbose=False)
-    rows = len(prepared.train.x)
-    every = spec.trainer.check_every
-    steps_per_check = min(200, max(20, rows // 256)) if every == AUTO else int(every)
-    members = spec.net.members
-    stream = TensorStream(
-        prepared.train.x,
-        prepared.train.y,
-        batch_size=spec.data.batch_size,
-        steps_per_check=steps_per_check,
-        burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
-        seed=spec.seed,
-        members=members,
-    )
-    example = example_rows(prepared.train.x, members)
-    module = GrowingModule(
-        spec,
-        builder_for(spec.net, prepared) if source is None else source.ours["builder"],
-        task=prepared.task,
-        steps_per_check=steps_per_check,
-        example=example if source is None else source.ours["delivery"]["example"],
-        calibration=example_rows(prepared.train.x, members, rows=512),
-        recipe=() if source is None else source.ours["recipe"],
-    )
-    arrived = None
-    if source is not None:
-        module.example = example
-        arrived = take_over(module, source, prepared, spec)
-    module.delivery = {"pipeline": prepared.state(), "members": members, "example": example}
+    stream = stream_of(spec, prepared)
+    module = module_of(spec, prepared, source)
+    arrived = None if source is None else take_over(module, source, prepared, spec)
+    module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
     trainer = pl.Trainer(
         max_epochs=-1,
         accelerator=spec.trainer.accelerator,
@@ -151,17 +126,8 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, source: Source | N
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # the stream shares out its own batches
     )
-    max_steps = None
-    if spec.trainer.max_epochs is not None:
-        max_steps = max(2 * steps_per_check, round(spec.trainer.max_epochs * stream.steps_per_pass))
-    check_settings(
-        spec.policy,
-        recorded=RECORDED,
-        widths=list(module.widths.values()) if source is None else [],  # a net that was there already may be at the cap
-        start=Cost(module.cost.parameters, module.cost.flops_per_sample),
-        steps_per_check=steps_per_check,
-        max_steps=math.inf if max_steps is None else max_steps,
-    )
+    max_steps = step_limit(spec, stream)
+    check_run(spec, module, stream, continued=source is not None)
     folder = spec.out
     checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
     ledger = Ledger(folder if trainer.is_global_zero else None)

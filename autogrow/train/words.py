@@ -89,9 +89,11 @@ def _scaled(n: float, units: Sequence[str]) -> str:
 def duration(seconds: float) -> str:
     """Seconds for people.
 
-    >>> duration(0.84), duration(42.3), duration(192), duration(7500)
-    ('0.8 s', '42 s', '3 min 12 s', '2 h 05 min')
+    >>> duration(0.016), duration(0.84), duration(42.3), duration(192), duration(7500)
+    ('16 ms', '0.8 s', '42 s', '3 min 12 s', '2 h 05 min')
     """
+    if 0 < seconds < 0.0995:
+        return f"{1000 * seconds:.2g} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -118,6 +120,19 @@ def span(start: float, end: float) -> str:
     '3.6 to 14.2 passes'
     """
     return f"{passes(start).split()[0]} to {passes(end).split()[0]} passes"
+
+
+def columns(cells: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """A small table, a line each: the first `left` columns to the left, the others to the right.
+
+    >>> columns([["set", "error"], ["digits", "0.8 %"]])
+    ['  set     error', '  digits  0.8 %']
+    """
+    wide = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return [
+        "  " + "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, wide, strict=True)))
+        for row in cells
+    ]
 
 
 def widths(sizes: Widths) -> str:

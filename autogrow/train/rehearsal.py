@@ -1,0 +1,251 @@
+"""A rehearsal: what a run's policy may do, found by playing it on made-up scores with the real net, before anything is trained.
+
+A policy is a pure function of the rows, so it can be asked what it would do on rows that never happened. Two courses are played: in one
+the score falls well at every check for as long as the net grows, in the other it never falls. A policy that goes by the clock
+does the same in both; for one that looks at the loss they are the ends of what it may do.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from autogrow.data import Prepared
+from autogrow.growth.cost import dry_run
+from autogrow.policy import LifeCycle, requires
+from autogrow.policy.growth import Growth
+from autogrow.policy.guards import Cooldown, WarmUp, growth_ended
+from autogrow.policy.history import (
+    GROWTHS,
+    Action,
+    Anneal,
+    Cost,
+    Keep,
+    Options,
+    Row,
+    Stop,
+    Undo,
+    action_to_plain,
+)
+from autogrow.policy.needs import parts
+from autogrow.policy.when import EarlyRamp, FixedSchedule, Never
+from autogrow.train.footprint import Footprint, Gauge
+from autogrow.train.module import GrowingModule
+from autogrow.train.observe import Observer, scoring_flops
+from autogrow.train.operate import applied
+from autogrow.train.setup import check_run, module_of, step_limit, stream_of
+from autogrow.train.spec import FitSpec
+
+_IDLE = 100  # checks without a growth, after which there will be none
+_LONGEST = 3000  # checks; a run that is not over by then is said to have no end
+_FALL = 0.9  # what the score is multiplied by at a check, where it falls
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of the run with one net. `action` began it (None: the start), at `passes` and optimizer step `step`; the rest is its own."""
+
+    action: Action | None
+    widths: tuple[int, ...]
+    footprint: Footprint
+    passes: float
+    step: int
+    steps: int
+    train_flops: int
+    eval_flops: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """One course that the run may take: rows whose scores are made up and whose sizes and costs are not. `ended`: whether anything ended it."""
+
+    rows: tuple[Row, ...]
+    stages: tuple[Stage, ...]
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """`falling`: the course if the score falls well at every check until growth is over. `resting`: the course if it never falls.
+
+    `exact`: growth goes by the clock alone, and both are the same. `scored`: what grows is chosen by scores of the trained net, taken as
+    alike here. `most`: passes, training FLOPs and seconds of all steps that `trainer.max_epochs` allows at the largest size;
+    None without that limit.
+    """
+
+    falling: Course
+    resting: Course
+    exact: bool
+    scored: bool
+    most: tuple[float, float, float] | None
+
+
+def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
+    """Play the policy of `spec` on its net and data. Nothing is trained and nothing written; raises what a run would refuse.
+
+    Seconds are those of some steps on this host with throw-away copies of the nets.
+    """
+    stream = stream_of(spec, prepared)
+    check_run(spec, module_of(spec, prepared), stream)
+    gauge = Gauge(spec, prepared)
+    exact = by_the_clock(spec.policy)
+    # first to see how far growth goes if the score falls for ever, then with a score that rests from there, so that the run ends
+    falling = _Play(spec, prepared, gauge, falls_for=_last_growth(_Play(spec, prepared, gauge).course())).course()
+    resting = falling if exact else _Play(spec, prepared, gauge, falls_for=0).course()
+    limit, most = step_limit(spec, stream), None
+    if limit is not None:
+        largest = max(
+            (stage.footprint for course in (falling, resting) for stage in course.stages),
+            key=lambda f: f.train_flops_per_step,
+        )
+        passes, flops = limit / stream.steps_per_pass, float(limit * largest.train_flops_per_step)
+        most = (passes, flops, limit * largest.seconds_per_step)
+    return Rehearsal(falling, resting, exact, "scores" in requires(spec.policy), most)
+
+
+def by_the_clock(policy: LifeCycle) -> bool:
+    """Whether growth depends on nothing but the number of checks or steps."""
+    growth: object = policy.growth
+    while isinstance(growth, (Cooldown, WarmUp)):
+        growth = growth.growth
+    timed = (Never, FixedSchedule, EarlyRamp)
+    return isinstance(growth, Growth) and isinstance(growth.when, timed) and "scores" not in requires(growth)
+
+
+def _last_growth(course: Course) -> int:
+    return max((row.check + 1 for row in course.rows if isinstance(row.action, GROWTHS)), default=0)
+
+
+class _Play:
+    """The controller's loop without training. `falls_for`: checks at which the score falls; None: all, until growth is over."""
+
+    def __init__(self, spec: FitSpec, prepared: Prepared, gauge: Gauge, *, falls_for: int | None = None) -> None:
+        self.policy, self.gauge, self.falls_for, self.seed = spec.policy, gauge, falls_for, spec.seed
+        self.stream = stream_of(spec, prepared)
+        self.limit = step_limit(spec, self.stream)
+        self.looks = [min(spec.trainer.check_rows, len(split)) for split in (prepared.train, prepared.val)]
+        self.all_val = len(prepared.val)
+        self.module = module_of(spec, prepared)
+        needs = requires(spec.policy)
+        self.scored = "scores" in needs
+        self.observer = Observer(prepared, needs - {"scores"}, self.module.example.device)
+        self.train_rows = len(prepared.train)
+        self.rows: list[Row] = []
+        self.starts: list[tuple[int, Action | None, Footprint]] = []
+        self.nets: dict[int, GrowingModule] = {}  # as they were when a lineage began
+
+    def course(self) -> Course:
+        """Play to the end."""
+        action: Action = Keep()
+        while not isinstance(action, Stop) and len(self.rows) < _LONGEST and not self._pointless():
+            if not self.rows or not isinstance(action, Keep):
+                self._apply(action)
+            row = self._measured()
+            row = dataclasses.replace(row, phase=self.policy.phase([*self.rows, row]))
+            decision = self.policy([*self.rows, row], self._options())
+            action = decision.action
+            self.rows.append(dataclasses.replace(row, action=action, reason=decision.reason))
+        return Course(tuple(self.rows), tuple(self._stages()), isinstance(action, Stop))
+
+    def _pointless(self) -> bool:
+        """Whether this course was only to show how far growth goes, and has."""
+        return self.falls_for is None and bool(self.rows) and self._grown_out()
+
+    def _grown_out(self) -> bool:
+        schedule = next((part for part in parts(self.policy.growth) if isinstance(part, FixedSchedule)), None)
+        if schedule is not None:
+            now = self.rows[-1].check if schedule.unit == "checks" else self.rows[-1].step
+            return now > max(schedule.points(self.limit), default=0)
+        grown = max((row.check for row in self.rows if isinstance(row.action, GROWTHS)), default=0)
+        return len(self.rows) - grown > _IDLE or growth_ended(self.policy.growth, self.rows).fires
+
+    def _apply(self, action: Action) -> None:
+        if isinstance(action, (Anneal, Undo)):
+            target = self.rows[action.back_to if isinstance(action, Anneal) else action.to_check]
+            self.module = copy.deepcopy(self.nets[target.lineage])
+        elif isinstance(action, GROWTHS):
+            applied(self.module, action, torch.Generator().manual_seed(self.seed))
+        lineage = len(self.starts)
+        self.nets[lineage] = copy.deepcopy(self.module)
+        began = None if isinstance(action, Keep) else action
+        self.starts.append((len(self.rows), began, self.gauge.footprint(self.module)))
+
+    def _measured(self) -> Row:
+        last = self.rows[-1] if self.rows else None
+        falls = last is None or self.falls_for is None or len(self.rows) <= self.falls_for
+        score = 1.0 if last is None else last.score * (_FALL if falls else 1.0)
+        error = min(0.5, score)
+        _, began, cost = self.starts[-1]
+        annealing = any(isinstance(action, Anneal) for _, action, _ in self.starts)
+        looks = self.looks[0] + (self.all_val if annealing else self.looks[1])
+        if isinstance(began, Anneal) and self.starts[-1][0] == len(self.rows):
+            looks += self.all_val
+        steps = self.stream.steps_per_check
+        scoring = 0
+        if self.scored:
+            sites = len(self.module.sites.widths) + len(self.module.sites.depths)
+            scoring = scoring_flops(self.module, self.train_rows, sites)
+        seconds = steps * cost.seconds_per_step + looks * cost.seconds_per_row
+        return Row(
+            check=len(self.rows),
+            step=(last.step if last else 0) + steps,
+            passes=self.stream.passes((last.step if last else 0) + steps),
+            phase="grow",
+            lineage=len(self.starts) - 1,
+            train_loss=score,
+            val_loss=score,
+            train_error=error,
+            val_error=error,
+            score=score,
+            gap=0.0,
+            lr=self.module.spec.optimizer.lr,
+            widths=self.module.widths,
+            parameters=cost.parameters,
+            flops_per_sample=cost.flops_per_sample,
+            train_flops=(last.train_flops if last else 0) + steps * cost.train_flops_per_step,
+            eval_flops=(last.eval_flops if last else 0) + looks * cost.flops_per_sample + scoring,
+            event=None if began is None else action_to_plain(began),
+            timing={"seconds": (last.timing["seconds"] if last else 0.0) + seconds},
+        )
+
+    def _options(self) -> Options:
+        module = self.module
+
+        def dry(action: Action) -> Cost:
+            spent = dry_run(module.net, module.example, action_to_plain(action), sites=module.sites)
+            return Cost(spent.parameters, spent.flops_per_sample)
+
+        return Options(
+            widths=module.widths,
+            depths={name: tuple(site.kinds) for name, site in module.sites.depths.items()},
+            cost=dry,
+            scores=dict.fromkeys([*module.sites.widths, *module.sites.depths], 1.0) if self.scored else {},
+            measured=self.observer.look(module).measured,
+            steps_per_check=self.stream.steps_per_check,
+            max_steps=self.limit,
+        )
+
+    def _stages(self) -> Sequence[Stage]:
+        ends = [first for first, _, _ in self.starts[1:]] + [len(self.rows)]
+        stages = []
+        for (first, action, footprint), end in zip(self.starts, ends, strict=True):
+            last, before = self.rows[end - 1], self.rows[first - 1] if first else None
+            stages.append(
+                Stage(
+                    action=action,
+                    widths=tuple(last.widths.values()),
+                    footprint=footprint,
+                    passes=before.passes if before else 0.0,
+                    step=before.step if before else 0,
+                    steps=last.step - (before.step if before else 0),
+                    train_flops=last.train_flops - (before.train_flops if before else 0),
+                    eval_flops=last.eval_flops - (before.eval_flops if before else 0),
+                    seconds=last.timing["seconds"] - (before.timing["seconds"] if before else 0.0),
+                )
+            )
+        return stages

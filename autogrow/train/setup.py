@@ -1,0 +1,64 @@
+"""What a run is made of before it starts: its batches, its starting net, its limit of steps, and whether they go together."""
+
+from __future__ import annotations
+
+import math
+
+from autogrow.data import Prepared, TensorStream
+from autogrow.policy import check_settings
+from autogrow.policy.history import Cost
+from autogrow.train.build import builder_for
+from autogrow.train.continued import Source
+from autogrow.train.deliver import example_rows
+from autogrow.train.module import GrowingModule
+from autogrow.train.observe import RECORDED
+from autogrow.train.spec import AUTO, FitSpec
+
+
+def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
+    """The batches of a run, a check at a time."""
+    every = spec.trainer.check_every
+    return TensorStream(
+        prepared.train.x,
+        prepared.train.y,
+        batch_size=spec.data.batch_size,
+        steps_per_check=min(200, max(20, len(prepared.train.x) // 256)) if every == AUTO else int(every),
+        burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
+        seed=spec.seed,
+        members=spec.net.members,
+    )
+
+
+def module_of(spec: FitSpec, prepared: Prepared, source: Source | None = None) -> GrowingModule:
+    """The starting net, or the one that `source` ended with, ready to train."""
+    example = example_rows(prepared.train.x, spec.net.members)
+    module = GrowingModule(
+        spec,
+        builder_for(spec.net, prepared) if source is None else source.ours["builder"],
+        task=prepared.task,
+        steps_per_check=stream_of(spec, prepared).steps_per_check,
+        example=example if source is None else source.ours["delivery"]["example"],
+        calibration=example_rows(prepared.train.x, spec.net.members, rows=512),
+        recipe=() if source is None else source.ours["recipe"],
+    )
+    module.example = example
+    return module
+
+
+def step_limit(spec: FitSpec, stream: TensorStream) -> int | None:
+    """The optimizer steps that `trainer.max_epochs` allows, at least two checks; None for no limit."""
+    epochs = spec.trainer.max_epochs
+    return None if epochs is None else max(2 * stream.steps_per_check, round(epochs * stream.steps_per_pass))
+
+
+def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:
+    """Raise ConfigError, before anything is trained or written, if policy, net and data contradict each other."""
+    limit = step_limit(spec, stream)
+    check_settings(
+        spec.policy,
+        recorded=RECORDED,
+        widths=[] if continued else list(module.widths.values()),  # a net that was there already may be at the cap
+        start=Cost(module.cost.parameters, module.cost.flops_per_sample),
+        steps_per_check=stream.steps_per_check,
+        max_steps=math.inf if limit is None else limit,
+    )
