@@ -11,7 +11,8 @@ Shape legend: B batch, M members, I inputs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,31 @@ def _backward_flops(operation: str, forward: int, args: Sequence[Any]) -> int:
         return forward * 5 // 2 if any(a.requires_grad for a in args[:3]) else 0
     left, right = _FACTORS.get(operation, (0, 1))
     return forward * (int(args[left].requires_grad) + int(args[right].requires_grad))
+
+
+@dataclass
+class Counted:
+    """What was counted: floating point operations of matrix products and convolutions."""
+
+    flops: int = 0
+
+
+@contextmanager
+def counting() -> Iterator[Counted]:
+    """Count what is computed inside, forward and backward, as it is dispatched: what looking at a net or growing it takes.
+
+    >>> with counting() as counted:
+    ...     _ = torch.ones(2, 3) @ torch.ones(3, 4)
+    >>> counted.flops
+    48
+    """
+    counted = Counted()
+    counter = _Counter()
+    try:
+        with counter:
+            yield counted
+    finally:
+        counted.flops = counter.forward
 
 
 def cost(net: nn.Module, example: Example, *, batch_dim: int | None = None) -> NetCost:
@@ -171,4 +197,4 @@ def _batch_dim(net: nn.Module, example: Tensor) -> int:
     return 1 if leading == 1 and tuple(example.shape[2:]) == shape else 0
 
 
-__all__ = ["NetCost", "cost", "dry_run"]
+__all__ = ["Counted", "NetCost", "cost", "counting", "dry_run"]

@@ -163,7 +163,7 @@ class Row:
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
     check's start. The event of an anneal carries `full_val_error`, `full_val_loss` (and `full_val_score` where the score is
-    not the loss) of the net it went back to. `timing['seconds']` is the wall time of the run so far.
+    not the loss) of the net it went back to; that of a growth `flops`, what growing took (its probes), part of `eval_flops`. `timing['seconds']` is the wall time of the run so far.
     """
 
     check: int

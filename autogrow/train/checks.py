@@ -50,7 +50,9 @@ def measured_row(
         parameters=spent.parameters,
         flops_per_sample=spent.flops_per_sample,
         train_flops=(last.train_flops if last else 0) + seen["train"] * spent.train_flops_per_sample,
-        eval_flops=(last.eval_flops if last else 0) + seen["val"] * spent.flops_per_sample,
+        eval_flops=(last.eval_flops if last else 0)
+        + seen["val"] * spent.flops_per_sample
+        + (event or {}).get("flops", 0),
         event=event,
         timing={"seconds": seconds},
     )

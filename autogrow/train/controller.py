@@ -160,6 +160,7 @@ class LifeCycleController(pl.Callback):
         if isinstance(action, GROWTHS):
             events = sum(row.event is not None for row in self.rows)
             self.event = grow(trainer, module, action, events=events, decided_at=decided_at)
+            self._eval_flops_of_event = self.event["flops"]
         elif isinstance(action, (Anneal, Undo)):
             target = action.back_to if isinstance(action, Anneal) else action.to_check
             self.event = {**install(trainer, module, action, self.snapshots[target]), "decided_at": decided_at}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from autogrow.data import Prepared
+from autogrow.growth.cost import counting
 from autogrow.growth.scores import score_sites
 from autogrow.train.measure import eval_mode
 from autogrow.train.module import GrowingModule
@@ -62,15 +63,9 @@ class Observer:
         members = module.spec.net.members
         if members > 1:
             parts = [(_repeated(x, members), _repeated(y, members)) for x, y in parts]
-        scores = score_sites(module.net, parts, module.loss, sites=module.sites)
-        flops = scoring_flops(module, len(self._x), len(scores.found))
-        return Observation({name: score.gain for name, score in scores.found.items()}, measured, flops)
-
-
-def scoring_flops(module: GrowingModule, rows: int, sites: int) -> int:
-    """What it takes to score `sites` growths on at most `rows` rows: a pass with gradients, and three trials of each on half of them."""
-    rows = min(rows, _SCORE_ROWS)
-    return rows * module.cost.train_flops_per_sample + 3 * (rows // 2) * module.cost.flops_per_sample * sites
+        with counting() as counted:
+            scores = score_sites(module.net, parts, module.loss, sites=module.sites)
+        return Observation({name: score.gain for name, score in scores.found.items()}, measured, counted.flops)
 
 
 def latency_p95(module: GrowingModule, row: Tensor) -> float:

@@ -13,6 +13,7 @@ from torch import nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth import deepen, widen
+from autogrow.growth.cost import counting
 from autogrow.growth.optimizer import check_optimizer, place_state, state_by_name
 from autogrow.growth.surgery import Surgery
 from autogrow.policy.history import Action, Anneal, Deepen, Undo, Widen, action_name, action_to_plain
@@ -35,7 +36,7 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
     names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
     saved = state_by_name(trainer.optimizers[0], names)
 
-    surgery: Surgery = rewire(trainer, lambda: applied(module, action, generator))
+    surgery, flops = rewire(trainer, lambda: applied(module, action, generator))
     if module.spec.optimizer_state != "reset":
         new_names: dict[nn.Parameter, str] = {p: n for n, p in module.net.named_parameters()}
         place_state(trainer.optimizers[0], new_names, saved, surgery.moves, module.spec.optimizer_state)
@@ -47,16 +48,21 @@ def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: 
         "before": before,
         "after": size_of(module.sites, module.cost),
         "receipt": surgery.receipt.to_plain(),
+        "flops": flops,
     }
 
 
-def applied(module: GrowingModule, action: Action, generator: torch.Generator) -> Surgery:
-    """Grow the module's net and, by the same plan, its weight average; the recipe remembers it."""
-    surgery = operate(module, module.net, action, generator)
-    surgery.replay(module.ema)
+def applied(module: GrowingModule, action: Action, generator: torch.Generator) -> tuple[Surgery, int]:
+    """Grow the module's net and, by the same plan, its weight average; the recipe remembers it.
+
+    Also answers with the FLOPs it took: of the receipt's probe before and after, and of what an initializer looks at.
+    """
+    with counting() as counted:
+        surgery = operate(module, module.net, action, generator)
+        surgery.replay(module.ema)
     module.recipe.append(dict(surgery.entry))
     module.architecture_changed()
-    return surgery
+    return surgery, counted.flops
 
 
 def operate(module: GrowingModule, net: nn.Module, action: Action, generator: torch.Generator) -> Surgery:

@@ -35,7 +35,7 @@ from autogrow.policy.needs import parts
 from autogrow.policy.when import EarlyRamp, FixedSchedule, Never
 from autogrow.train.footprint import Footprint, Gauge
 from autogrow.train.module import GrowingModule
-from autogrow.train.observe import Observer, scoring_flops
+from autogrow.train.observe import Observation, Observer
 from autogrow.train.operate import applied
 from autogrow.train.setup import check_run, module_of, step_limit, stream_of
 from autogrow.train.spec import FitSpec
@@ -133,8 +133,8 @@ class _Play:
         self.module = module_of(spec, prepared)
         needs = requires(spec.policy)
         self.scored = "scores" in needs
-        self.observer = Observer(prepared, needs - {"scores"}, self.module.example.device)
-        self.train_rows = len(prepared.train)
+        self.observer = Observer(prepared, needs, self.module.example.device)
+        self.seen, self.growing = Observation(), 0
         self.rows: list[Row] = []
         self.starts: list[tuple[int, Action | None, Footprint]] = []
         self.nets: dict[int, GrowingModule] = {}  # as they were when a lineage began
@@ -165,13 +165,16 @@ class _Play:
         return len(self.rows) - grown > _IDLE or growth_ended(self.policy.growth, self.rows).fires
 
     def _apply(self, action: Action) -> None:
+        growing = 0
         if isinstance(action, (Anneal, Undo)):
             target = self.rows[action.back_to if isinstance(action, Anneal) else action.to_check]
             self.module = copy.deepcopy(self.nets[target.lineage])
         elif isinstance(action, GROWTHS):
-            applied(self.module, action, torch.Generator().manual_seed(self.seed))
+            _, growing = applied(self.module, action, torch.Generator().manual_seed(self.seed))
         lineage = len(self.starts)
         self.nets[lineage] = copy.deepcopy(self.module)
+        self.seen = self.observer.look(self.module)
+        self.growing = growing
         began = None if isinstance(action, Keep) else action
         self.starts.append((len(self.rows), began, self.gauge.footprint(self.module)))
 
@@ -183,13 +186,10 @@ class _Play:
         _, began, cost = self.starts[-1]
         annealing = any(isinstance(action, Anneal) for _, action, _ in self.starts)
         looks = self.looks[0] + (self.all_val if annealing else self.looks[1])
+        growing = self.growing if self.starts[-1][0] == len(self.rows) else 0
         if isinstance(began, Anneal) and self.starts[-1][0] == len(self.rows):
             looks += self.all_val
         steps = self.stream.steps_per_check
-        scoring = 0
-        if self.scored:
-            sites = len(self.module.sites.widths) + len(self.module.sites.depths)
-            scoring = scoring_flops(self.module, self.train_rows, sites)
         seconds = steps * cost.seconds_per_step + looks * cost.seconds_per_row
         return Row(
             check=len(self.rows),
@@ -208,7 +208,7 @@ class _Play:
             parameters=cost.parameters,
             flops_per_sample=cost.flops_per_sample,
             train_flops=(last.train_flops if last else 0) + steps * cost.train_flops_per_step,
-            eval_flops=(last.eval_flops if last else 0) + looks * cost.flops_per_sample + scoring,
+            eval_flops=(last.eval_flops if last else 0) + looks * cost.flops_per_sample + self.seen.flops + growing,
             event=None if began is None else action_to_plain(began),
             timing={"seconds": (last.timing["seconds"] if last else 0.0) + seconds},
         )
@@ -225,7 +225,7 @@ class _Play:
             depths={name: tuple(site.kinds) for name, site in module.sites.depths.items()},
             cost=dry,
             scores=dict.fromkeys([*module.sites.widths, *module.sites.depths], 1.0) if self.scored else {},
-            measured=self.observer.look(module).measured,
+            measured=self.seen.measured,
             steps_per_check=self.stream.steps_per_check,
             max_steps=self.limit,
         )
