@@ -15,6 +15,7 @@ from autogrow.data import Pipeline, Prepared
 from autogrow.data.known_rows import KnownRows
 from autogrow.data.prepare import Before
 from autogrow.errors import CheckpointError, ConfigError
+from autogrow.growth.cost import counting
 from autogrow.train.absorb import absorb, outputs64, receipt, shrink_and_perturb
 from autogrow.train.build import rebuild
 from autogrow.train.checkpoint import BEST, FOLDER, read_checkpoint
@@ -105,13 +106,14 @@ def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: F
     example = source.ours["delivery"]["example"]
     net = rebuild(source.ours["builder"], source.ours["recipe"], example)
     net.load_state_dict(dict(source.weights))
-    answers = outputs64(net, follow.before, members)
-    entries = absorb(net, follow, example)
     start = spec.warm_start
     exact = start.shrink == 1.0 and start.perturb == 0.0
-    if not exact:
-        shrink_and_perturb(net, start.shrink, start.perturb)
-    proof = receipt(answers, outputs64(net, follow.after, members), exact=exact)
+    with counting() as counted:
+        answers = outputs64(net, follow.before, members)
+        entries = absorb(net, follow, example)
+        if not exact:
+            shrink_and_perturb(net, start.shrink, start.perturb)
+        proof = receipt(answers, outputs64(net, follow.after, members), exact=exact)
     module.install(net.train(), None, [*source.ours["recipe"], *entries])
     return {
         "do": "data_arrived",
@@ -122,6 +124,7 @@ def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: F
         "new_outputs": follow.outputs,
         **({} if exact else {"shrink": start.shrink, "perturb": start.perturb}),
         "receipt": proof.to_plain(),
+        "flops": counted.flops,
     }
 
 

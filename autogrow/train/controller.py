@@ -155,7 +155,8 @@ class LifeCycleController(pl.Callback):
     def apply_pending(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """Apply the pending decision; what was applied becomes the next row's event."""
         action, self.pending = self.pending, Keep()
-        self.event, self._eval_flops_of_event = (None if self.rows else self.arrived), 0
+        self.event = None if self.rows else self.arrived
+        self._eval_flops_of_event = 0 if self.event is None else self.event["flops"]
         decided_at = len(self.rows) - 1
         if isinstance(action, GROWTHS):
             events = sum(row.event is not None for row in self.rows)
