@@ -40,13 +40,14 @@ FIXED = ("growth=never", "net.dropout=null")
 PLAIN = ("trainer.label_smoothing=0", "finish.tolerance=0.97")  # the trainer as it was before
 
 ARMS: dict[str, Arm] = {
-    "default": Arm("the shipped default: one net, cap 256"),
-    "accurate": Arm("two members side by side, cap 128", ("experiment=accurate",)),
-    "small": Arm("the smallest net: no dropout, no rounding", ("experiment=small",)),
+    "default": Arm("the shipped default: one net"),
+    "accurate": Arm("two members side by side", ("experiment=accurate",)),
+    "small": Arm("the smallest net: a tiny start, no rounding", ("experiment=small",)),
     "fixed_256": Arm("256-256 under the same trainer", ("experiment=fixed_256",)),
     "fixed_128": Arm("128-128 under the same trainer", (*FIXED, "net.widths=[128,128]")),
     "fixed_pair": Arm(
-        "two members of 128-128-128 with dropout", ("growth=never", "net.members=2", "net.widths=[128,128,128]")
+        "two members of 128-128-128 with dropout",
+        ("growth=never", "net.members=2", "net.widths=[128,128,128]", "net.dropout=auto"),
     ),
     "one_512": Arm("one 512-512-512 under the same trainer", (*FIXED, "net.widths=[512,512,512]")),
     "same_size": Arm("the default's final net from scratch, own patience", ("growth=never",), "default"),
@@ -62,46 +63,33 @@ ARMS: dict[str, Arm] = {
     "plain": _variant("the default without label smoothing", *PLAIN),
     "fixed_256_plain": _variant("256-256 without label smoothing", "experiment=fixed_256", *PLAIN),
     # ideas, each measured against the default
-    "no_gap": _variant("growth not ended by the gap", "growth.guards.gap_closes.max_gap=1"),
+    "no_gap": _variant("growth not ended by the gap", "growth.guards.gap_closes.max_gap=0.99"),
     "smooth_10": _variant("label smoothing 0.1", "trainer.label_smoothing=0.1"),
+    "rate_4e3": _variant("learning rate 4e-3", "optimizer.lr=4e-3"),
     "rate_5e3": _variant("learning rate 5e-3", "optimizer.lr=5e-3"),
-    "rate_8e3": _variant("learning rate 8e-3", "optimizer.lr=8e-3"),
-    "batch_256": _variant("batches of 256", "data.batch_size=256"),
-    "fall_2": _variant("growth paced by a fall of 2 %", "growth.when.fall=0.02"),
-    "fall_8": _variant("growth paced by a fall of 8 %", "growth.when.fall=0.08"),
-    "margin_0": _variant("growth paced by a fall of 5 % alone", "growth.when.margin=0"),
-    "cap_128": _variant("cap 128", "growth.amount.cap=128"),
-    "dropout_2": _variant("dropout 0.2", "net.dropout=0.2"),
-    "patience_6": _variant("patience 6", "stop.checks=6"),
-    "depth_2": _variant("two layers at most", "growth.where.max_depth=2"),
-    "no_dropout": _variant("no dropout", "net.dropout=null"),
-    "depth_2_no_dropout": _variant("two layers, no dropout", "growth.where.max_depth=2", "net.dropout=null"),
-    "start_64": _variant("starts at 64-64", "growth.where.max_depth=2", "net.dropout=null", "net.widths=[64,64]"),
-    "start_64_x2": _variant(
-        "starts at 64-64, doubles",
-        "growth.where.max_depth=2",
-        "net.dropout=null",
-        "net.widths=[64,64]",
-        "growth.amount.factor=2",
-    ),
-    "double": _variant(
-        "two layers, no dropout, doubles", "growth.where.max_depth=2", "net.dropout=null", "growth.amount.factor=2"
-    ),
-    "cap_384": _variant(
-        "two layers, no dropout, cap 384", "growth.where.max_depth=2", "net.dropout=null", "growth.amount.cap=384"
-    ),
-    "fast": _variant(
-        "two layers, no dropout, cooldown 2", "growth.where.max_depth=2", "net.dropout=null", "growth.when.cooldown=2"
-    ),
-    "pair_init": _variant(
-        "two layers, no dropout, antisymmetric",
-        "growth.where.max_depth=2",
-        "net.dropout=null",
-        "neurons=antisymmetric_pair",
-    ),
-    "fall_2_d2": _variant(
-        "two layers, no dropout, fall 2 %", "growth.where.max_depth=2", "net.dropout=null", "growth.when.fall=0.02"
-    ),
-    "accurate_5e3": _variant("accurate, learning rate 5e-3", "experiment=accurate", "optimizer.lr=5e-3"),
-    "accurate_256": _variant("accurate, batches of 256", "experiment=accurate", "data.batch_size=256"),
+    "fall_5": _variant("growth paced by a fall of 5 %", "growth.when.fall=0.05"),
+    "fall_12": _variant("growth paced by a fall of 12 %", "growth.when.fall=0.12"),
+    "cap_112": _variant("cap 112", "growth.amount.cap=112"),
+    "cap_256": _variant("cap 256", "growth.amount.cap=256"),
+    "depth_3": _variant("three layers", "growth.where.max_depth=3"),
+    "deepen_first": _variant("the second layer first", "growth.where.pattern=DWWW"),
+    "double": _variant("widths double", "growth.amount.factor=2"),
+    "tiny_start": _variant("a tiny start", "net.widths=tiny"),
+    "dropout": _variant("dropout that follows the width", "net.dropout=auto"),
+    "patience_6": _variant("patience 6", "stop.checks=6", "stop.after_growth=8"),
+    "accurate_112": _variant("accurate, cap 112", "experiment=accurate", "growth.amount.cap=112"),
+    "plateau": _variant("grows at a plateau", "growth/when=plateau"),
+    "gap_paced": _variant("grows while the gap is small", "growth/when=gap_paced"),
+    "fitting_risk": _variant("grows by the fitting risk", "growth/when=fitting_risk"),
+    "score": _variant("grows when a score pays", "growth/when=score", "growth/where=widest_gain"),
+    "ramp": _variant("an early ramp", "growth/when=early_ramp"),
+    "round_robin": _variant("one width after another", "growth/where=round_robin"),
+    "widest_gain": _variant("the site of the widest gain", "growth/where=widest_gain"),
+    "random_site": _variant("a random site", "growth/where=random"),
+    "trial": _variant("growths on trial", "growth=trial"),
+    "split": _variant("new units are copies", "neurons=split"),
+    "antisymmetric": _variant("new units in opposite pairs", "neurons=antisymmetric_pair"),
+    "variance_transfer": _variant("variance transfer", "neurons=variance_transfer"),
+    "small_outgoing": _variant("small outgoing weights", "neurons=small_outgoing"),
+    "carry": _variant("optimizer state carried", "optimizer_state=carry"),
 }

@@ -44,13 +44,13 @@ def _check(*, multiple: int, cap: int) -> None:
 class Factor:
     """ceil(factor × size), rounded up to a multiple, at most `cap`.
 
-    >>> Factor(1.5, multiple=8, cap=256)("h", Options(widths={"h": 24}, depths={}, cost=lambda action: ...))
+    >>> Factor(1.5, multiple=8, cap=168)("h", Options(widths={"h": 24}, depths={}, cost=lambda action: ...))
     40
     """
 
     factor: float = 1.5
     multiple: int = 8
-    cap: int = 256
+    cap: int = 168
 
     def __post_init__(self) -> None:
         _check(multiple=self.multiple, cap=self.cap)
@@ -69,7 +69,7 @@ class Fixed:
 
     add: int = 16
     multiple: int = 1
-    cap: int = 256
+    cap: int = 168
 
     def __post_init__(self) -> None:
         _check(multiple=self.multiple, cap=self.cap)
@@ -91,7 +91,7 @@ class ProportionalToGain:
 
     factor: float = 2.0
     multiple: int = 8
-    cap: int = 256
+    cap: int = 168
     needs: ClassVar[frozenset[str]] = frozenset({"scores"})
 
     def __post_init__(self) -> None:

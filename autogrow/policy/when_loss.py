@@ -25,7 +25,7 @@ class LossPaced:
     """
 
     cooldown: int = 3
-    fall: float = 0.05
+    fall: float = 0.08
     margin: float = 0.01
     fresh: int = 1
     improvement: float = 0.002

@@ -98,8 +98,8 @@ class Cycle:
     last place (before the head).
     """
 
-    pattern: str = "DWWWDWWW"
-    max_depth: int = 3
+    pattern: str = "WDWW"
+    max_depth: int = 2
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", self.pattern.replace(" ", "").upper())

@@ -13,24 +13,28 @@ from autogrow import nets
 from autogrow.data import Prepared
 from autogrow.errors import CheckpointError, ConfigError, nearest
 from autogrow.growth import replay
-from autogrow.train.spec import AUTO, NetSpec
+from autogrow.train.spec import AUTO, TINY, NetSpec
 
 BUILDABLE = ("DenseNet", "ConvNet")
 
 
-def start_width(inputs: int) -> int:
-    """The recipe's start: the power of two at or above 2·√inputs, within 16 … 64.
+def start_widths(inputs: int, rule: str = AUTO) -> list[int]:
+    """One hidden layer. 'auto', the recipe's: the power of two at or above 4·√inputs, within 32 … 128.
 
-    >>> [start_width(d) for d in (2, 64, 784)]
-    [16, 16, 64]
+    'tiny': that at or above 2·√inputs, within 16 … 64, where the size of the net is all that counts.
+
+    >>> [start_widths(d) for d in (2, 64, 784)], start_widths(64, "tiny")
+    ([[32], [32], [128]], [16])
     """
-    return int(min(64, max(16, 2 ** math.ceil(math.log2(2 * math.sqrt(inputs))))))
+    factor, least, most = (2, 16, 64) if rule == TINY else (4, 32, 128)
+    return [int(min(most, max(least, 2 ** math.ceil(math.log2(factor * math.sqrt(inputs))))))]
 
 
 def builder_for(spec: NetSpec, prepared: Prepared) -> dict[str, Any]:
     """The starting net as plain data: a name and its arguments, from which `build_net` makes it."""
     shape = list(prepared.input_shape)
-    widths = [start_width(math.prod(shape))] if spec.widths == AUTO else [int(w) for w in spec.widths]
+    named = isinstance(spec.widths, str)
+    widths = start_widths(math.prod(shape), spec.widths) if named else [int(w) for w in spec.widths]
     arguments: dict[str, Any] = {
         "widths": widths,
         "outputs": prepared.outputs,

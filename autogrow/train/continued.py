@@ -76,7 +76,7 @@ def adopted(spec: FitSpec, source: Source) -> FitSpec:
     arguments = builder["arguments"]
     kind = "conv" if builder["net"] == "ConvNet" else "dense"
     asked = spec.net.widths
-    if asked != AUTO and [int(w) for w in asked] not in (list(source.widths), list(arguments["widths"])):
+    if not isinstance(asked, str) and [int(w) for w in asked] not in (list(source.widths), list(arguments["widths"])):
         raise ConfigError(
             f"net.widths={list(asked)} with continue_from={source.path}: that net has {list(source.widths)}; "
             f"(and started from {list(arguments['widths'])}); leave net.widths out, or make it larger first: autogrow transfer"

@@ -15,17 +15,18 @@ from autogrow.errors import ConfigError, nearest
 from autogrow.policy import LifeCycle
 
 AUTO = "auto"
+TINY = "tiny"  # widths: the smallest start
 
 
 @dataclass
 class NetSpec:
-    """The starting net. `widths` and `dropout` may be 'auto': the recipe's start, and dropout that follows the width."""
+    """The starting net. `widths`: 'auto' (the recipe's start), 'tiny', or a list. `dropout`: None, a number, or 'auto' (follows the width)."""
 
     kind: str = "dense"
     widths: Any = AUTO
     activation: str = "relu"
     norm: str = "none"
-    dropout: Any = AUTO
+    dropout: Any = None
     residual: bool = False
     members: int = 1
 
@@ -136,10 +137,10 @@ def validate(spec: FitSpec) -> None:
 
 
 def _check_widths(widths: Any) -> None:
-    if widths == AUTO:
+    if widths in (AUTO, TINY):
         return
     if isinstance(widths, (str, bytes)) or not hasattr(widths, "__iter__"):
-        raise ConfigError(f"net.widths must be 'auto' or a list such as [64] or [128,128], got {widths!r}")
+        raise ConfigError(f"net.widths must be 'auto', 'tiny' or a list such as [64] or [128,128], got {widths!r}")
     for width in widths:
         if not isinstance(width, int) or isinstance(width, bool) or width < 1:
             raise ConfigError(f"net.widths must hold whole numbers of at least 1, got {width!r} in {list(widths)}")

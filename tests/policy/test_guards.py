@@ -116,7 +116,7 @@ def test_guards_are_built_in_their_order(run):
 def test_growth_is_over_at_the_cap(run, widths, where, fires):
     played = run(widths=widths)
     played.measure(1.0)
-    assert growth_ended(GapCloses(Growth(LossPaced(), where, Factor())), played.rows).fires is fires
+    assert growth_ended(GapCloses(Growth(LossPaced(), where, Factor(cap=256))), played.rows).fires is fires
 
 
 # the first growth widens h0 from 16 to 24: parameters 195 to 291, FLOPs 352 to 528, training FLOPs so far 2 × 10,560

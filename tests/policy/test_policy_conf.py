@@ -65,8 +65,10 @@ def test_every_stop_and_budget_builds(composed, group, default):
 def test_what_the_presets_are(composed):
     assert composed() == LifeCycle()
     assert composed("growth=never").growth == Growth(Never(), policy.AllHidden(), Factor())
-    assert composed("growth=small").growth == GapCloses(Growth(amount=Factor(1.5, multiple=1, cap=512)))
-    assert composed("growth=accurate").growth == GapCloses(Growth(amount=Factor(1.5, multiple=8, cap=128)))
+    assert composed("growth=small").growth == GapCloses(
+        Growth(LossPaced(fall=0.05), policy.Cycle("DWWWDWWW", max_depth=3), Factor(1.5, multiple=1, cap=512))
+    )
+    assert composed("growth=accurate").growth == GapCloses(Growth(amount=Factor(1.5, multiple=8, cap=168)))
     assert composed("growth.guards.gap_closes.max_gap=0.2", "growth.amount.cap=64").growth == GapCloses(
         Growth(LossPaced(), amount=Factor(cap=64)), max_gap=0.2
     )

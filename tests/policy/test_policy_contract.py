@@ -196,9 +196,9 @@ def test_the_default_is_the_recipe():
     assert LifeCycle() == LifeCycle(
         growth=GapCloses(
             Growth(
-                LossPaced(cooldown=3, fall=0.05, margin=0.01, fresh=1, improvement=0.002),
-                Cycle("DWWWDWWW", max_depth=3),
-                Factor(1.5, multiple=8, cap=256),
+                LossPaced(cooldown=3, fall=0.08, margin=0.01, fresh=1, improvement=0.002),
+                Cycle("WDWW", max_depth=2),
+                Factor(1.5, multiple=8, cap=168),
             ),
             max_gap=0.60,
             from_check=5,

@@ -11,6 +11,7 @@ from autogrow.errors import CheckpointError, UsageError
 from autogrow.policy import (
     AllHidden,
     Budget,
+    Cycle,
     EarlyRamp,
     Factor,
     GapCloses,
@@ -50,19 +51,22 @@ def test_a_run_replayed_by_its_own_policy_is_the_same_to_the_end(run):
     assert all(one.same and one.replayed == one.recorded and not one.note for one in out)
 
 
+DEEPENS = LifeCycle(GapCloses(Growth(where=Cycle("DWWWDWWW", max_depth=3))))
+
+
 @pytest.mark.parametrize(
     ("other", "length", "note"),
     [
         (LifeCycle(Growth(Never())), 3, "keep where the run decided deepen"),
-        (LifeCycle(Growth(LossPaced(cooldown=2))), 2, "deepen where the run decided keep"),
+        (LifeCycle(Growth(LossPaced(cooldown=2), Cycle("DW"))), 2, "deepen where the run decided keep"),
         (LifeCycle(Growth(LossPaced(), AllHidden())), 3, "widen where the run decided deepen"),
-        (LifeCycle(stop=Patience(1, after_growth=0)), 9, "anneal where the run decided keep"),
+        (replace(DEEPENS, stop=Patience(1, after_growth=0)), 9, "anneal where the run decided keep"),
         # the guard stays closed, as the default's did: nothing differs
-        (LifeCycle(GapCloses(Growth(), max_gap=0.5)), 10, ""),
+        (LifeCycle(GapCloses(DEEPENS.growth.growth, max_gap=0.5)), 10, ""),
     ],
 )
 def test_another_policy_is_followed_up_to_the_first_difference(run, other, length, note):
-    out = replay(recorded(run, LifeCycle()), other)
+    out = replay(recorded(run, DEEPENS), other)
     assert len(out) == length
     assert all(one.same for one in out[:-1])
     assert out[-1].same is not bool(note)

@@ -48,7 +48,7 @@ def fires(run, when, scores, *, max_steps=None, **columns):
         (LossPaced(), LEVEL, []),  # the one improvement (over nothing) is two checks old at check 2
         (LossPaced(), [1.0, 0.9, 0.9, 0.9], [2]),  # the last improvement is one check old: fresh enough
         # the first growth asks for no fall, the second for 0.95 × 0.98 − 0.01 = 0.921
-        (LossPaced(), [1.0, 0.99, 0.98, 0.96, 0.94, 0.93, 0.922, 0.920, 0.9], [2, 7]),
+        (LossPaced(fall=0.05), [1.0, 0.99, 0.98, 0.96, 0.94, 0.93, 0.922, 0.920, 0.9], [2, 7]),
         # far below the best at the last growth, but the last improvement is too old: no, until it improves again
         (LossPaced(), [1.0, 0.99, 0.98, 0.5, 0.5, 0.5, 0.5, 0.499, 0.49], [2, 8]),
         (Plateau(patience=3, min_delta_loss=0.02, min_delta_error=0.002), LEVEL, [3, 7, 11]),

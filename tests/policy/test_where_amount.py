@@ -63,7 +63,7 @@ def shapes(run, where, checks, *, amount=None, widths=None, **options):
 
 def test_the_cycle_of_the_recipe(run):
     """D W W W D W W W from 16: two deepenings, then every width up to the cap, and no growth after that."""
-    grown, played = shapes(run, Cycle(), 12)
+    grown, played = shapes(run, Cycle("DWWWDWWW", max_depth=3), 12, amount=Factor(cap=256))
     assert grown == [
         "16-16",
         "24-24",
@@ -89,7 +89,7 @@ def test_the_cycle_of_the_recipe(run):
         (Cycle("WD", max_depth=2), {"h0": 256}, Deepen("h0", "identity")),  # at the cap, the cycle has a D: deepen
         (Cycle("D", max_depth=1), {"h0": 16}, None),  # no W to fall back on
         (Cycle("D W", max_depth=1), {"h0": 16}, Widen({"h0": 24})),
-        (Cycle("DW"), {"h0": 16, "h1": 32}, Deepen("h1", "identity")),  # behind the last place
+        (Cycle("DW", max_depth=3), {"h0": 16, "h1": 32}, Deepen("h1", "identity")),  # behind the last place
         (AllHidden(), {"h0": 16, "h1": 256}, Widen({"h0": 24})),  # what is at the cap is left out
         (AllHidden(), {"h0": 256}, None),
         (AllHidden(), {}, None),
@@ -118,7 +118,7 @@ def test_proposals(run, where, widths, expected):
 def test_a_layer_goes_behind_the_last_place_in_the_kind_that_is_exact_there(run, depths, expected):
     played = run()
     played.measure(1.0)
-    assert Cycle()(played.rows, replace(played.options(), depths=depths), Factor()).action == expected
+    assert Cycle("DW")(played.rows, replace(played.options(), depths=depths), Factor()).action == expected
 
 
 def test_round_robin_takes_turns(run):
