@@ -53,7 +53,7 @@ def report(found: Rehearsal, spec: FitSpec, prepared: Prepared) -> Iterator[str]
             f"At most, if no rule ended it: {words.passes(passes)} (trainer.max_epochs) at the largest size, "
             f"{words.flops(flops)}, {words.duration(seconds)}"
         )
-    yield "Nothing was trained and nothing was written; the seconds are those of a few steps on this machine."
+    yield "Nothing was trained and nothing was written; seconds are of steps and looks alone, timed on this machine."
 
 
 def headed(found: Rehearsal, spec: FitSpec) -> list[tuple[str, Course]]:
