@@ -18,7 +18,7 @@ from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.growth import Sites
-from autogrow.growth.cost import NetCost, counting
+from autogrow.growth.cost import NetCost
 from autogrow.growth.optimizer import MODES
 from autogrow.policy import recording
 from autogrow.policy.history import GROWTHS, Action, Keep, Row, Stop, action_from_plain, action_to_plain
@@ -254,20 +254,17 @@ class GrowthController(pl.Callback):
     def grow(self, trainer: pl.Trainer, module: pl.LightningModule, action: Action) -> dict[str, Any]:
         """Apply a growth; answers with its event."""
         before = self._size(module)
-        with counting() as counted:
-            surgery = grow_hot(
-                trainer,
-                module,
-                self._record(module),
-                action,
-                seed=self.seed,
-                neurons=self.neurons,
-                mode=self.optimizer_state,
-            )
+        surgery, flops = grow_hot(
+            trainer,
+            module,
+            self._record(module),
+            action,
+            seed=self.seed,
+            neurons=self.neurons,
+            mode=self.optimizer_state,
+        )
         self._known = None
-        return growth_event(action, surgery, before, self._size(module), decided_at=len(self.rows) - 1) | {
-            "flops": counted.flops
-        }
+        return growth_event(action, surgery, before, self._size(module), decided_at=len(self.rows) - 1, flops=flops)
 
     # -- the net as it is -----------------------------------------------------------------------------------------------
     def known(self, module: pl.LightningModule) -> tuple[Sites, NetCost]:

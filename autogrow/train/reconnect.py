@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 
 from autogrow.errors import GrowthError
 from autogrow.growth import Sites, deepen, growth_sites, widen
-from autogrow.growth.cost import NetCost, cost
+from autogrow.growth.cost import NetCost, cost, counting
 from autogrow.growth.optimizer import place_state, state_by_name
 from autogrow.growth.surgery import Move, Surgery
 from autogrow.policy.history import Action, Deepen, Widen, action_to_plain
@@ -41,8 +41,8 @@ def grow_hot(
     seed: int,
     neurons: Any = None,
     mode: str = "carry",
-) -> Surgery:
-    """Widen or deepen the net, its averages by the same plan, and reconnect trainer, optimizers and schedulers.
+) -> tuple[Surgery, int]:
+    """Widen or deepen the net, its averages by the same plan, and reconnect trainer, optimizers and schedulers; with the FLOPs it took.
 
     `mode`: what becomes of the optimizer state ('carry', 'fresh', 'reset'). Raises GrowthError where `configure_optimizers`
     leaves the grown parameters out or stochastic weight averaging has started, and TrainingError where the ranks of a distributed run no longer agree.
@@ -54,7 +54,7 @@ def grow_hot(
     net = record.net(module)
     before = [Wiring.of(optimizer, names_in(module, net)) for optimizer in trainer.strategy.optimizers]
     schedules = [copy.deepcopy(c.scheduler.state_dict()) for c in trainer.strategy.lr_scheduler_configs]
-    done: list[Surgery] = []
+    done: list[tuple[Surgery, int]] = []
 
     def change() -> None:
         done.append(grow_net(module, record, action, seed=seed, neurons=neurons))
@@ -62,7 +62,7 @@ def grow_hot(
 
     def place() -> None:
         names = names_in(module, net)
-        moves = named_moves(done[0].moves, module, net)
+        moves = named_moves(done[0][0].moves, module, net)
         optimizers = trainer.strategy.optimizers
         check_same_layout("schedulers", len(schedules), len(trainer.strategy.lr_scheduler_configs))
         place_all(before, optimizers, names, moves, mode)
@@ -85,19 +85,19 @@ def grow_net(
     seed: int,
     neurons: Any = None,
     copies: Sequence[nn.Module] = (),
-) -> Surgery:
-    """Grow the net, its averages and further `copies`, and write the growth into the record.
+) -> tuple[Surgery, int]:
+    """Grow the net, its averages and further `copies`, and write the growth into the record; with the FLOPs it took (the receipt's probe).
 
     New units are drawn by `seed` and the number of growths before this one.
     """
     copies = [*averages_of(module, record.path, record.averages), *copies]
     generator = torch.Generator().manual_seed(seed * 1_000_003 + len(record.recipe))
-    with eagerly():
+    with eagerly(), counting() as counted:
         surgery = _operate(record.net(module), action, record, generator, neurons)
         for other in copies:
             surgery.replay(other)
     record.recipe.append(dict(surgery.entry))
-    return surgery
+    return surgery, counted.flops
 
 
 def _operate(net: nn.Module, action: Action, record: GrowthRecord, generator: torch.Generator, neurons: Any) -> Surgery:
@@ -127,14 +127,20 @@ def size_of(sites: Sites, spent: NetCost) -> dict[str, Any]:
 
 
 def growth_event(
-    action: Action, surgery: Surgery, before: Mapping[str, Any], after: Mapping[str, Any], *, decided_at: int
+    action: Action,
+    surgery: Surgery,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    decided_at: int,
+    flops: int,
 ) -> dict[str, Any]:
     """What the next row says of a growth: what was done (an insertion `behind` which module), sizes before and after, the receipt."""
     done = action_to_plain(action)
     if isinstance(action, Deepen):
         done["behind"] = done.pop("after")  # an event's "after" holds the sizes
     receipt = surgery.receipt.to_plain()
-    return {**done, "before": before, "after": after, "receipt": receipt, "decided_at": decided_at}
+    return {**done, "before": before, "after": after, "receipt": receipt, "decided_at": decided_at, "flops": flops}
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,7 @@ class _Play:
         if isinstance(action, (Anneal, Undo)):
             target = self.rows[action.back_to if isinstance(action, Anneal) else action.to_check]
             self.module = copy.deepcopy(self.nets[target.lineage])
+            self.module.architecture_changed()  # sites are of one net, and do not survive being copied
         elif isinstance(action, GROWTHS):
             _, growing = applied(self.module, action, torch.Generator().manual_seed(self.seed))
         lineage = len(self.starts)

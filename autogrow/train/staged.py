@@ -74,12 +74,12 @@ def grow_checkpoint(
     receipts = []
     for action in todo:
         before = size_of(*look_at(record.net(module), record))
-        states, surgery = _grow(module, record, action, states, make, average, seed, neurons, optimizer_state)
+        states, surgery, flops = _grow(module, record, action, states, make, average, seed, neurons, optimizer_state)
         receipts.append(surgery.receipt)
         after = size_of(*look_at(record.net(module), record))
         for controller in _controllers(content):  # it goes on as if it had applied the growth itself
             decided_at = len(controller["rows"]) - 1
-            controller["event"] = growth_event(action, surgery, before, after, decided_at=decided_at)
+            controller["event"] = growth_event(action, surgery, before, after, decided_at=decided_at, flops=flops)
             controller["pending"] = action_to_plain(Keep())
     content["optimizer_states"] = states
     content["state_dict"] = (module if average is None else average).state_dict()
@@ -100,8 +100,8 @@ def _grow(
     seed: int,
     neurons: Any,
     mode: str,
-) -> tuple[list[dict[str, Any]], Surgery]:
-    """One growth of module, average and optimizer states."""
+) -> tuple[list[dict[str, Any]], Surgery, int]:
+    """One growth of module, average and optimizer states; with the FLOPs it took."""
     grown = record.net(module)
     names = names_in(module, grown)
     before = []
@@ -110,16 +110,16 @@ def _grow(
         ordered = [names[p] for group in optimizer.param_groups for p in group["params"]]
         optimizer.load_state_dict(_by_position(state, ordered))
         before.append(Wiring.of(optimizer, names))
-    surgery = grow_net(
+    surgery, flops = grow_net(
         module, record, action, seed=seed, neurons=neurons, copies=[] if average is None else [record.net(average)]
     )
     if not states:
-        return [], surgery
+        return [], surgery, flops
     new, names = list(_optimizers_in(make())), names_in(module, grown)
     moves = named_moves(surgery.moves, module, grown)
     place_all(before, new, names, moves, mode)
     check_reconnected(module, new, moves, groups_of(before))
-    return [optimizer.state_dict() for optimizer in new], surgery
+    return [optimizer.state_dict() for optimizer in new], surgery, flops
 
 
 def _optimizers_in(configured: Any) -> Iterator[Optimizer]:

@@ -118,7 +118,7 @@ def test_every_task_with_and_without_members(make_spec, task, members):
 
 
 def test_dropout_follows_the_width(make_spec):
-    result = fit(make_spec(net=NetSpec(widths=[32])))
+    result = fit(make_spec(net=NetSpec(widths=[32], dropout="auto")))
     widths = result.summary["widths"]
     ps = [m.p for m in result.net.modules() if isinstance(m, torch.nn.Dropout)]
     assert len(ps) == len(widths)
@@ -137,7 +137,7 @@ def test_a_rate_that_explodes_ends_with_the_best_net_kept(make_spec):
     ("changes", "message"),
     [
         ({"net": NetSpec(widths=[0])}, "net.widths must hold whole numbers of at least 1, got 0"),
-        ({"net": NetSpec(widths="64")}, "net.widths must be 'auto' or a list"),
+        ({"net": NetSpec(widths="64")}, "net.widths must be 'auto', 'tiny' or a list"),
         ({"net": NetSpec(dropout=1.5)}, "net.dropout must be 'auto', null or a number"),
         ({"optimizer": OptimizerSpec(lr=0)}, "optimizer.lr must be above 0, got 0"),
         ({"optimizer": OptimizerSpec(name="adamm")}, "did you mean 'adamw' or 'adam'|did you mean 'adam' or 'adamw'"),
