@@ -15,7 +15,7 @@ from autogrow.commands.fit import remove_if_empty
 from autogrow.commands.search import register_search
 from autogrow.compare.arms import key_of
 from autogrow.compare.comparison import Comparison, compare_folder, write
-from autogrow.compare.progress import Progress, summary_table
+from autogrow.compare.progress import Progress, summary_lines
 from autogrow.composition import run_hydra
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
 from autogrow.jobs import run_jobs
@@ -94,7 +94,7 @@ def show(folder: Path, comparison: Comparison) -> None:
     for verdict in plain["verdicts"]:
         console.print(verdict["text"])
     console.print()
-    console.print(summary_table(plain))
+    print("\n".join(summary_lines(plain)))
     console.print()
     for failure in plain["failures"]:
         console.print(f"missing: {failure['arm']} seed {failure['seed']}: {failure['message']}")

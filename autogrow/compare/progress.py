@@ -17,7 +17,7 @@ from autogrow.compare.comparison import run_folder
 from autogrow.compare.plan import Plan
 from autogrow.compare.verdicts import times
 from autogrow.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, Outcome
-from autogrow.train.words import count, duration, flops
+from autogrow.train.words import columns, count, duration, flops
 
 _STYLE = {DONE: "green", SKIPPED: "green", RUNNING: "yellow", FAILED: "bold red", INTERRUPTED: "red"}
 
@@ -80,22 +80,19 @@ class Progress:
         return f"done in {outcome.seconds:.0f} s" if outcome.state == DONE else outcome.state
 
 
-def summary_table(plain: Mapping[str, Any]) -> Table:
-    """The arms of a compare.json: means over seeds with intervals; the costs of the first in numbers, of the others as multiples of its."""
+def summary_lines(plain: Mapping[str, Any]) -> list[str]:
+    """The arms of a compare.json, a line each: means over seeds with intervals; the costs of the first in numbers, of the others as multiples of its."""
     metric = plain["metric"]
     reference = next(iter(plain["arms"].values()))["mean"]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("arm", no_wrap=True)
-    for title in (f"test {metric}", "FLOPs", "time", "parameters", "widths"):
-        table.add_column(title, justify="right", no_wrap=True)
+    cells = [["arm", f"test {metric}", "FLOPs", "time", "parameters", "widths"]]
     for i, (name, arm) in enumerate(plain["arms"].items()):
         m = {key: found["value"] for key, found in arm["mean"].items()}
         if i == 0:
             costs = [flops(m["train_flops"]), duration(m["seconds"]), count(m["parameters"])]
         else:
             costs = [_times(m[key], reference[key]["value"]) for key in ("train_flops", "seconds", "parameters")]
-        table.add_row(name, _score(arm["mean"][f"test_{metric}"], metric), *costs, _sizes(arm["widths"]))
-    return table
+        cells.append([name, _score(arm["mean"][f"test_{metric}"], metric), *costs, _sizes(arm["widths"])])
+    return columns(cells)
 
 
 def _score(mean: Mapping[str, Any], metric: str) -> str:
