@@ -27,7 +27,7 @@ from recipe_table import print_tables
 
 from autogrow.compare.search import Search, search
 from autogrow.config import CONF_DIR, register_schema, spec_from
-from autogrow.errors import AutogrowError
+from autogrow.errors import AutogrowError, InterruptedRunError
 from autogrow.launcher import register_launcher
 from autogrow.train.run import Result, fit
 
@@ -70,6 +70,8 @@ def run_cell(where: Cell, data: list[str], arm: Arm, done: dict[tuple[Any, ...],
     began = time.process_time()
     try:
         result = fit(composed(overrides)) if arm.search is None else searched(composed(overrides), arm.search)
+    except InterruptedRunError:
+        raise
     except AutogrowError as error:
         return {**where, "failed": str(error), "overrides": overrides}
     s = {**result.summary, **result.summary.get("search_cost", {})}
