@@ -24,10 +24,11 @@ from scipy.stats import bootstrap
 
 from autogrow.policy import GapStop, Patience
 from autogrow.policy.history import History, Options, Row
+from autogrow.policy.stop import StopRule
 from autogrow.policy.verdict import Verdict
 from autogrow.train.run import fit
 
-RULES = {
+RULES: dict[str, StopRule] = {
     **{f"patience {n}": Patience(n, after_growth=n + 3) for n in (2, 4, 6, 8, 12, 16)},
     **{f"gap {gap}": GapStop(max_gap=gap) for gap in (0.1, 0.3, 0.5)},
 }
