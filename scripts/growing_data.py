@@ -14,8 +14,6 @@ Debian's dataset-fashion-mnist. One thread: errors and FLOPs do not depend on th
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -26,6 +24,7 @@ from typing import Any
 import numpy as np
 from hydra import compose, initialize_config_dir
 from recipe_sets import overrides_of
+from study_cells import Cell, append, read_cells
 
 from autogrow.config import CONF_DIR, register_schema, spec_from
 from autogrow.data import count_stages
@@ -37,7 +36,6 @@ from autogrow.train.spec import FitSpec
 
 SETS = "letter,satimage,fashion_mnist"
 FIXED = ("growth=never", "net.widths=[256,256]")
-Cell = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -182,20 +180,6 @@ def interval(differences: Sequence[float]) -> tuple[float, float, float]:
 def key(cell: Cell) -> tuple[Any, ...]:
     """What tells cells apart."""
     return cell["set"], cell["by"], cell["seed"], cell["arm"]
-
-
-def read_cells(path: Path) -> list[Cell]:
-    """The cells that have been run."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-
-
-def append(path: Path, cell: Cell) -> None:
-    """Add one line and flush it to disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(cell) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ One thread, one cell at a time: errors and FLOPs do not depend on the machine; s
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import tempfile
 import time
 from collections.abc import Iterable
@@ -24,14 +22,13 @@ from hydra import compose, initialize_config_dir
 from recipe_arms import ARMS, Arm
 from recipe_sets import SETS, overrides_of
 from recipe_table import print_tables
+from study_cells import Cell, append, read_cells
 
 from autogrow.compare.search import Search, search
 from autogrow.config import CONF_DIR, register_schema, spec_from
 from autogrow.errors import AutogrowError, InterruptedRunError
 from autogrow.launcher import register_launcher
 from autogrow.train.run import Result, fit
-
-Cell = dict[str, Any]
 
 
 def main() -> None:
@@ -104,20 +101,6 @@ def composed(overrides: Iterable[str]) -> Any:
 def key(cell: Cell) -> tuple[Any, ...]:
     """What tells cells apart."""
     return cell["set"], cell["split"], cell["seed"], cell["arm"]
-
-
-def read_cells(path: Path) -> list[Cell]:
-    """The cells that have been run."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
-
-
-def append(path: Path, cell: Cell) -> None:
-    """Add one line, whole or not at all as far as a reader can see."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(cell) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from recipe import append, composed, read_cells
+from recipe import composed
 from recipe_sets import SETS, overrides_of
 from scipy.stats import bootstrap
+from study_cells import append, read_cells
 
 from autogrow.policy import GapStop, Patience
 from autogrow.policy.history import History, Options, Row

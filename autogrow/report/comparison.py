@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from autogrow.report.compare_figures import curves, dependences, differences, looks, pareto, timelines
 from autogrow.report.compare_plots import key
+from autogrow.report.templates import templates
 from autogrow.train import words
 from autogrow.train.ledger import write_atomically
 
@@ -31,36 +30,33 @@ def write_comparison(folder: Path, comparison: Plain, rows: Sequence[Mapping[str
 
 def render(comparison: Plain, rows: Sequence[Mapping[str, Any]]) -> str:
     """The page as one self-contained text."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     look = looks(comparison)
     label = {arm: facts.get("label", arm) for arm, facts in comparison["arms"].items()}
     drawn = [curves(comparison, along) for along in ("train_flops", "seconds")]
     text = _csv(rows)
-    return environment.get_template("comparison.html.j2").render(
-        c=comparison,
-        label=label,
-        table=[_line(comparison, arm) for arm in comparison["arms"]],
-        keys=[key(label[arm], look[arm]) for arm in comparison["arms"] if comparison["curves"].get(arm)],
-        curves=[plot.svg() for plot in drawn if plot is not None],
-        differences=differences(comparison),
-        pareto=[plot.svg() for plot in pareto(comparison)],
-        pareto_keys=[
-            key(name, at, marker=True) for name, at in (("grown", 0), ("other arm", 1), ("trial of the search", 7))
-        ],
-        dependences=[plot.svg() for plot in dependences(comparison)],
-        timelines=[(label.get(arm, arm), lines) for arm, lines in timelines(comparison)],
-        search=comparison.get("search"),
-        cost=_cost(comparison),
-        optimum=_optimum(comparison),
-        columns=list(rows[0]) if rows else [],
-        rows=[[_cell(v) for v in row.values()] for row in rows],
-        csv="data:text/csv;base64," + b64encode(text.encode()).decode(),
+    return (
+        templates()
+        .get_template("comparison.html.j2")
+        .render(
+            c=comparison,
+            label=label,
+            table=[_line(comparison, arm) for arm in comparison["arms"]],
+            keys=[key(label[arm], look[arm]) for arm in comparison["arms"] if comparison["curves"].get(arm)],
+            curves=[plot.svg() for plot in drawn if plot is not None],
+            differences=differences(comparison),
+            pareto=[plot.svg() for plot in pareto(comparison)],
+            pareto_keys=[
+                key(name, at, marker=True) for name, at in (("grown", 0), ("other arm", 1), ("trial of the search", 7))
+            ],
+            dependences=[plot.svg() for plot in dependences(comparison)],
+            timelines=[(label.get(arm, arm), lines) for arm, lines in timelines(comparison)],
+            search=comparison.get("search"),
+            cost=_cost(comparison),
+            optimum=_optimum(comparison),
+            columns=list(rows[0]) if rows else [],
+            rows=[[_cell(v) for v in row.values()] for row in rows],
+            csv="data:text/csv;base64," + b64encode(text.encode()).decode(),
+        )
     )
 
 

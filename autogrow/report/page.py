@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from autogrow.data import lines
 from autogrow.policy.history import History, Row
 from autogrow.report.chapters import Kept, chapters
 from autogrow.report.figure import axes, draw
+from autogrow.report.templates import templates
 from autogrow.train import words
 from autogrow.train.story import Story, headline, tell
 
@@ -52,13 +52,7 @@ def write_report(
 
 def render(*, rows: History, result: Mapping[str, Any], card: Mapping[str, Any], config: str, command: str) -> str:
     """The page as a string of HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     metric = words.measure_name(result["task"])
     story = tell(rows, result.get("best_epoch"))
     environment.filters["whole"] = _whole

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from autogrow.report.page import NAME
 from autogrow.report.scale import Scale
 from autogrow.report.shapes import Axis, Curve, Dot, Panel
+from autogrow.report.templates import templates
 from autogrow.train import words
 from autogrow.train.ledger import write_atomically
 
@@ -19,27 +18,24 @@ Plain = Mapping[str, Any]
 
 def write_stages_report(folder: Path, *, result: Plain, config: str, command: str) -> Path:
     """Write `report.html` for a chain of stages (`result` is what its `result.json` holds) and return its path."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     stages, metric = result["stages"], words.measure_name(result["task"])
     axis = _axis(stages)
-    html = environment.get_template("stages.html.j2").render(
-        name=result["data"],
-        headline=headline(result),
-        result=result,
-        metric=metric,
-        tiles=_tiles(result, metric),
-        axis=axis,
-        panels=[_error_panel(stages, axis, metric), _cost_panel(stages, axis)],
-        lines=[_line(stage, metric) for stage in stages],
-        config=config,
-        command=command,
-        versions=result.get("versions", {}),
+    html = (
+        templates()
+        .get_template("stages.html.j2")
+        .render(
+            name=result["data"],
+            headline=headline(result),
+            result=result,
+            metric=metric,
+            tiles=_tiles(result, metric),
+            axis=axis,
+            panels=[_error_panel(stages, axis, metric), _cost_panel(stages, axis)],
+            lines=[_line(stage, metric) for stage in stages],
+            config=config,
+            command=command,
+            versions=result.get("versions", {}),
+        )
     )
     path = Path(folder) / NAME
     write_atomically(path, html)

@@ -17,16 +17,13 @@ import torch
 
 from autogrow.data import TensorStream
 from autogrow.errors import InterruptedRunError
-from autogrow.growth.cost import dry_run
 from autogrow.growth.optimizer import check_optimizer
 from autogrow.policy import LifeCycle, deliverable, return_target
 from autogrow.policy.history import (
     GROWTHS,
     Action,
     Anneal,
-    Cost,
     Keep,
-    Options,
     Row,
     Stop,
     Undo,
@@ -40,7 +37,7 @@ from autogrow.train.invariants import check_ranks
 from autogrow.train.ledger import Ledger
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
-from autogrow.train.observe import Observation, Observer
+from autogrow.train.observe import Observation, Observer, options_of
 from autogrow.train.operate import Event, grow, install
 from autogrow.train.snapshot import Snapshot, take
 
@@ -177,7 +174,9 @@ class LifeCycleController(pl.Callback):
         seen = self.observer.look(module)
         row = self.measured_row(trainer, module, check, seen)
         row = dataclasses.replace(row, phase=self.policy.phase([*self.rows, row]))
-        options = recording(self.options(module, seen))
+        options = recording(
+            options_of(module, seen, steps_per_check=self.stream.steps_per_check, max_steps=self.max_steps)
+        )
         decision = self.policy([*self.rows, row], options)
         shown = options_to_plain(options)
         row = dataclasses.replace(row, action=decision.action, reason=decision.reason, options=shown)
@@ -223,23 +222,6 @@ class LifeCycleController(pl.Callback):
             eval_flops=(last.eval_flops if last else 0) + looks,
             event=self.event,
             timing={"seconds": self.seconds(), "check_seconds": self._check_seconds},
-        )
-
-    def options(self, module: GrowingModule, seen: Observation) -> Options:
-        """What the policy may choose from at this check."""
-
-        def dry(action: Action) -> Cost:
-            spent = dry_run(module.net, module.example, action_to_plain(action), sites=module.sites)
-            return Cost(spent.parameters, spent.flops_per_sample)
-
-        return Options(
-            widths=module.widths,
-            depths={name: tuple(site.kinds) for name, site in module.sites.depths.items()},
-            cost=dry,
-            scores=seen.scores,
-            measured=seen.measured,
-            steps_per_check=self.stream.steps_per_check,
-            max_steps=self.max_steps,
         )
 
     def keep_snapshots(self, trainer: pl.Trainer, module: GrowingModule) -> None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import torch
 
 from autogrow.data import Prepared
-from autogrow.growth.cost import dry_run
 from autogrow.policy import LifeCycle, requires
 from autogrow.policy.growth import Growth
 from autogrow.policy.guards import Cooldown, WarmUp, growth_ended
@@ -23,7 +22,6 @@ from autogrow.policy.history import (
     GROWTHS,
     Action,
     Anneal,
-    Cost,
     Keep,
     Options,
     Row,
@@ -35,7 +33,7 @@ from autogrow.policy.needs import parts
 from autogrow.policy.when import EarlyRamp, FixedSchedule, Never
 from autogrow.train.footprint import Footprint, Gauge
 from autogrow.train.module import GrowingModule
-from autogrow.train.observe import Observation, Observer
+from autogrow.train.observe import Observation, Observer, options_of
 from autogrow.train.operate import applied
 from autogrow.train.setup import check_run, module_of, step_limit, stream_of
 from autogrow.train.spec import FitSpec
@@ -215,21 +213,10 @@ class _Play:
         )
 
     def _options(self) -> Options:
-        module = self.module
-
-        def dry(action: Action) -> Cost:
-            spent = dry_run(module.net, module.example, action_to_plain(action), sites=module.sites)
-            return Cost(spent.parameters, spent.flops_per_sample)
-
-        return Options(
-            widths=module.widths,
-            depths={name: tuple(site.kinds) for name, site in module.sites.depths.items()},
-            cost=dry,
-            scores=dict.fromkeys([*module.sites.widths, *module.sites.depths], 1.0) if self.scored else {},
-            measured=self.seen.measured,
-            steps_per_check=self.stream.steps_per_check,
-            max_steps=self.limit,
-        )
+        sites = self.module.sites
+        alike = dict.fromkeys([*sites.widths, *sites.depths], 1.0) if self.scored else {}
+        seen = dataclasses.replace(self.seen, scores=alike)
+        return options_of(self.module, seen, steps_per_check=self.stream.steps_per_check, max_steps=self.limit)
 
     def _stages(self) -> Sequence[Stage]:
         ends = [first for first, _, _ in self.starts[1:]] + [len(self.rows)]

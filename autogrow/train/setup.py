@@ -15,14 +15,19 @@ from autogrow.train.observe import RECORDED
 from autogrow.train.spec import AUTO, FitSpec
 
 
+def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:
+    """Optimizer steps between two looks at validation; by default half a pass, within 20 … 200."""
+    every = spec.trainer.check_every
+    return min(200, max(20, len(prepared.train.x) // 256)) if every == AUTO else int(every)
+
+
 def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
     """The batches of a run, a check at a time."""
-    every = spec.trainer.check_every
     return TensorStream(
         prepared.train.x,
         prepared.train.y,
         batch_size=spec.data.batch_size,
-        steps_per_check=min(200, max(20, len(prepared.train.x) // 256)) if every == AUTO else int(every),
+        steps_per_check=steps_per_check(spec, prepared),
         burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
         seed=spec.seed,
         members=spec.net.members,
@@ -36,7 +41,7 @@ def module_of(spec: FitSpec, prepared: Prepared, source: Source | None = None) -
         spec,
         builder_for(spec.net, prepared) if source is None else source.ours["builder"],
         task=prepared.task,
-        steps_per_check=stream_of(spec, prepared).steps_per_check,
+        steps_per_check=steps_per_check(spec, prepared),
         example=example if source is None else source.ours["delivery"]["example"],
         calibration=example_rows(prepared.train.x, spec.net.members, rows=512),
         recipe=() if source is None else source.ours["recipe"],
