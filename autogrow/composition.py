@@ -22,6 +22,10 @@ from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nea
 from autogrow.launcher import Task, print_summary, register_launcher, register_sweeper
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+_WITH_A_VALUE = frozenset(
+    ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p")
+    + ("--info", "-i", "--experimental-rerun")
+)
 
 
 def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
@@ -35,8 +39,7 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     register_sweeper()
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
-    sweep = [a for a in arguments if a in ("-m", "--multirun")]  # argparse takes it before the overrides or behind them
-    arguments = [*sweep, *(a for a in arguments if a not in sweep)]
+    arguments = options_first(arguments)
     program = sys.argv[0]
     before, sys.argv = sys.argv, [program, *arguments]
 
@@ -70,6 +73,22 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     print_summary(whole)
     whole.raise_failures()
     return 0
+
+
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """The same arguments, options in front: argparse takes overrides on one side of them only.
+
+    >>> options_first(["run=a", "--config-dir", "mine", "growth=b", "-m"])
+    ['--config-dir', 'mine', '-m', 'run=a', 'growth=b']
+    """
+    options: list[str] = []
+    overrides: list[str] = []
+    before = ""
+    for argument in arguments:
+        value = before in _WITH_A_VALUE and "=" not in argument
+        (options if value or argument.startswith("-") else overrides).append(argument)
+        before = argument
+    return options + overrides
 
 
 def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> str:

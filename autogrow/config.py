@@ -12,6 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
+import autogrow.policy
 from autogrow.data import DataSpec
 from autogrow.errors import ConfigError
 from autogrow.policy import LifeCycle
@@ -105,6 +106,29 @@ def instantiate_policy(cfg: DictConfig) -> LifeCycle:
         finish=instantiate(cfg.finish),
         budget=instantiate(cfg.budget),
     )
+
+
+def described(rule: Any, node: Any) -> Any:
+    """The node of a rule that was made from `node` and may have changed since: its settings, and its class where that is another one."""
+    before = instantiate(node)
+    if rule == before:
+        return node
+    if type(rule) is not type(before):
+        return OmegaConf.create(_described(rule))
+    was: Any = OmegaConf.to_container(node, resolve=True)
+    own = dataclasses.fields(rule)
+    changed = {f.name: _described(v) for f in own if (v := getattr(rule, f.name)) != getattr(before, f.name)}
+    return OmegaConf.create({**was, **changed})
+
+
+def _described(value: Any) -> Any:
+    """A frozen value of ours or of a user's as a `_target_` node, by its public name where it has one; any other value as it is."""
+    if not dataclasses.is_dataclass(value):
+        return value
+    cls = type(value)
+    where = "autogrow.policy" if getattr(autogrow.policy, cls.__name__, None) is cls else cls.__module__
+    settings = {f.name: _described(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return {"_target_": f"{where}.{cls.__qualname__}", **settings}
 
 
 def typed(node: Any, cls: type[Any]) -> Any:

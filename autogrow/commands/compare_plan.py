@@ -20,10 +20,11 @@ from autogrow.compare.arms import EXAMPLE, GROW, Arm, arm_from, key_of
 from autogrow.compare.grouping import read_plan
 from autogrow.compare.plan import Plan, seeds_from
 from autogrow.compare.runs import PLAN
-from autogrow.config import FitConfig, spec_from
+from autogrow.config import FitConfig, instantiate, spec_from
 from autogrow.data import prepare
 from autogrow.errors import ConfigError, UsageError, nearest
 from autogrow.jobs import environment
+from autogrow.policy.needs import never_grows
 from autogrow.train.run import quiet_lightning
 
 OWN = ("seeds", "arms", "jobs", "target")
@@ -66,7 +67,7 @@ def checked_plan(cfg: DictConfig, rest: Sequence[str], folder: Path) -> Plan:
         environment=environment(jobs),
     )
     _check_folder(plan)
-    if any(arm.name == GROW for arm in plan.arms) and str(cfg.growth.when.get("_target_")).endswith(".Never"):
+    if any(arm.name == GROW for arm in plan.arms) and never_grows(instantiate(cfg.growth)):
         raise ConfigError(
             "growth=never does not grow: there is nothing to compare; give a growth policy, or arms=[…] without grow"
         )

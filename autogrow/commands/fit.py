@@ -13,11 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from autogrow.composition import run_hydra
-from autogrow.config import FitConfig, loggers_from, spec_from, typed
+from autogrow.config import FitConfig, described, loggers_from, spec_from, typed
 from autogrow.data import DataSpec, files_of
 from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
-from autogrow.policy.finish import Finish, NoFinish
-from autogrow.policy.stop import Patience
 from autogrow.report import write_report
 from autogrow.report.stages import write_stages_report
 from autogrow.train import words
@@ -118,13 +116,7 @@ def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:
     kept.resume = None
     kept.data.stage = own.data.stage
     kept.continue_from = None if own.continue_from is None else str(own.continue_from)
-    stop, finish = own.policy.stop, own.policy.finish
-    if isinstance(stop, Patience):
-        kept.stop.checks, kept.stop.after_growth = stop.checks, stop.after_growth
-    if isinstance(finish, Finish):
-        kept.finish.share = finish.share
-    elif isinstance(finish, NoFinish):
-        kept.finish = {"_target_": "autogrow.policy.NoFinish"}
+    kept.stop, kept.finish = described(own.policy.stop, cfg.stop), described(own.policy.finish, cfg.finish)
     return kept
 
 

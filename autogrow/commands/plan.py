@@ -12,7 +12,7 @@ from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError
 from autogrow.policy import stop_reason
 from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Undo, Widen
-from autogrow.policy.stop import NeverStop
+from autogrow.policy.needs import never_stops
 from autogrow.train import words
 from autogrow.train.rehearsal import Course, Rehearsal, rehearse
 from autogrow.train.run import quiet_lightning, threads
@@ -47,7 +47,7 @@ def report(found: Rehearsal, spec: FitSpec, prepared: Prepared) -> Iterator[str]
         yield ""
         yield from (title, *words.columns(list(_table(course)), left=3), f"  {closing(course, spec)}")
     yield ""
-    if found.most is not None and not isinstance(spec.policy.stop, NeverStop):
+    if found.most is not None and not never_stops(spec.policy.stop):
         passes, flops, seconds = found.most
         yield (
             f"At most, if no rule ended it: {words.passes(passes)} (trainer.max_epochs) at the largest size, "
@@ -59,7 +59,7 @@ def report(found: Rehearsal, spec: FitSpec, prepared: Prepared) -> Iterator[str]
 def headed(found: Rehearsal, spec: FitSpec) -> list[tuple[str, Course]]:
     """The courses worth showing, each under its title."""
     if found.exact:
-        ends = "" if isinstance(spec.policy.stop, NeverStop) else ", unless the run is stopped before"
+        ends = "" if never_stops(spec.policy.stop) else ", unless the run is stopped before"
         grows = any(isinstance(row.action, GROWTHS) for row in found.falling.rows)
         return [(f"The schedule, by the clock{ends}" if grows else "The net never grows", found.falling)]
     scored = "\n(which part grows is decided by scores of the trained net: here all candidates are alike)"
@@ -112,7 +112,7 @@ def closing(course: Course, spec: FitSpec) -> str:
     )
     if not course.ended:
         return f"after {whole} nothing has ended it yet"
-    if isinstance(spec.policy.stop, NeverStop):
+    if never_stops(spec.policy.stop):
         return f"in all {whole}; ended by {words.ending(stop_reason(course.rows))}"
     return f"in all at least {whole}; more where the loss falls for longer"
 

@@ -17,7 +17,7 @@ from autogrow.compare.search_space import space_from
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from
 from autogrow.errors import ConfigError, UsageError, nearest
-from autogrow.policy import Never
+from autogrow.policy.needs import never_grows
 from autogrow.train.run import RESULT
 
 
@@ -69,7 +69,7 @@ def _search(cfg: DictConfig, out: Path) -> float:
             else "search has no resume=: the same command with the same hydra.run.dir goes on"
         )
     spec = spec_from(cfg, out=out)
-    if not isinstance(getattr(spec.policy.growth, "when", None), Never):
+    if not never_grows(spec.policy.growth):
         raise ConfigError("search tries nets of a fixed size: growth must be never")
     result = search(spec, how)
     finish_folder(result, spec.config, list(HydraConfig.get().overrides.task), command="search")

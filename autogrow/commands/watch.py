@@ -28,7 +28,6 @@ from autogrow.train import words
 from autogrow.train.display import View
 from autogrow.train.inbox import TAKEN, Drop, Inbox
 from autogrow.train.run import RESULT, fit
-from autogrow.train.story import GROWTH_NAMES
 from autogrow.train.watching import WatchSpec, check_watch, watch
 
 LOCK = "watch.lock"
@@ -127,8 +126,8 @@ class _Lines(View):
 
     def check(self, row: Row) -> None:
         """Say what was applied, if it made the net larger."""
-        if row.event is not None and row.event["do"] in GROWTH_NAMES:
-            _say(f"  {words.deed(row.event)}: {words.proof(row.event.get('receipt'))}")
+        if row.event is not None and row.event.grew:
+            _say(f"  {words.deed(row.event)}: {words.proof(row.event.receipt)}")
 
     def finish(self, result: Mapping[str, Any], folder: str, rows: History | None = None) -> None:
         """Nothing: the watch says how it ended."""

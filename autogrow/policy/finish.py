@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
 
 from autogrow.errors import ConfigError
 from autogrow.policy.history import Anneal, Decision, History, Keep, Options, Row, Stop
@@ -46,6 +46,13 @@ class Finish:
             raise ConfigError(f"finish.least_checks must be at least 1, got {self.least_checks}")
         if not 0 < self.tolerance <= 1:
             raise ConfigError(f"finish.tolerance must be in (0, 1], got {self.tolerance}")
+
+    def shortened(self, factor: float) -> FinishRule:
+        """A shorter anneal, for a stage that is not the last: a share of the best net's own steps; none for 0."""
+        if factor == 0:
+            return NoFinish()
+        length = factor * self.share / (1 - self.share)
+        return replace(self, share=length / (1 + length))
 
     def steps(self, history: History, options: Options) -> int:
         """The length it wants, in optimizer steps."""
@@ -89,6 +96,8 @@ class Finish:
 class NoFinish:
     """No anneal: the run ends where it stops, and the best check is handed back."""
 
+    anneals: ClassVar[bool] = False
+
     def steps(self, history: History, options: Options) -> int:
         """None."""
         return 0
@@ -121,10 +130,10 @@ def target_key(history: History) -> tuple[float, float]:
     before = best(history if first is None else history[:first])
     if before is None:
         return math.inf, math.inf
-    event = (history[first].event if first is not None else None) or {}
+    event = history[first].event if first is not None else None
     error, score = _key(before)
-    score = event.get("full_val_score", event.get("full_val_loss", score))
-    error = event.get("full_val_error", error)
+    if event is not None and event.full_val is not None:
+        error, score = event.full_val.error, event.full_val.score
     return (error if math.isfinite(error) else math.inf), score
 
 

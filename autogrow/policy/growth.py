@@ -11,6 +11,7 @@ from typing import Protocol
 
 from autogrow.policy.amount import Amount, Factor
 from autogrow.policy.history import Decision, Deepen, History, Keep, Options, Widen
+from autogrow.policy.needs import by_the_clock
 from autogrow.policy.verdict import Verdict
 from autogrow.policy.when import When
 from autogrow.policy.when_loss import LossPaced
@@ -32,6 +33,11 @@ class Growth:
     when: When = field(default_factory=LossPaced)
     where: Where = field(default_factory=Cycle)
     amount: Amount = field(default_factory=Factor)
+
+    @property
+    def by_the_clock(self) -> bool:
+        """Whether its `when` goes by the clock."""
+        return by_the_clock(self.when)
 
     def ended(self, history: History) -> Verdict:
         """Whether the net is as wide and as deep as it may become."""

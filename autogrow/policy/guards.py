@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy, kept
 from autogrow.policy.history import GROWTHS, Decision, History, Options
+from autogrow.policy.needs import by_the_clock
 from autogrow.policy.signals import branch, checks_since_growth, smoothed_gap
 from autogrow.policy.verdict import Verdict, checks
 
@@ -63,6 +64,11 @@ class Cooldown:
         if self.checks < 1:
             raise ConfigError(f"growth.guards.cooldown.checks must be at least 1, got {self.checks}")
 
+    @property
+    def by_the_clock(self) -> bool:
+        """Whether the guarded policy goes by the clock."""
+        return by_the_clock(self.growth)
+
     def __call__(self, history: History, options: Options) -> Decision:
         """What the guarded policy decides, unless it grows too soon."""
         decision = self.growth(history, options)
@@ -82,6 +88,11 @@ class WarmUp:
     def __post_init__(self) -> None:
         if self.checks < 1:
             raise ConfigError(f"growth.guards.warm_up.checks must be at least 1, got {self.checks}")
+
+    @property
+    def by_the_clock(self) -> bool:
+        """Whether the guarded policy goes by the clock."""
+        return by_the_clock(self.growth)
 
     def __call__(self, history: History, options: Options) -> Decision:
         """What the guarded policy decides, unless it grows too early."""

@@ -1,4 +1,4 @@
-"""The record of a run: one `Row` per check, and the actions that rows carry.
+"""The record of a run: one `Row` per check, and what a policy is shown and answers with.
 
 The row the controller writes to the ledger is the row a policy reads, the checkpoint stores and the report tabulates.
 A policy is `policy(history, options) -> Decision`: a pure function of the rows so far (the last one is the check that has
@@ -17,100 +17,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autogrow.errors import CheckpointError, nearest
-
-
-@dataclass(frozen=True)
-class Keep:
-    """Train on with the net as it is."""
-
-
-@dataclass(frozen=True)
-class Widen:
-    """Grow the named hidden widths to the given sizes (new totals, not increments), all in one event."""
-
-    widths: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Deepen:
-    """Insert a layer behind `after`: `kind` is 'identity' or 'residual'."""
-
-    after: str
-    kind: str = "identity"
-
-
-@dataclass(frozen=True)
-class ExtendInputs:
-    """Accept `count` more input columns."""
-
-    count: int
-
-
-@dataclass(frozen=True)
-class ExtendOutputs:
-    """Answer with `count` more outputs (classes, targets)."""
-
-    count: int
-
-
-@dataclass(frozen=True)
-class Undo:
-    """Go back to the net as it was measured at the end of check `to_check`, and train on from there."""
-
-    to_check: int
-
-
-@dataclass(frozen=True)
-class Anneal:
-    """Go back to the net of check `back_to` and decay the learning rate to zero over `steps` optimizer steps."""
-
-    back_to: int
-    steps: int
-
-
-@dataclass(frozen=True)
-class Stop:
-    """End training; the deliverable is chosen from the history."""
-
-
-Action = Keep | Widen | Deepen | ExtendInputs | ExtendOutputs | Undo | Anneal | Stop
-GROWTHS = (Widen, Deepen, ExtendInputs, ExtendOutputs)
-_KINDS: dict[str, type[Any]] = {
-    "keep": Keep,
-    "widen": Widen,
-    "deepen": Deepen,
-    "extend_inputs": ExtendInputs,
-    "extend_outputs": ExtendOutputs,
-    "undo": Undo,
-    "anneal": Anneal,
-    "stop": Stop,
-}
-_NAMES = {cls: name for name, cls in _KINDS.items()}
-
-
-def action_name(action: Action) -> str:
-    """The word for an action in ledgers and reports: 'keep', 'widen', 'deepen', …"""
-    return _NAMES[type(action)]
-
-
-def action_to_plain(action: Action) -> dict[str, Any]:
-    """An action as a plain dict.
-
-    >>> action_to_plain(Widen({"hidden.0": 24}))
-    {'do': 'widen', 'widths': {'hidden.0': 24}}
-    """
-    fields = {f.name: getattr(action, f.name) for f in dataclasses.fields(action)}
-    return {"do": action_name(action)} | {k: dict(v) if isinstance(v, Mapping) else v for k, v in fields.items()}
-
-
-def action_from_plain(plain: Mapping[str, Any]) -> Action:
-    """The inverse of `action_to_plain`."""
-    fields = dict(plain)
-    name = fields.pop("do", None)
-    if name not in _KINDS:
-        raise CheckpointError(f"action {name!r} is not one a ledger may hold; {nearest(str(name), _KINDS)}")
-    action: Action = _KINDS[name](**fields)
-    return action
+from autogrow.policy.actions import (
+    GROWTHS,
+    Action,
+    Anneal,
+    Deepen,
+    ExtendInputs,
+    ExtendOutputs,
+    Keep,
+    Stop,
+    Undo,
+    Widen,
+    action_from_plain,
+    action_name,
+    action_to_plain,
+)
+from autogrow.policy.event import Event
 
 
 @dataclass(frozen=True)
@@ -162,8 +84,7 @@ class Row:
     the run. `lineage` names a state of the net in time: it changes with each growth and each return to an earlier net.
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
-    check's start. The event of an anneal carries `full_val_error`, `full_val_loss` (and `full_val_score` where the score is
-    not the loss) of the net it went back to; that of a growth `flops`, what growing took (its probes), part of `eval_flops`. `timing['seconds']` is the wall time of the run so far.
+    check's start. `timing['seconds']` is the wall time of the run so far.
     """
 
     check: int
@@ -186,7 +107,7 @@ class Row:
     options: Mapping[str, Any] = field(default_factory=dict)
     action: Action = field(default_factory=Keep)
     reason: str = ""
-    event: Mapping[str, Any] | None = None
+    event: Event | None = None
     timing: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -208,6 +129,7 @@ class Row:
         """The row as JSON-ready values: non-finite numbers become None."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         plain["action"] = action_to_plain(self.action)
+        plain["event"] = None if self.event is None else self.event.to_plain()
         cleaned: dict[str, Any] = _without_nonfinite(plain)
         return cleaned
 
@@ -223,6 +145,8 @@ class Row:
             if values.get(name) is None:
                 values[name] = math.nan
         values["action"] = action_from_plain(values.get("action") or {"do": "keep"})
+        if values.get("event") is not None:
+            values["event"] = Event.from_plain(values["event"])
         return Row(**values)
 
     def comparable(self) -> dict[str, Any]:
@@ -233,6 +157,12 @@ class Row:
 
 
 History = Sequence[Row]
+
+# whoever writes a policy imports actions and records from here
+__all__ = [
+    "GROWTHS", "Action", "Anneal", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
+    "Options", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
+]  # fmt: skip
 
 
 def _without_nonfinite(value: Any) -> Any:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from autogrow.policy.budget import Budget, WithinBudget, steps_left
 from autogrow.policy.finish import Finish, FinishRule
 from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
 from autogrow.policy.history import Anneal, Decision, History, Options, Stop
+from autogrow.policy.needs import never_stops, shortened
 from autogrow.policy.signals import annealing, best
-from autogrow.policy.stop import NeverStop, Patience, StopRule
+from autogrow.policy.stop import Patience, StopRule
 
 
 def recipe_growth() -> GrowthPolicy:
-    """The default growth: loss-paced, the cycle of D and W, ×1.5 up to 256, until the gap opens."""
+    """The default growth: loss-paced, the cycle of D and W, ×1.5 up to the cap, until the gap opens."""
     return GapCloses(Growth())
 
 
@@ -36,7 +37,7 @@ class LifeCycle:
         """The decision after the history's last row."""
         if annealing(history) is not None:
             left, _ = steps_left(self.budget, history, options)
-            return self.finish.proceed(history, options, left=left, may_break=not isinstance(self.stop, NeverStop))
+            return self.finish.proceed(history, options, left=left, may_break=not never_stops(self.stop))
         now, target = history[-1], best(history)
         left, limit = steps_left(self.budget, history, options, at=target)
         if not now.finite():
@@ -51,6 +52,10 @@ class LifeCycle:
             why = f"the budget of {limit} leaves {max(0, int(left))} steps (a check takes {check}, the anneal {anneal})"
             return self.finish.start(history, options, left=left, why=why)
         return WithinBudget(self.growth, self.budget, reserve=anneal)(history, options)
+
+    def shortened(self, *, patience: float, finish: float) -> LifeCycle:
+        """That of a stage that is not the last: its stop and finish rules as they shorten themselves."""
+        return replace(self, stop=shortened(self.stop, patience), finish=shortened(self.finish, finish))
 
     def phase(self, history: History) -> str:
         """'grow', 'hold' (growth is over for good, as far as the last row shows), 'anneal' or 'done'.

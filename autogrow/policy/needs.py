@@ -1,10 +1,20 @@
-"""What a policy needs to see, so that a run can record it, or refuse the policy before it starts."""
+"""What a policy says of itself, so that a run knows what to record, a rehearsal how to play it, a stage how to shorten it.
+
+Nothing here knows any policy by its class: a policy of a user's own says the same by the same attributes, and what it does not
+say is taken for no. `needs`: names of what it must be shown (see `requires`). `by_the_clock`, `never_grows`, `never_stops`: true or
+false, and `anneals` of a finish rule (what does not say may). `over(row, max_steps)`: of a schedule, whether growth is over. `shortened(factor)`: of a stop or finish rule,
+itself for a stage that is not the last.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
+
+from autogrow.policy.history import Row
+
+Rule = TypeVar("Rule")
 
 
 def parts(policy: object) -> Iterator[Any]:
@@ -27,3 +37,40 @@ def requires(policy: object) -> frozenset[str]:
 def replayable(policy: object) -> bool:
     """Whether a second run with the same seed decides the same: not if a policy looks at a clock."""
     return not requires(policy) & {"seconds", "latency_p95_ms"}
+
+
+def by_the_clock(growth: object) -> bool:
+    """Whether a growth policy goes by nothing but the number of checks or steps, as far as it says."""
+    return bool(getattr(growth, "by_the_clock", False)) and "scores" not in requires(growth)
+
+
+def never_grows(policy: object) -> bool:
+    """Whether the policy trains at a fixed size, as far as it says."""
+    return any(getattr(part, "never_grows", False) for part in parts(policy))
+
+
+def never_stops(stop: object) -> bool:
+    """Whether nothing but the budget ends the run, as far as the stop rule says."""
+    return bool(getattr(stop, "never_stops", False))
+
+
+def anneals(policy: object) -> bool:
+    """Whether a policy may return to an earlier net and anneal: it has a finish rule that does not say it never does."""
+    finish = getattr(policy, "finish", None)
+    return finish is not None and bool(getattr(finish, "anneals", True))
+
+
+def schedule_over(policy: object, row: Row, max_steps: int | None) -> bool | None:
+    """Whether the schedule of a policy that has one is over after a row; None for a policy without."""
+    for part in parts(policy):
+        over = getattr(part, "over", None)
+        if over is not None:
+            return bool(over(row, max_steps))
+    return None
+
+
+def shortened(rule: Rule, factor: float) -> Rule:
+    """A stop or finish rule for a stage that is not the last; one that does not say how it is shortened stays as it is."""
+    shorten = getattr(rule, "shortened", None)
+    out: Rule = rule if shorten is None else shorten(factor)
+    return out

@@ -11,10 +11,10 @@ from autogrow.policy.growth import Growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
 from autogrow.policy.history import Cost
 from autogrow.policy.life import LifeCycle
-from autogrow.policy.needs import parts, requires
-from autogrow.policy.stop import NeverStop, Patience
+from autogrow.policy.needs import never_grows, never_stops, parts, requires
+from autogrow.policy.stop import Patience
 from autogrow.policy.trial import Trial
-from autogrow.policy.when import EarlyRamp, FixedSchedule, Never
+from autogrow.policy.when import EarlyRamp, FixedSchedule
 
 
 def check_settings(
@@ -78,7 +78,7 @@ def _check_guards(life: LifeCycle) -> None:
 def _check_stop(life: LifeCycle, max_steps: float | None) -> None:
     endless = max_steps is not None and math.isinf(max_steps)
     run_limits = {"train_flops", "seconds"} & dict(life.budget.limits()).keys()
-    if endless and isinstance(life.stop, NeverStop) and not run_limits:
+    if endless and never_stops(life.stop) and not run_limits:
         raise ConfigError(
             "stop=never needs an end: set trainer.max_epochs, budget.train_flops or budget.seconds (all are null)"
         )
@@ -95,7 +95,7 @@ def _check_start(life: LifeCycle, start: Cost) -> None:
 
 def _check_cap(life: LifeCycle, widths: Sequence[int]) -> None:
     for part in parts(life.growth):
-        if not isinstance(part, Growth) or isinstance(part.when, Never):
+        if not isinstance(part, Growth) or never_grows(part.when):
             continue
         if widths and min(widths) >= part.amount.cap and len(widths) >= part.where.deepest:
             raise ConfigError(

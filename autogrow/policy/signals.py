@@ -17,6 +17,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
+from autogrow.policy.event import Continued
 from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Row, Undo, Widen
 
 
@@ -51,9 +52,10 @@ def last_growth(rows: Sequence[Row]) -> int | None:
     return None
 
 
-def arrived(rows: Sequence[Row]) -> bool:
-    """Whether the run goes on with a net that was there already: then its first row is what it came with."""
-    return bool(rows) and (rows[0].event or {}).get("do") == "data_arrived"
+def continued(rows: Sequence[Row]) -> Continued | None:
+    """How the run goes on from a finished net, None where it does not: its first row is what that net came with."""
+    event = rows[0].event if rows else None
+    return event.done if event is not None and isinstance(event.done, Continued) else None
 
 
 def checks_since_growth(rows: Sequence[Row]) -> int | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
 
 from autogrow.errors import ConfigError
 from autogrow.policy.budget import Budget, steps_left
@@ -23,6 +23,8 @@ class StopRule(Protocol):
 @dataclass(frozen=True)
 class NeverStop:
     """Only the budget ends the run."""
+
+    never_stops: ClassVar[bool] = True
 
     def __call__(self, history: History, options: Options) -> Verdict:
         """Always no."""
@@ -47,6 +49,11 @@ class Patience:
             raise ConfigError(f"stop.after_growth must not be negative, got {self.after_growth}")
         if not 0 <= self.improvement < 1:
             raise ConfigError(f"stop.improvement must be in [0, 1), got {self.improvement}")
+
+    def shortened(self, factor: float) -> Patience:
+        """Less patience, for a stage that is not the last."""
+        checks, after = (max(1, round(factor * n)) for n in (self.checks, self.after_growth))
+        return replace(self, checks=checks, after_growth=after)
 
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes once the score has not improved for long enough."""

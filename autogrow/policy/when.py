@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.policy.history import GROWTHS, History, Options
-from autogrow.policy.signals import arrived
+from autogrow.policy.history import GROWTHS, History, Options, Row
+from autogrow.policy.signals import continued
 from autogrow.policy.verdict import Verdict
 
 UNITS = ("checks", "steps", "fraction")
@@ -28,6 +28,9 @@ class When(Protocol):
 @dataclass(frozen=True)
 class Never:
     """Do not grow: training at a fixed size."""
+
+    never_grows: ClassVar[bool] = True
+    by_the_clock: ClassVar[bool] = True
 
     def ended(self, history: History) -> Verdict:
         """Growth is over before it began."""
@@ -50,6 +53,7 @@ class FixedSchedule:
 
     at: Sequence[float] = (5, 10, 15, 20)
     unit: str = "checks"
+    by_the_clock: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", tuple(self.at))
@@ -69,6 +73,10 @@ class FixedSchedule:
                 "growth.when.unit=fraction needs a budget (trainer.max_epochs); without one use checks or steps"
             )
         return tuple(point * max_steps for point in self.at)
+
+    def over(self, row: Row, max_steps: int | None) -> bool:
+        """Whether the last point lies behind this row."""
+        return (row.check if self.unit == "checks" else row.step) > max(self.points(max_steps), default=0)
 
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes where a point lies behind the previous row and not behind this one."""
@@ -93,6 +101,7 @@ class EarlyRamp:
 
     every: int = 2
     until: int = 8
+    by_the_clock: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.until < self.every:
@@ -136,8 +145,8 @@ class DataArrival:
         for i, row in enumerate(history[:-1]):
             if i == 0 or isinstance(row.action, GROWTHS):
                 then = _train_rows(row.options.get("measured", {}))
-            if i == 0 and arrived(history) and row.event is not None and row.event["rows_before"]:
-                then = row.event["rows_before"]
+            if i == 0 and (start := continued(history)) is not None and start.rows_before:
+                then = start.rows_before
         return Verdict(
             now >= self.factor * then,
             f"there are {now:g} training rows, {now / then:.3g} times the {then:g} at the last growth (grows at {self.factor:g})",

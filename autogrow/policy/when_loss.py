@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.history import History, Options, Row
-from autogrow.policy.signals import arrived, branch, checks_since_improvement, last_growth, lowest_score, threshold
+from autogrow.policy.signals import branch, checks_since_improvement, continued, last_growth, lowest_score, threshold
 from autogrow.policy.verdict import Verdict, checks
 
 WATCHED = ("both", "either", "loss", "error")
@@ -53,7 +53,7 @@ class LossPaced:
             return Verdict(
                 False, f"the last improvement (best score {lowest:.4g}) is {checks(stale)} old (at most {self.fresh})"
             )
-        if grown is None and not arrived(rows):
+        if grown is None and continued(rows) is None:
             return Verdict(True, f"the score is still falling ({lowest:.4g} after {checks(len(rows))})")
         # a net that was there already is to show first that there is something to gain
         before = lowest_score(rows[: 1 if grown is None else grown + 1])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from autogrow.policy.history import History, Keep, Row, Stop
+from autogrow.policy.history import Event, History, Keep, Row, Stop
 from autogrow.report.figure import anchor
 from autogrow.train import words
-from autogrow.train.story import Event, Story
+from autogrow.train.story import Episode, Story
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,10 @@ def chapters(rows: History, story: Story, metric: str) -> list[Card | Kept]:
     told: list[Card | Kept] = []
     waiting: list[Row] = []
     widest = max((size for row in rows for size in words.width_list(row.widths)), default=1)
-    by_row = {event.row.check: event for event in story.events}
+    by_row = {told.row.check: told for told in story.episodes}
     for row, following in zip(rows, [*rows[1:], None], strict=False):
         if row.check in by_row:
-            told += [*_kept(waiting, metric), _event(by_row[row.check], metric, widest)]
+            told += [*_kept(waiting, metric), _applied(by_row[row.check], metric, widest)]
             waiting = []
         if isinstance(row.action, Keep):
             waiting.append(row)
@@ -105,20 +104,20 @@ def _kept(rows: Sequence[Row], metric: str) -> list[Card | Kept]:
     return [Kept(f"{words.times(len(rows), 'check')}, {span}, val loss {losses}", lines)]
 
 
-def _event(event: Event, metric: str, widest: int) -> Card:
-    when = _when(event.before, metric) if event.before else "at the start"
-    lost = "taken back: the delivered net does not have it" if event.is_growth and not event.kept else ""
+def _applied(told: Episode, metric: str, widest: int) -> Card:
+    when = _when(told.before, metric) if told.before else "at the start"
+    lost = "taken back: the delivered net does not have it" if told.is_growth and not told.kept else ""
     return Card(
-        look="growth" if event.is_growth and event.kept else "growth lost" if event.is_growth else "return",
-        badge=str(event.number) if event.is_growth else "↩",
-        anchor=anchor(event),
-        what=words.deed(event.plain),
+        look="growth" if told.is_growth and told.kept else "growth lost" if told.is_growth else "return",
+        badge=str(told.number) if told.is_growth else "↩",
+        anchor=anchor(told),
+        what=words.deed(told.event),
         when=when,
-        why=event.reason,
-        costs=_costs(event.plain),
-        proof=words.proof(event.plain.get("receipt")) if event.is_growth else "",
+        why=told.reason,
+        costs=_costs(told.event),
+        proof=words.proof(told.event.receipt) if told.is_growth else "",
         remark=lost,
-        net=_picture(event.plain, widest),
+        net=_picture(told.event, widest),
     )
 
 
@@ -142,29 +141,25 @@ def _unapplied(row: Row, metric: str) -> Card:
     )
 
 
-def _costs(event: Mapping[str, Any]) -> list[Cost]:
-    if not (event.get("before") and event.get("after")):
+def _costs(event: Event) -> list[Cost]:
+    if event.before is None or event.after is None:
         return []
     bill = []
-    for name, key, say in (
-        ("parameters", "parameters", words.count),
-        ("FLOPs / sample", "flops_per_sample", words.flops),
+    for name, old, new, say in (
+        ("parameters", event.before.parameters, event.after.parameters, words.count),
+        ("FLOPs / sample", event.before.flops_per_sample, event.after.flops_per_sample, words.flops),
     ):
-        old, new = event["before"][key], event["after"][key]
         if old != new:
             bill.append(Cost(name, say(old), say(new), f"×{new / old:.2f}" if old else ""))
     return bill
 
 
-def _picture(event: Mapping[str, Any], widest: int) -> list[Bar]:
+def _picture(event: Event, widest: int) -> list[Bar]:
     """The net after an event, layer by layer, with what is new in it told apart."""
-    if not (event.get("before") and event.get("after")):
+    if event.before is None or event.after is None:
         return []
-    old, new = event["before"]["widths"], event["after"]["widths"]
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        old, new = (dict(enumerate(words.width_list(side))) for side in (old, new))
     bars = []
-    for name, size in new.items():
-        stayed = min(old.get(name, 0), size)
+    for name, size in event.after.widths.items():
+        stayed = min(event.before.widths.get(name, 0), size)
         bars.append(Bar(100 * stayed / widest, 100 * (size - stayed) / widest, size))
     return bars

@@ -12,7 +12,7 @@ from autogrow.report.panels import error_panel, gap_panel, loss_panel, widths_pa
 from autogrow.report.scale import Scale
 from autogrow.report.shapes import Axis, Figure, Mark, Phase
 from autogrow.train import words
-from autogrow.train.story import Event, Story
+from autogrow.train.story import Episode, Story
 
 
 def draw(rows: History, story: Story, axis: Axis, metric: str, test: float | None) -> Figure:
@@ -47,20 +47,20 @@ def _axis(key: str, label: str, values: Sequence[float], say: Callable[[float], 
 
 def _marks(rows: History, story: Story, axis: Axis) -> list[Mark]:
     marks: list[Mark] = []
-    for event in story.events:
-        x = axis.starts[rows.index(event.row)]
-        look = ("growth" if event.kept else "growth lost") if event.is_growth else "return"
-        badge = str(event.number) if event.is_growth else "↩"
-        marks.append(Mark(look, badge, words.deed(event.plain), anchor(event), x, 0))
+    for told in story.episodes:
+        x = axis.starts[rows.index(told.row)]
+        look = ("growth" if told.kept else "growth lost") if told.is_growth else "return"
+        badge = str(told.number) if told.is_growth else "↩"
+        marks.append(Mark(look, badge, words.deed(told.event), anchor(told), x, 0))
     for row in rows:
         if not row.finite():
             marks.append(Mark("trouble", "!", f"check {row.check}: not finite", "", axis.at[rows.index(row)], 0))
     return _apart(sorted(marks, key=lambda mark: mark.x))
 
 
-def anchor(event: Event) -> str:
+def anchor(told: Episode) -> str:
     """The name under which the page tells of an event."""
-    return f"growth-{event.number}" if event.is_growth else f"return-{event.row.check}"
+    return f"growth-{told.number}" if told.is_growth else f"return-{told.row.check}"
 
 
 def _apart(marks: Sequence[Mark], room: float = 6.0) -> list[Mark]:

@@ -9,7 +9,7 @@ from autogrow.policy.history import History, Row
 from autogrow.report.scale import Scale, fit, path
 from autogrow.report.shapes import Axis, Band, Curve, Dot, Panel
 from autogrow.train import words
-from autogrow.train.story import RETURN_NAMES, Story
+from autogrow.train.story import Story
 
 
 def loss_panel(rows: History, story: Story, axis: Axis) -> Panel:
@@ -97,17 +97,17 @@ def _spacing(scale: Scale, rows: History, value: Callable[[Row], float]) -> str:
 
 def _line(rows: History, axis: Axis, scale: Scale, value: Callable[[Row], float]) -> str:
     """One curve, broken where a value is missing and where the run went back to an earlier net."""
-    cut = frozenset(i for i, row in enumerate(rows) if row.event is not None and row.event["do"] in RETURN_NAMES)
+    cut = frozenset(i for i, row in enumerate(rows) if row.event is not None and row.event.back_to is not None)
     return path(axis.at, [_place(scale, value(row)) for row in rows], cut)
 
 
 def _returns(rows: History, story: Story, axis: Axis, scale: Scale, value: Callable[[Row], float]) -> list[Curve]:
     """Dotted lines from the net a return went back to, to the first check after it."""
     curves = []
-    for event in story.events:
-        if event.target is None:
+    for episode in story.episodes:
+        if episode.target is None:
             continue
-        ends = [rows.index(event.target), rows.index(event.row)]
+        ends = [rows.index(episode.target), rows.index(episode.row)]
         ys = [_place(scale, value(rows[i])) for i in ends]
         if None not in ys:
             curves.append(Curve("", "back", path([axis.at[i] for i in ends], ys)))

@@ -17,15 +17,12 @@ from typing import Any
 
 from autogrow.data import check_arrival, count_stages, prepare
 from autogrow.errors import ConfigError, InterruptedRunError
-from autogrow.policy import LifeCycle
-from autogrow.policy.finish import Finish, NoFinish
-from autogrow.policy.stop import Patience
+from autogrow.policy.event import Event
 from autogrow.train.checkpoint import BEST, FOLDER
 from autogrow.train.display import Silent, View
 from autogrow.train.ledger import read_ledger, write_atomically, write_json
 from autogrow.train.run import RESULT, Result, fit, start_folder
 from autogrow.train.spec import FitSpec
-from autogrow.train.story import GROWTH_NAMES
 
 CARD = "data_card.json"
 STAGES, STAGES_CSV = "stages.json", "stages.csv"
@@ -99,26 +96,14 @@ def check_stages(spec: FitSpec, stage: StageSpec) -> int:
     return count_stages(spec.data)
 
 
-def shortened(policy: LifeCycle, stage: StageSpec) -> LifeCycle:
-    """The life cycle of a stage that is not the last: less patience, a shorter anneal. Other stop and finish rules stay as they are."""
-    stop, finish = policy.stop, policy.finish
-    if isinstance(stop, Patience):
-        checks, after = (max(1, round(stage.patience * n)) for n in (stop.checks, stop.after_growth))
-        stop = replace(stop, checks=checks, after_growth=after)
-    if isinstance(finish, Finish):
-        if stage.finish == 0:
-            return replace(policy, stop=stop, finish=NoFinish())
-        length = stage.finish * finish.share / (1 - finish.share)  # of the best net's own steps
-        finish = replace(finish, share=length / (1 + length))
-    return replace(policy, stop=stop, finish=finish)
-
-
 def _stage(spec: FitSpec, stage: StageSpec, number: int, count: int, before: Path | None) -> FitSpec:
     assert spec.out is not None
     return replace(
         spec,
         data=replace(spec.data, stage=number),
-        policy=spec.policy if number == count - 1 else shortened(spec.policy, stage),
+        policy=spec.policy
+        if number == count - 1
+        else spec.policy.shortened(patience=stage.patience, finish=stage.finish),
         out=stage_folder(spec.out, number),
         continue_from=before,
     )
@@ -151,7 +136,7 @@ def _record(folder: Path, number: int, before: list[Plain]) -> Plain:
         "epochs": result["epochs"],
         **{key: result[key] for key in SUMS},
         **{f"cumulated_{key}": value for key, value in sums.items()},
-        "growths": [_growth(event) for event in events if event["do"] in GROWTH_NAMES],
+        "growths": [_growth(event) for event in events if event.grew],
         "continued": result.get("continued"),
         "stop_reason": result["stop_reason"],
     }
@@ -162,9 +147,9 @@ def _name(card: Mapping[str, Any]) -> str:
     return notes[-1].partition("(")[2].removesuffix(")") if notes else ""
 
 
-def _growth(event: Mapping[str, Any]) -> Plain:
-    sides = {side: event[side]["widths"] for side in ("before", "after") if event.get(side)}
-    return {"do": event["do"], **sides, "receipt": event.get("receipt")}
+def _growth(event: Event) -> Plain:
+    sides = {side: dict(size.widths) for side, size in (("before", event.before), ("after", event.after)) if size}
+    return {"do": event.do, **sides, "receipt": event.receipt}
 
 
 def write_stages(out: Path, records: list[Plain]) -> None:
@@ -197,4 +182,4 @@ def _summary(out: Path, records: list[Plain]) -> Plain:
     return {**result, "total": total, "stages": records}
 
 
-__all__ = ["CARD", "STAGES", "StageSpec", "check_stages", "fit_stages", "shortened", "stage_folder"]
+__all__ = ["CARD", "STAGES", "StageSpec", "check_stages", "fit_stages", "stage_folder"]

@@ -16,6 +16,7 @@ from autogrow.data.known_rows import KnownRows
 from autogrow.data.prepare import Before
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
+from autogrow.policy.event import Continued, Event
 from autogrow.train.absorb import absorb, outputs64, receipt, shrink_and_perturb
 from autogrow.train.build import rebuild
 from autogrow.train.checkpoint import BEST, FOLDER, read_checkpoint
@@ -99,7 +100,7 @@ def adopted(spec: FitSpec, source: Source) -> FitSpec:
     return replace(spec, net=net, data=replace(data, categories=coding))
 
 
-def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: FitSpec) -> dict[str, Any]:
+def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: FitSpec) -> Event:
     """Put the source's net, extended to the data, into the module; the event of the run's first row, with its receipt."""
     follow, members = prepared.extension, spec.net.members
     assert follow is not None
@@ -115,17 +116,16 @@ def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: F
             shrink_and_perturb(net, start.shrink, start.perturb)
         proof = receipt(answers, outputs64(net, follow.after, members), exact=exact)
     module.install(net.train(), None, [*source.ours["recipe"], *entries])
-    return {
-        "do": "data_arrived",
-        "from": str(source.path),
-        "rows": {"train": len(prepared.train), "val": len(prepared.val), "test": len(prepared.test)},
-        "rows_before": 0 if source.before.known is None else int((source.before.known.parts == 0).sum()),
-        "new_inputs": follow.inputs,
-        "new_outputs": follow.outputs,
-        **({} if exact else {"shrink": start.shrink, "perturb": start.perturb}),
-        "receipt": proof.to_plain(),
-        "flops": counted.flops,
-    }
+    done = Continued(
+        source=str(source.path),
+        rows={"train": len(prepared.train), "val": len(prepared.val), "test": len(prepared.test)},
+        rows_before=0 if source.before.known is None else int((source.before.known.parts == 0).sum()),
+        new_inputs=follow.inputs,
+        new_outputs=follow.outputs,
+        shrink=None if exact else start.shrink,
+        perturb=None if exact else start.perturb,
+    )
+    return Event(done, receipt=proof.to_plain(), flops=counted.flops)
 
 
 def write_split(folder: Path, prepared: Prepared) -> None:

@@ -19,26 +19,18 @@ from autogrow.data import TensorStream
 from autogrow.errors import InterruptedRunError
 from autogrow.growth.optimizer import check_optimizer
 from autogrow.policy import LifeCycle, deliverable, return_target
-from autogrow.policy.history import (
-    GROWTHS,
-    Action,
-    Anneal,
-    Keep,
-    Row,
-    Stop,
-    Undo,
-    action_from_plain,
-    action_to_plain,
-)
-from autogrow.policy.replay import options_to_plain, recording
+from autogrow.policy.book import Book, Measured
+from autogrow.policy.event import Event, FullVal
+from autogrow.policy.history import GROWTHS, Anneal, Keep, Row, Stop, Undo
 from autogrow.train.checkpoint import CheckpointWriter
 from autogrow.train.display import View
+from autogrow.train.event import options_of
 from autogrow.train.invariants import check_ranks
 from autogrow.train.ledger import Ledger
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
-from autogrow.train.observe import Observation, Observer, options_of
-from autogrow.train.operate import Event, grow, install
+from autogrow.train.observe import Observation, Observer
+from autogrow.train.operate import grow, install
 from autogrow.train.snapshot import Snapshot, take
 
 
@@ -56,31 +48,29 @@ class LifeCycleController(pl.Callback):
         ledger: Ledger,
         writer: CheckpointWriter,
         display: View,
-        arrived: Event | None = None,
+        continues: Event | None = None,
     ) -> None:
-        self.arrived = arrived
+        self.book = Book(policy, event=continues)
         self.policy, self.stream, self.measurer, self.max_steps = policy, stream, measurer, max_steps
         self.observer = observer
         self.ledger, self.writer, self.display = ledger, writer, display
-        self.rows: list[Row] = []
-        self.pending: Action = Keep()
-        self.event: Event | None = None
         self.snapshots: dict[int, Snapshot] = {}
         self.interrupted: int | None = None
-        self._eval_flops_of_event = 0
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._check_seconds = 0.0
         self._random_state: torch.Tensor | None = None
 
+    @property
+    def rows(self) -> list[Row]:
+        """The checks so far."""
+        return self.book.rows
+
     # -- state: plain data, all of it in the checkpoint -----------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
         """Rows, the pending decision, the fresh event, the snapshots that may still be returned to, the random state."""
         return {
-            "rows": [row.to_plain() for row in self.rows],
-            "pending": action_to_plain(self.pending),
-            "event": self.event,
-            "event_eval_flops": self._eval_flops_of_event,
+            **self.book.to_plain(),
             "snapshots": self.snapshots,
             "random_state": torch.get_rng_state(),
             "seconds": self.seconds(),
@@ -88,10 +78,13 @@ class LifeCycleController(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
-        self.rows = [Row.from_plain(row) for row in state_dict["rows"]]
-        self.pending = action_from_plain(state_dict["pending"])
-        self.event = state_dict["event"]
-        self._eval_flops_of_event = state_dict["event_eval_flops"]
+        self.book.load(state_dict)
+        event, last = self.book.event, self.book.last
+        if (
+            event is not None and "event_eval_flops" in state_dict
+        ):  # of an older autogrow: what it took stands beside it,
+            of_last = last is not None and last.event == event  # and it stays until the next check begins
+            self.book.event = None if of_last else dataclasses.replace(event, flops=state_dict["event_eval_flops"])
         self.snapshots = {int(k): v for k, v in state_dict["snapshots"].items()}
         self._random_state = state_dict["random_state"]
         self._seconds_before = state_dict["seconds"]
@@ -112,9 +105,9 @@ class LifeCycleController(pl.Callback):
         check_optimizer(trainer.optimizers[0], module.net)
         check_ranks(trainer, [module])
         if len(self.rows) < trainer.current_epoch:  # saved on a check's last batch: Lightning skips that check's end
-            self.close_check(trainer, module, trainer.current_epoch - 1)
+            self.close_check(trainer, module)
             self.apply_pending(trainer, module)
-        if isinstance(self.pending, Stop):
+        if isinstance(self.book.pending, Stop):
             trainer.should_stop = True  # Lightning does not save it
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -130,10 +123,10 @@ class LifeCycleController(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure, decide, record; keep what may be needed again."""
-        self.close_check(trainer, _ours(pl_module), trainer.current_epoch)
+        self.close_check(trainer, _ours(pl_module))
         changes_phase = len(self.rows) > 1 and self.rows[-1].phase != self.rows[-2].phase
         due = trainer.strategy.broadcast(self.writer.due())  # every rank takes part in saving: by one clock
-        if changes_phase or not isinstance(self.pending, Keep) or due:
+        if changes_phase or not isinstance(self.book.pending, Keep) or due:
             self.writer.write(trainer)
         if self.asked_to_leave(trainer):  # Lightning would end the run here without a word, and with exit code 0
             self.leave(trainer)
@@ -151,76 +144,63 @@ class LifeCycleController(pl.Callback):
     # -- act ------------------------------------------------------------------------------------------------------------
     def apply_pending(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """Apply the pending decision; what was applied becomes the next row's event."""
-        action, self.pending = self.pending, Keep()
-        self.event = None if self.rows else self.arrived
-        self._eval_flops_of_event = 0 if self.event is None else self.event["flops"]
-        decided_at = len(self.rows) - 1
+        action, book = self.book.take(), self.book
         if isinstance(action, GROWTHS):
-            events = sum(row.event is not None for row in self.rows)
-            self.event = grow(trainer, module, action, events=events, decided_at=decided_at)
-            self._eval_flops_of_event = self.event["flops"]
+            book.applied(grow(trainer, module, action, events=book.events, decided_at=book.decided_at))
         elif isinstance(action, (Anneal, Undo)):
             target = action.back_to if isinstance(action, Anneal) else action.to_check
-            self.event = {**install(trainer, module, action, self.snapshots[target]), "decided_at": decided_at}
+            event = install(trainer, module, action, self.snapshots[target], decided_at=book.decided_at)
             if isinstance(action, Anneal):
                 full = self.measurer.val(module, full=True)
-                self._eval_flops_of_event = full.rows * self.event["after"]["flops_per_sample"]
-                self.event |= {"full_val_loss": full.loss, "full_val_error": full.error, "full_val_score": full.score}
+                found = FullVal(full.loss, full.error, full.score)
+                flops = full.rows * module.cost.flops_per_sample
+                event = dataclasses.replace(event, full_val=found, flops=flops)
+            book.applied(event)
 
     # -- measure and decide ---------------------------------------------------------------------------------------------
-    def close_check(self, trainer: pl.Trainer, module: GrowingModule, check: int) -> None:
+    def close_check(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """End a check: measure both splits, ask the policy, write the row."""
         began = time.perf_counter()
         seen = self.observer.look(module)
-        row = self.measured_row(trainer, module, check, seen)
-        row = dataclasses.replace(row, phase=self.policy.phase([*self.rows, row]))
-        options = recording(
-            options_of(module, seen, steps_per_check=self.stream.steps_per_check, max_steps=self.max_steps)
+        options = options_of(
+            module.net,
+            module.example,
+            module.sites,
+            scores=seen.scores,
+            measured=seen.measured,
+            steps_per_check=self.stream.steps_per_check,
+            max_steps=self.max_steps,
         )
-        decision = self.policy([*self.rows, row], options)
-        shown = options_to_plain(options)
-        row = dataclasses.replace(row, action=decision.action, reason=decision.reason, options=shown)
+        row = self.book.decided(self.book.row(self.measured(trainer, module, seen)), options)
         if trainer.world_size > 1:  # measured and decided once
             row = Row.from_plain(trainer.strategy.broadcast(row.to_plain()))
-        self.rows.append(row)
-        self.pending = row.action
+        self.book.enter(row)
         self.keep_snapshots(trainer, module)
         if trainer.is_global_zero:
             self.ledger.append(row)
             self.display.check(row)
-        if isinstance(self.pending, Stop):
+        if isinstance(row.action, Stop):
             trainer.should_stop = True
         self._check_seconds += time.perf_counter() - began
 
-    def measured_row(self, trainer: pl.Trainer, module: GrowingModule, check: int, seen: Observation) -> Row:
-        """The row of this check, before anything is decided."""
-        last = self.rows[-1] if self.rows else None
-        step = trainer.global_step
+    def measured(self, trainer: pl.Trainer, module: GrowingModule, seen: Observation) -> Measured:
+        """What this check finds, and what was spent since the last."""
+        step, last = trainer.global_step, self.book.last
         train = self.measurer.train(module)
         val = self.measurer.val(module, full=module.rate.anneal_from is not None)
-        spent = module.cost
-        rows_seen = (step - (last.step if last else 0)) * self.stream.batch_size
-        looks = (train.rows + val.rows) * spent.flops_per_sample + self._eval_flops_of_event + seen.flops
-        lineage = (last.lineage if last else 0) + (self.event is not None)
-        return Row(
-            check=check,
+        trained = (step - (last.step if last else 0)) * self.stream.batch_size
+        return Measured(
             step=step,
             passes=self.stream.passes(step),
-            phase="grow",
-            lineage=lineage,
             train_loss=train.loss,
             val_loss=val.loss,
             train_error=train.error,
             val_error=val.error,
             score=val.score,
-            gap=val.loss - train.loss,
             lr=module.rate(max(0, step - 1)),
-            widths=module.widths,
-            parameters=spent.parameters,
-            flops_per_sample=spent.flops_per_sample,
-            train_flops=(last.train_flops if last else 0) + rows_seen * spent.train_flops_per_sample,
-            eval_flops=(last.eval_flops if last else 0) + looks,
-            event=self.event,
+            size=module.size,
+            train_flops=trained * module.cost.train_flops_per_sample,
+            eval_flops=(train.rows + val.rows) * module.cost.flops_per_sample + seen.flops,
             timing={"seconds": self.seconds(), "check_seconds": self._check_seconds},
         )
 

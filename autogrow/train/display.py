@@ -21,10 +21,10 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from autogrow.data import lines
-from autogrow.policy.history import History, Row, Stop
+from autogrow.policy.history import Event, History, Row, Stop
 from autogrow.train import words
 from autogrow.train.panel import panel
-from autogrow.train.story import GROWTH_NAMES, decided_reason, headline
+from autogrow.train.story import decided_reason, headline
 
 _ASCII = str.maketrans(
     {"→": "->", "×": "x", "−": "-", "·": "|", "▲": "+", "■": "=", "↩": "<", "…": "...", "–": "-", "≥": ">=", "≤": "<="}
@@ -112,7 +112,7 @@ class Display(View):
         before = self._rows[-1] if self._rows else None
         self._rows.append(row)
         if row.event is not None:
-            self._event(before, row)
+            self._event(before, row.event)
         if isinstance(row.action, Stop):
             self._say(Text.assemble(("■ ", "bold"), f"{words.passes(row.passes)}  stop"), words.ending(row.reason))
         elif not row.finite():
@@ -140,16 +140,14 @@ class Display(View):
     def _panel(self) -> RenderableType:
         return panel(self._rows, self._metric, self._clock() - self._started, self._spinner)
 
-    def _event(self, before: Row | None, row: Row) -> None:
+    def _event(self, before: Row | None, event: Event) -> None:
         """A line that stays: what was done to the net, the reason it was decided with, its cost and its proof."""
-        event = row.event or {}
-        grew = event["do"] in GROWTH_NAMES
-        sign = ("▲ ", "bold green") if grew else ("↩ ", "bold yellow")
+        sign = ("▲ ", "bold green") if event.grew else ("↩ ", "bold yellow")
         at = words.passes(before.passes if before else 0.0)
-        bill = [words.cost_change(event), words.proof(event.get("receipt")) if grew else ""]
+        bill = [words.cost_change(event), words.proof(event.receipt) if event.grew else ""]
         self._say(
             Text.assemble(sign, f"{at}  ", (words.deed(event), "bold")),
-            decided_reason(before, event["do"]),
+            decided_reason(before, event),
             " · ".join(filter(None, bill)),
         )
 

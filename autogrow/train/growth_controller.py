@@ -20,14 +20,16 @@ from autogrow.errors import ConfigError, nearest
 from autogrow.growth import Sites
 from autogrow.growth.cost import NetCost
 from autogrow.growth.optimizer import MODES
-from autogrow.policy import recording
-from autogrow.policy.history import GROWTHS, Action, Keep, Row, Stop, action_from_plain, action_to_plain
-from autogrow.train.checks import decided_row, measured_row, options_for, sizes_to_log
+from autogrow.policy.book import Book, Policy
+from autogrow.policy.event import Event
+from autogrow.policy.history import GROWTHS, Action, Keep, Row, Stop
+from autogrow.train.checks import allowed_in, measured_by, options_for, sizes_to_log
+from autogrow.train.event import growth_event, size_of
 from autogrow.train.growth_record import GrowthRecord, keep_record, record_of
 from autogrow.train.ledger import Ledger
 from autogrow.train.module import CHECKPOINT_KEY
-from autogrow.train.monitors import MEASURES, Measure, Monitors, Policy, check_policy, rows_in
-from autogrow.train.reconnect import grow_hot, growth_event, look_at, size_of
+from autogrow.train.monitors import MEASURES, Measure, Monitors, check_policy, rows_in
+from autogrow.train.reconnect import grow_hot, look_at
 from autogrow.train.resume import (
     WITHIN_AN_EPOCH,
     Logged,
@@ -86,9 +88,7 @@ class GrowthController(pl.Callback):
         self._start()
 
     def _start(self) -> None:
-        self.rows: list[Row] = []
-        self.pending: Action = Keep()
-        self.event: dict[str, Any] | None = None
+        self.book = Book(self.policy)
         self._rows_seen = {"train": 0, "val": 0}
         self._validated = False
         self._seconds_before, self._started = 0.0, time.perf_counter()
@@ -97,13 +97,16 @@ class GrowthController(pl.Callback):
         self._known: tuple[Sites, NetCost] | None = None
         self._keep_rows = False
 
+    @property
+    def rows(self) -> list[Row]:
+        """The checks so far."""
+        return self.book.rows
+
     # -- state --------------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
         """Plain data: the rows, the pending decision, the fresh event, and the counts of this check."""
         return {
-            "rows": [row.to_plain() for row in self.rows],
-            "pending": action_to_plain(self.pending),
-            "event": self.event,
+            **self.book.to_plain(),
             "rows_seen": dict(self._rows_seen),
             "validated": self._validated,
             "seconds": self.seconds(),
@@ -113,9 +116,7 @@ class GrowthController(pl.Callback):
         """The inverse of `state_dict`; where a checkpoint is only tested, the rows of the run stay."""
         if self._keep_rows:
             return
-        self.rows = [Row.from_plain(row) for row in state_dict["rows"]]
-        self.pending = action_from_plain(state_dict["pending"])
-        self.event = state_dict["event"]
+        self.book.load(state_dict)
         self._rows_seen = dict(state_dict["rows_seen"])
         self._validated = state_dict["validated"]
         self._seconds_before = state_dict["seconds"]
@@ -177,14 +178,14 @@ class GrowthController(pl.Callback):
                 set_random_state(resumed["random"])
             if trainer.is_global_zero:
                 self.ledger.cut_back(self.rows)
-        if isinstance(self.pending, Stop):
+        if isinstance(self.book.pending, Stop):
             trainer.should_stop = True  # Lightning does not save it
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply what the last check decided."""
-        action, self.pending = self.pending, Keep()
+        action = self.book.take()
         if isinstance(action, GROWTHS):
-            self.event = self.grow(trainer, pl_module, action)
+            self.book.applied(self.grow(trainer, pl_module, action))
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -225,21 +226,12 @@ class GrowthController(pl.Callback):
         if taken or (validates and not self._validated):
             return
         sites, spent = self.known(module)
-        row = measured_row(
-            trainer,
-            self.rows,
-            self.monitors.read(trainer, module),
-            sites,
-            spent,
-            seen=self._rows_seen,
-            event=self.event,
-            seconds=self.seconds(),
-        )
-        options = recording(options_for(trainer, self.rows, self._record(module), module, sites))
-        decided = decided_row(trainer, self.policy, self.rows, row, options)
+        values = self.monitors.read(trainer, module)
+        measured = measured_by(trainer, values, sites, spent, seen=self._rows_seen, seconds=self.seconds())
+        options = options_for(trainer, self.book, self._record(module), module, sites)
+        decided = self.book.decided(self.book.row(measured), options, allowed_in(trainer))
         row = Row.from_plain(trainer.strategy.broadcast(decided.to_plain()))
-        self.rows.append(row)
-        self.pending, self.event = row.action, None
+        self.book.enter(row)
         self._rows_seen, self._validated = {"train": 0, "val": 0}, False
         if trainer.is_global_zero:
             self.ledger.append(row)
@@ -251,9 +243,9 @@ class GrowthController(pl.Callback):
             rank_zero_info(f"autogrow, check {row.check}: {row.reason}")
 
     # -- act ----------------------------------------------------------------------------------------------------------
-    def grow(self, trainer: pl.Trainer, module: pl.LightningModule, action: Action) -> dict[str, Any]:
+    def grow(self, trainer: pl.Trainer, module: pl.LightningModule, action: Action) -> Event:
         """Apply a growth; answers with its event."""
-        before = self._size(module)
+        before = size_of(*self.known(module))
         surgery, flops = grow_hot(
             trainer,
             module,
@@ -264,7 +256,8 @@ class GrowthController(pl.Callback):
             mode=self.optimizer_state,
         )
         self._known = None
-        return growth_event(action, surgery, before, self._size(module), decided_at=len(self.rows) - 1, flops=flops)
+        after = size_of(*self.known(module))
+        return growth_event(action, surgery, before, after, decided_at=self.book.decided_at, flops=flops)
 
     # -- the net as it is -----------------------------------------------------------------------------------------------
     def known(self, module: pl.LightningModule) -> tuple[Sites, NetCost]:
@@ -273,9 +266,6 @@ class GrowthController(pl.Callback):
             record = self._record(module)
             self._known = look_at(record.net(module), record)
         return self._known
-
-    def _size(self, module: pl.LightningModule) -> dict[str, Any]:
-        return size_of(*self.known(module))
 
     def _record(self, module: pl.LightningModule) -> GrowthRecord:
         record = record_of(module)

@@ -53,7 +53,7 @@ def scalars(row: Row) -> dict[str, float]:
     """The finite numbers of a row, by name; where a growth was applied, how much it changed the net's answers."""
     named = {name: getattr(row, name) for name in COLUMNS if name not in ("check", "step", "phase")}
     named |= {f"width/{name}": size for name, size in row.widths.items()}
-    receipt = (row.event or {}).get("receipt")
+    receipt = row.event.receipt if row.event is not None else None
     if receipt is not None:
         named["growth/max_abs_change"] = receipt["max_abs_change"]
     return {name: float(v) for name, v in named.items() if v is not None and math.isfinite(v)}

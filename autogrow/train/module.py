@@ -20,6 +20,7 @@ from autogrow.errors import ConfigError
 from autogrow.growth import growth_sites
 from autogrow.growth.cost import cost
 from autogrow.nets import MeanOfMembers
+from autogrow.policy.event import Size
 from autogrow.train.build import build_net, rebuild
 from autogrow.train.dropout import set_dropout
 from autogrow.train.measure import sample_loss
@@ -93,6 +94,11 @@ class GrowingModule(pl.LightningModule):
     def widths(self) -> dict[str, int]:
         """Growable hidden widths by site name, from input to output."""
         return {name: site.size for name, site in self.sites.widths.items()}
+
+    @property
+    def size(self) -> Size:
+        """Widths, parameters and FLOPs of the net as it is."""
+        return Size(self.widths, self.cost.parameters, self.cost.flops_per_sample)
 
     def restore(self, recipe: list[dict[str, Any]], net: Mapping[str, Tensor], ema: Mapping[str, Tensor]) -> None:
         """Rebuild the architecture of `recipe` and load the given weights into net and average."""

@@ -10,11 +10,10 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.policy import LifeCycle, NoFinish, requires
-from autogrow.policy.history import Decision, History, Options
+from autogrow.policy.book import Policy
+from autogrow.policy.needs import anneals, requires
 from autogrow.train.measure import eval_mode
 
-Policy = Callable[[History, Options], Decision]
 Measure = Callable[[pl.LightningModule], Mapping[str, float]]
 MEASURES = ("train_loss", "val_loss", "train_error", "val_error")
 
@@ -58,7 +57,7 @@ def check_policy(policy: Policy, *, has_error: bool) -> None:
     """Raise ConfigError for a policy that a running module of somebody else cannot obey."""
     if not callable(policy):
         raise ConfigError(f"policy must be callable with (history, options), got {policy!r}")
-    if isinstance(policy, LifeCycle) and not isinstance(policy.finish, NoFinish):
+    if anneals(policy):
         raise ConfigError(
             "GrowthController cannot return to the best net and anneal: the learning rate is your scheduler's. Give a growth policy "
             "alone, or LifeCycle(…, finish=NoFinish()); keep the best net with ModelCheckpoint(monitor=…)"

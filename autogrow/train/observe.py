@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from autogrow.data import Prepared
-from autogrow.growth.cost import counting, dry_run
+from autogrow.growth.cost import counting
 from autogrow.growth.scores import score_sites
-from autogrow.policy.history import Action, Cost, Options, action_to_plain
 from autogrow.train.measure import eval_mode
 from autogrow.train.module import GrowingModule
 
@@ -67,24 +66,6 @@ class Observer:
         with counting() as counted:
             scores = score_sites(module.net, parts, module.loss, sites=module.sites)
         return Observation({name: score.gain for name, score in scores.found.items()}, measured, counted.flops)
-
-
-def options_of(module: GrowingModule, seen: Observation, *, steps_per_check: int, max_steps: int | None) -> Options:
-    """What a policy may choose from, with the net as it is."""
-
-    def dry(action: Action) -> Cost:
-        spent = dry_run(module.net, module.example, action_to_plain(action), sites=module.sites)
-        return Cost(spent.parameters, spent.flops_per_sample)
-
-    return Options(
-        widths=module.widths,
-        depths={name: tuple(site.kinds) for name, site in module.sites.depths.items()},
-        cost=dry,
-        scores=seen.scores,
-        measured=seen.measured,
-        steps_per_check=steps_per_check,
-        max_steps=max_steps,
-    )
 
 
 def latency_p95(module: GrowingModule, row: Tensor) -> float:

@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from autogrow.errors import GrowthError
-from autogrow.growth import Sites, deepen, growth_sites, widen
+from autogrow.growth import Sites, growth_sites
 from autogrow.growth.cost import NetCost, cost, counting
 from autogrow.growth.optimizer import place_state, state_by_name
 from autogrow.growth.surgery import Move, Surgery
-from autogrow.policy.history import Action, Deepen, Widen, action_to_plain
+from autogrow.policy.history import Action
 from autogrow.train.averages import averages_of, averaging_started
 from autogrow.train.compiled import eagerly, forget_compiled
+from autogrow.train.event import perform, units_generator
 from autogrow.train.growth_record import GrowthRecord
 from autogrow.train.invariants import check_ranks, check_reconnected, check_same_layout
 from autogrow.train.rewire import rewire
@@ -91,23 +91,13 @@ def grow_net(
     New units are drawn by `seed` and the number of growths before this one.
     """
     copies = [*averages_of(module, record.path, record.averages), *copies]
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + len(record.recipe))
+    net, generator = record.net(module), units_generator(seed, len(record.recipe))
     with eagerly(), counting() as counted:
-        surgery = _operate(record.net(module), action, record, generator, neurons)
+        surgery = perform(net, action, example=record.inputs(net), generator=generator, neurons=neurons)
         for other in copies:
             surgery.replay(other)
     record.recipe.append(dict(surgery.entry))
     return surgery, counted.flops
-
-
-def _operate(net: nn.Module, action: Action, record: GrowthRecord, generator: torch.Generator, neurons: Any) -> Surgery:
-    inputs = record.inputs(net)
-    if isinstance(action, Widen):
-        more = {} if neurons is None else {"neurons": neurons}
-        return widen(net, dict(action.widths), example=inputs, generator=generator, **more)
-    if isinstance(action, Deepen):
-        return deepen(net, action.after, kind=action.kind, example=inputs, generator=generator)
-    raise GrowthError(f"a running module can be widened and deepened, not {action_to_plain(action)['do']!r}")
 
 
 def look_at(net: nn.Module, record: GrowthRecord) -> tuple[Sites, NetCost]:
@@ -115,32 +105,6 @@ def look_at(net: nn.Module, record: GrowthRecord) -> tuple[Sites, NetCost]:
     inputs = record.inputs(net)
     with eagerly():
         return growth_sites(net, inputs), cost(net, inputs)
-
-
-def size_of(sites: Sites, spent: NetCost) -> dict[str, Any]:
-    """Widths by site, parameters and FLOPs per sample, plain."""
-    return {
-        "widths": {name: site.size for name, site in sites.widths.items()},
-        "parameters": spent.parameters,
-        "flops_per_sample": spent.flops_per_sample,
-    }
-
-
-def growth_event(
-    action: Action,
-    surgery: Surgery,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    *,
-    decided_at: int,
-    flops: int,
-) -> dict[str, Any]:
-    """What the next row says of a growth: what was done (an insertion `behind` which module), sizes before and after, the receipt."""
-    done = action_to_plain(action)
-    if isinstance(action, Deepen):
-        done["behind"] = done.pop("after")  # an event's "after" holds the sizes
-    receipt = surgery.receipt.to_plain()
-    return {**done, "before": before, "after": after, "receipt": receipt, "decided_at": decided_at, "flops": flops}
 
 
 @dataclass(frozen=True)

@@ -8,32 +8,19 @@ does the same in both; for one that looks at the loss they are the ends of what 
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from autogrow.data import Prepared
-from autogrow.policy import LifeCycle, requires
-from autogrow.policy.growth import Growth
-from autogrow.policy.guards import Cooldown, WarmUp, growth_ended
-from autogrow.policy.history import (
-    GROWTHS,
-    Action,
-    Anneal,
-    Keep,
-    Options,
-    Row,
-    Stop,
-    Undo,
-    action_to_plain,
-)
-from autogrow.policy.needs import parts
-from autogrow.policy.when import EarlyRamp, FixedSchedule, Never
+from autogrow.policy.book import Book, Measured
+from autogrow.policy.event import Event
+from autogrow.policy.guards import growth_ended
+from autogrow.policy.history import GROWTHS, Action, Anneal, Keep, Options, Row, Stop, Undo
+from autogrow.policy.needs import by_the_clock, requires, schedule_over
+from autogrow.train.event import growth_event, options_of, units_generator
 from autogrow.train.footprint import Footprint, Gauge
 from autogrow.train.module import GrowingModule
-from autogrow.train.observe import Observation, Observer, options_of
+from autogrow.train.observe import Observation, Observer
 from autogrow.train.operate import applied
 from autogrow.train.setup import check_run, module_of, step_limit, stream_of
 from autogrow.train.spec import FitSpec
@@ -91,7 +78,7 @@ def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
     stream = stream_of(spec, prepared)
     check_run(spec, module_of(spec, prepared), stream)
     gauge = Gauge(spec, prepared)
-    exact = by_the_clock(spec.policy)
+    exact = by_the_clock(spec.policy.growth)
     # first to see how far growth goes if the score falls for ever, then with a score that rests from there, so that the run ends
     falling = _Play(spec, prepared, gauge, falls_for=_last_growth(_Play(spec, prepared, gauge).course())).course()
     resting = falling if exact else _Play(spec, prepared, gauge, falls_for=0).course()
@@ -106,15 +93,6 @@ def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
     return Rehearsal(falling, resting, exact, "scores" in requires(spec.policy), most)
 
 
-def by_the_clock(policy: LifeCycle) -> bool:
-    """Whether growth depends on nothing but the number of checks or steps."""
-    growth: object = policy.growth
-    while isinstance(growth, (Cooldown, WarmUp)):
-        growth = growth.growth
-    timed = (Never, FixedSchedule, EarlyRamp)
-    return isinstance(growth, Growth) and isinstance(growth.when, timed) and "scores" not in requires(growth)
-
-
 def _last_growth(course: Course) -> int:
     return max((row.check + 1 for row in course.rows if isinstance(row.action, GROWTHS)), default=0)
 
@@ -123,7 +101,7 @@ class _Play:
     """The controller's loop without training. `falls_for`: checks at which the score falls; None: all, until growth is over."""
 
     def __init__(self, spec: FitSpec, prepared: Prepared, gauge: Gauge, *, falls_for: int | None = None) -> None:
-        self.policy, self.gauge, self.falls_for, self.seed = spec.policy, gauge, falls_for, spec.seed
+        self.policy, self.gauge, self.falls_for = spec.policy, gauge, falls_for
         self.stream = stream_of(spec, prepared)
         self.limit = step_limit(spec, self.stream)
         self.looks = [min(spec.trainer.check_rows, len(split)) for split in (prepared.train, prepared.val)]
@@ -132,91 +110,95 @@ class _Play:
         needs = requires(spec.policy)
         self.scored = "scores" in needs
         self.observer = Observer(prepared, needs, self.module.example.device)
-        self.seen, self.growing = Observation(), 0
-        self.rows: list[Row] = []
+        self.seen = Observation()
+        self.book = Book(spec.policy)
         self.starts: list[tuple[int, Action | None, Footprint]] = []
         self.nets: dict[int, GrowingModule] = {}  # as they were when a lineage began
 
+    @property
+    def rows(self) -> list[Row]:
+        """The checks so far."""
+        return self.book.rows
+
     def course(self) -> Course:
         """Play to the end."""
-        action: Action = Keep()
-        while not isinstance(action, Stop) and len(self.rows) < _LONGEST and not self._pointless():
+        while not isinstance(self.book.pending, Stop) and len(self.rows) < _LONGEST and not self._pointless():
+            action = self.book.take()
             if not self.rows or not isinstance(action, Keep):
                 self._apply(action)
-            row = self._measured()
-            row = dataclasses.replace(row, phase=self.policy.phase([*self.rows, row]))
-            decision = self.policy([*self.rows, row], self._options())
-            action = decision.action
-            self.rows.append(dataclasses.replace(row, action=action, reason=decision.reason))
-        return Course(tuple(self.rows), tuple(self._stages()), isinstance(action, Stop))
+            self.book.enter(self.book.decided(self.book.row(self._measured()), self._options()))
+        return Course(tuple(self.rows), tuple(self._stages()), isinstance(self.book.pending, Stop))
 
     def _pointless(self) -> bool:
         """Whether this course was only to show how far growth goes, and has."""
         return self.falls_for is None and bool(self.rows) and self._grown_out()
 
     def _grown_out(self) -> bool:
-        schedule = next((part for part in parts(self.policy.growth) if isinstance(part, FixedSchedule)), None)
-        if schedule is not None:
-            now = self.rows[-1].check if schedule.unit == "checks" else self.rows[-1].step
-            return now > max(schedule.points(self.limit), default=0)
+        over = schedule_over(self.policy.growth, self.rows[-1], self.limit)
+        if over is not None:
+            return over
         grown = max((row.check for row in self.rows if isinstance(row.action, GROWTHS)), default=0)
         return len(self.rows) - grown > _IDLE or growth_ended(self.policy.growth, self.rows).fires
 
     def _apply(self, action: Action) -> None:
-        growing = 0
+        before, decided_at = self.module.size, self.book.decided_at
         if isinstance(action, (Anneal, Undo)):
             target = self.rows[action.back_to if isinstance(action, Anneal) else action.to_check]
             self.module = copy.deepcopy(self.nets[target.lineage])
             self.module.architecture_changed()  # sites are of one net, and do not survive being copied
+            flops = self.all_val * self.module.cost.flops_per_sample if isinstance(action, Anneal) else 0
+            self.book.applied(Event(action, before, self.module.size, decided_at=decided_at, flops=flops))
         elif isinstance(action, GROWTHS):
-            _, growing = applied(self.module, action, torch.Generator().manual_seed(self.seed))
+            generator = units_generator(self.module.spec.seed, self.book.events)
+            surgery, flops = applied(self.module, action, generator)
+            after = self.module.size
+            self.book.applied(growth_event(action, surgery, before, after, decided_at=decided_at, flops=flops))
         lineage = len(self.starts)
         self.nets[lineage] = copy.deepcopy(self.module)
         self.seen = self.observer.look(self.module)
-        self.growing = growing
         began = None if isinstance(action, Keep) else action
         self.starts.append((len(self.rows), began, self.gauge.footprint(self.module)))
 
-    def _measured(self) -> Row:
-        last = self.rows[-1] if self.rows else None
+    def _measured(self) -> Measured:
+        last = self.book.last
         falls = last is None or self.falls_for is None or len(self.rows) <= self.falls_for
         score = 1.0 if last is None else last.score * (_FALL if falls else 1.0)
         error = min(0.5, score)
-        _, began, cost = self.starts[-1]
+        _, _, cost = self.starts[-1]
         annealing = any(isinstance(action, Anneal) for _, action, _ in self.starts)
         looks = self.looks[0] + (self.all_val if annealing else self.looks[1])
-        growing = self.growing if self.starts[-1][0] == len(self.rows) else 0
-        if isinstance(began, Anneal) and self.starts[-1][0] == len(self.rows):
-            looks += self.all_val
         steps = self.stream.steps_per_check
-        seconds = steps * cost.seconds_per_step + looks * cost.seconds_per_row
-        return Row(
-            check=len(self.rows),
-            step=(last.step if last else 0) + steps,
-            passes=self.stream.passes((last.step if last else 0) + steps),
-            phase="grow",
-            lineage=len(self.starts) - 1,
+        step = (last.step if last else 0) + steps
+        fresh = self.book.event is not None and isinstance(self.book.event.done, Anneal)
+        rows_seen = looks + (self.all_val if fresh else 0)
+        seconds = steps * cost.seconds_per_step + rows_seen * cost.seconds_per_row
+        return Measured(
+            step=step,
+            passes=self.stream.passes(step),
             train_loss=score,
             val_loss=score,
             train_error=error,
             val_error=error,
             score=score,
-            gap=0.0,
             lr=self.module.spec.optimizer.lr,
-            widths=self.module.widths,
-            parameters=cost.parameters,
-            flops_per_sample=cost.flops_per_sample,
-            train_flops=(last.train_flops if last else 0) + steps * cost.train_flops_per_step,
-            eval_flops=(last.eval_flops if last else 0) + looks * cost.flops_per_sample + self.seen.flops + growing,
-            event=None if began is None else action_to_plain(began),
+            size=self.module.size,
+            train_flops=steps * cost.train_flops_per_step,
+            eval_flops=looks * cost.flops_per_sample + self.seen.flops,
             timing={"seconds": (last.timing["seconds"] if last else 0.0) + seconds},
         )
 
     def _options(self) -> Options:
-        sites = self.module.sites
+        module, sites = self.module, self.module.sites
         alike = dict.fromkeys([*sites.widths, *sites.depths], 1.0) if self.scored else {}
-        seen = dataclasses.replace(self.seen, scores=alike)
-        return options_of(self.module, seen, steps_per_check=self.stream.steps_per_check, max_steps=self.limit)
+        return options_of(
+            module.net,
+            module.example,
+            sites,
+            scores=alike,
+            measured=self.seen.measured,
+            steps_per_check=self.stream.steps_per_check,
+            max_steps=self.limit,
+        )
 
     def _stages(self) -> Sequence[Stage]:
         ends = [first for first, _, _ in self.starts[1:]] + [len(self.rows)]

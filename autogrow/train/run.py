@@ -111,7 +111,7 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, source: Source | N
     pl.seed_everything(spec.seed, verbose=False)
     stream = stream_of(spec, prepared)
     module = module_of(spec, prepared, source)
-    arrived = None if source is None else take_over(module, source, prepared, spec)
+    continues = None if source is None else take_over(module, source, prepared, spec)
     module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
     trainer = pl.Trainer(
         max_epochs=-1,
@@ -149,7 +149,7 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, source: Source | N
         ledger=ledger,
         writer=CheckpointWriter(folder, seconds=spec.trainer.checkpoint_seconds),
         display=display,
-        arrived=arrived,
+        continues=continues,
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
     return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
@@ -208,7 +208,8 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "versions": versions(),
     }
     if spec.continue_from is not None:
-        summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event
+        assert rows[0].event is not None
+        summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event.to_plain()
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
         save_delivered(module, out / FOLDER / BEST, summary)

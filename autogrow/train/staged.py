@@ -19,18 +19,17 @@ from autogrow.errors import CheckpointError, GrowthError
 from autogrow.growth.surgery import Receipt, Surgery
 from autogrow.policy.history import GROWTHS, Action, Keep, action_from_plain, action_to_plain
 from autogrow.train.checkpoint import read_checkpoint, save_atomically
+from autogrow.train.event import growth_event, size_of
 from autogrow.train.growth_record import GrowthRecord, keep_record
 from autogrow.train.invariants import check_reconnected
 from autogrow.train.reconnect import (
     Wiring,
     groups_of,
     grow_net,
-    growth_event,
     look_at,
     named_moves,
     names_in,
     place_all,
-    size_of,
 )
 
 
@@ -79,7 +78,8 @@ def grow_checkpoint(
         after = size_of(*look_at(record.net(module), record))
         for controller in _controllers(content):  # it goes on as if it had applied the growth itself
             decided_at = len(controller["rows"]) - 1
-            controller["event"] = growth_event(action, surgery, before, after, decided_at=decided_at, flops=flops)
+            event = growth_event(action, surgery, before, after, decided_at=decided_at, flops=flops)
+            controller["event"] = event.to_plain()
             controller["pending"] = action_to_plain(Keep())
     content["optimizer_states"] = states
     content["state_dict"] = (module if average is None else average).state_dict()

@@ -10,26 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autogrow.policy.history import History, Row, action_name
+from autogrow.policy.history import Event, History, Row, action_name
 from autogrow.train import words
-
-GROWTH_NAMES = frozenset({"widen", "deepen", "extend_inputs", "extend_outputs"})
-RETURN_NAMES = frozenset({"undo", "anneal"})
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that was applied to the net at the start of check `row.check`.
+class Episode:
+    """An event in its place: what was applied to the net at the start of check `row.check`, and what became of it.
 
     `before` is the row of the check that ended when it was applied (None for the first); `reason` the words it was decided
-    with; `number` counts growths from 1 and is 0 for a return; `kept` says whether the delivered net has this growth;
+    with; `number` counts growths from 1 and is 0 for anything else; `kept` says whether the delivered net has this growth;
     `target` is the row a return went back to.
     """
 
     row: Row
     before: Row | None
-    do: str
-    plain: Mapping[str, Any]
+    event: Event
     reason: str
     number: int = 0
     kept: bool = True
@@ -43,18 +39,18 @@ class Event:
 
 @dataclass(frozen=True)
 class Story:
-    """The events of a run in order, and the row whose net was delivered (None where there is no row)."""
+    """The episodes of a run in order, and the row whose net was delivered (None where there is no row)."""
 
-    events: tuple[Event, ...]
+    episodes: tuple[Episode, ...]
     delivered: Row | None
 
     @property
-    def growths(self) -> tuple[Event, ...]:
+    def growths(self) -> tuple[Episode, ...]:
         """Every growth that was applied."""
-        return tuple(e for e in self.events if e.is_growth)
+        return tuple(e for e in self.episodes if e.is_growth)
 
     @property
-    def kept(self) -> tuple[Event, ...]:
+    def kept(self) -> tuple[Episode, ...]:
         """The growths that are in the delivered net."""
         return tuple(e for e in self.growths if e.kept)
 
@@ -62,31 +58,29 @@ class Story:
 def tell(rows: History, best_epoch: float | None = None) -> Story:
     """Read the story off the rows; `best_epoch` (passes) says which check was delivered, else it is the last."""
     by_check = {row.check: row for row in rows}
-    events: list[Event] = []
+    episodes: list[Episode] = []
     inside: tuple[int, ...] = ()
     inside_at: dict[int, tuple[int, ...]] = {}
     growths = 0
     for before, row in zip([None, *rows], rows, strict=False):
-        if row.event is not None:
-            do, target = str(row.event["do"]), None
-            if do in GROWTH_NAMES:
+        if (event := row.event) is not None:
+            target = None
+            if event.grew:
                 growths += 1
                 inside = (*inside, growths)
-            elif do in RETURN_NAMES:
-                back_to = row.event["to_check"] if do == "undo" else row.event["back_to"]
-                target, inside = by_check.get(back_to), inside_at.get(back_to, inside)
-            reason = decided_reason(before, do)
-            number = growths if do in GROWTH_NAMES else 0
-            events.append(Event(row, before, do, row.event, reason, number, target=target))
+            elif event.back_to is not None:
+                target, inside = by_check.get(event.back_to), inside_at.get(event.back_to, inside)
+            reason, number = decided_reason(before, event), growths if event.grew else 0
+            episodes.append(Episode(row, before, event, reason, number, target=target))
         inside_at[row.check] = inside
     delivered = _delivered(rows, best_epoch)
     final = inside_at[delivered.check] if delivered else ()
-    return Story(tuple(replace(e, kept=not e.is_growth or e.number in final) for e in events), delivered)
+    return Story(tuple(replace(e, kept=not e.is_growth or e.number in final) for e in episodes), delivered)
 
 
-def decided_reason(before: Row | None, do: str) -> str:
+def decided_reason(before: Row | None, event: Event) -> str:
     """The reason `before` gave for what was then applied, empty where it decided something else."""
-    return before.reason if before is not None and action_name(before.action) == do else ""
+    return before.reason if before is not None and action_name(before.action) == event.do else ""
 
 
 def _delivered(rows: History, best_epoch: float | None) -> Row | None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autogrow.policy import history
+from autogrow.policy.event import Continued, Event
 from autogrow.policy.history import Action
 
 Widths = Mapping[str, int] | Sequence[int]
@@ -179,42 +180,38 @@ def intent(action: Action) -> str:  # noqa: PLR0911  (a table, one line a case)
             return "stop"
 
 
-def deed(event: Mapping[str, Any]) -> str:  # noqa: PLR0911  (a table, one line a case)
+def deed(event: Event) -> str:  # noqa: PLR0911  (a table, one line a case)
     """What was applied, in the past tense, with the widths before and after where they changed.
 
-    >>> deed({"do": "widen", "before": {"widths": [64]}, "after": {"widths": [96]}})
+    >>> from autogrow.policy.event import Event, Size
+    >>> deed(Event(history.Widen({"h": 96}), before=Size({"h": 64}, 900, 1600), after=Size({"h": 96}, 1300, 2400)))
     'widened 64 → 96'
     """
-    old, new = (widths(event[side]["widths"]) if event.get(side) else "" for side in ("before", "after"))
+    old, new = (widths(size.widths) if size else "" for size in (event.before, event.after))
     change, inside = (f" {old} → {new}", f" ({old} → {new})") if old != new else ("", "")
-    match event["do"]:
-        case "widen":
+    match event.done:
+        case history.Widen():
             return f"widened{change}"
-        case "deepen":
-            kind = event.get("kind", "")
+        case history.Deepen(kind=kind):
             return f"deepened{change}" + (f" with {_article(kind)} {kind} layer" if kind else "")
-        case "extend_inputs":
-            return f"accepted {times(event['count'], 'more input')}"
-        case "extend_outputs":
-            return f"extended to {times(event['count'], 'more output')}"
-        case "data_arrived":
-            return _arrived(event)
-        case "undo":
-            return f"went back to check {event['to_check']}{inside}"
-        case "anneal":
-            return f"returned to check {event['back_to']}{inside} and annealed over {times(event['steps'], 'step')}"
-        case other:
-            return f"{other}{change}"
+        case history.ExtendInputs(count=more):
+            return f"accepted {times(more, 'more input')}"
+        case history.ExtendOutputs(count=more):
+            return f"extended to {times(more, 'more output')}"
+        case Continued() as start:
+            return _continued(start)
+        case history.Undo(to_check=check):
+            return f"went back to check {check}{inside}"
+        case history.Anneal(back_to=check, steps=steps):
+            return f"returned to check {check}{inside} and annealed over {times(steps, 'step')}"
+    return f"{event.do}{change}"
 
 
-def _arrived(event: Mapping[str, Any]) -> str:
-    new = [
-        times(event[key], word)
-        for key, word in (("new_inputs", "more input"), ("new_outputs", "more class"))
-        if event[key]
-    ]
-    start = "" if "shrink" not in event else ", shrunk and perturbed"
-    return f"went on with {event['rows']['train']:,} training rows" + (f", {' and '.join(new)}" if new else "") + start
+def _continued(start: Continued) -> str:
+    found = ((start.new_inputs, "more input"), (start.new_outputs, "more class"))
+    new = [times(more, word) for more, word in found if more]
+    shrunk = "" if start.shrink is None else ", shrunk and perturbed"
+    return f"went on with {start.rows['train']:,} training rows" + (f", {' and '.join(new)}" if new else "") + shrunk
 
 
 def _article(word: str) -> str:
@@ -242,16 +239,16 @@ def _tiny(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.2g}".replace("e-0", "e-")
 
 
-def cost_change(event: Mapping[str, Any]) -> str:
+def cost_change(event: Event) -> str:
     """What an event did to the net's cost, empty where it does not say.
 
-    >>> cost_change({"before": {"parameters": 4810, "flops_per_sample": 9472},
-    ...              "after": {"parameters": 7210, "flops_per_sample": 14208}})
-    '4,810 → 7,210 parameters'
+    >>> from autogrow.policy.event import Event, Size
+    >>> cost_change(Event(history.Undo(3), before=Size({}, 7210, 14208), after=Size({}, 4810, 9472)))
+    '7,210 → 4,810 parameters'
     """
-    if not (event.get("before") and event.get("after")):
+    if event.before is None or event.after is None:
         return ""
-    old, new = event["before"]["parameters"], event["after"]["parameters"]
+    old, new = event.before.parameters, event.after.parameters
     return f"{count(old)} → {count(new)} parameters" if old != new else ""
 
 

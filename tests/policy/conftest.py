@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from autogrow.policy.book import Book, Measured
+from autogrow.policy.event import Event, Size
 from autogrow.policy.history import (
     Action,
     Anneal,
@@ -17,6 +19,7 @@ from autogrow.policy.history import (
     Deepen,
     ExtendInputs,
     ExtendOutputs,
+    History,
     Keep,
     Options,
     Row,
@@ -60,41 +63,33 @@ class Run:
 
     def measure(self, score: float, **values: Any) -> Row:
         """Add the row of one more check, trained with what was decided last."""
-        before = self.rows[-1] if self.rows else None
-        check = len(self.rows)
-        widths, event = dict(self.widths), None
+        book = Book(_undecided, rows=self.rows)
+        widths, before = dict(self.widths), book.last
         if before is not None:
-            action = before.action
+            action, old = before.action, size_of(before.widths)
             if isinstance(action, (Undo, Anneal)):
                 back = action.to_check if isinstance(action, Undo) else action.back_to
                 widths = dict(self.rows[back].widths)
             else:
                 widths = after(before.widths, action)
-            event = None if isinstance(action, Keep) else action_to_plain(action) | {"decided_at": before.check}
-        cost = dense_cost(list(widths.values()))
-        spent = before.train_flops if before else 0
-        train_loss = values.pop("train_loss", score)
-        row = Row(
-            check=check,
+            if not isinstance(action, Keep):
+                book.applied(Event(action, old, size_of(widths), decided_at=book.decided_at))
+        check, size = len(self.rows), size_of(widths)
+        measured = Measured(
             step=(check + 1) * STEPS,
             passes=(check + 1) / 2,
-            phase="",
-            lineage=(before.lineage if before else 0) + (event is not None),
-            train_loss=train_loss,
+            train_loss=values.pop("train_loss", score),
             val_loss=score,
             train_error=values.pop("train_error", 0.1),
             val_error=values.pop("val_error", score / 4),
             score=score,
-            gap=score - train_loss,
             lr=3e-3,
-            widths=widths,
-            parameters=cost.parameters,
-            flops_per_sample=cost.flops_per_sample,
-            train_flops=spent + 3 * STEPS * cost.flops_per_sample,
+            size=size,
+            train_flops=3 * STEPS * size.flops_per_sample,
             eval_flops=0,
-            event=event,
-            **values,
+            timing={},
         )
+        row = replace(book.row(measured), phase="", **values)
         self.rows.append(row)
         return row
 
@@ -119,6 +114,16 @@ class Run:
 
     def grew_at(self) -> list[int]:
         return [check for check, word in self.acted() if word in ("widen", "deepen")]
+
+
+def size_of(widths: Mapping[str, int]) -> Size:
+    cost = dense_cost(list(widths.values()))
+    return Size(dict(widths), cost.parameters, cost.flops_per_sample)
+
+
+def _undecided(history: History, options: Options) -> Decision:
+    """Stands where the book wants a policy; what is decided here comes later, from any policy."""
+    return Decision(Keep(), "")
 
 
 def after(widths: Mapping[str, int], action: Action) -> dict[str, int]:

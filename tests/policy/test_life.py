@@ -30,6 +30,7 @@ from autogrow.policy import (
     return_target,
     stop_reason,
 )
+from autogrow.policy.event import FullVal
 from autogrow.policy.history import Anneal, Keep, Stop, Widen
 
 STILL = Growth(Never())
@@ -112,7 +113,7 @@ def test_an_anneal_that_diverges_is_broken_off(run, scores, stopped, says):
     if says.startswith("over (40"):  # measured on all of val the net it went back to is at 0.5, too
         played.play(life, [1.0, 0.9, 0.4, 0.5])
         played.measure(0.5)
-        played.rows[4] = replace(played.rows[4], event={**played.rows[4].event, "full_val_loss": 0.5})
+        played.rows[4] = replace(played.rows[4], event=replace(played.rows[4].event, full_val=FullVal(0.5, 0.2, 0.5)))
         played.decide(life)
         played.play(life, scores[1:])
     else:
@@ -232,7 +233,7 @@ def test_losses_that_are_not_finite_end_the_run_at_the_best_net(run, scores, exp
     assert deliverable(played.rows) == (min(finite, key=lambda row: row.score).check if finite else None)
 
 
-def anneal_of(run, errors, scores, *, event=None):
+def anneal_of(run, errors, scores, *, full_val=None):
     """Best at check 1 (score 0.5, error 0.2), anneal from check 3 on with the given errors and scores."""
     played = run()
     for score in (1.0, 0.5, 0.6):
@@ -240,27 +241,27 @@ def anneal_of(run, errors, scores, *, event=None):
     played.rows[-1] = replace(played.rows[-1], action=Anneal(1, 10 * len(errors)))
     for i, (error, score) in enumerate(zip(errors, scores, strict=True)):
         played.measure(score, val_error=error)
-        if i == 0 and event:
-            played.rows[-1] = replace(played.rows[-1], event={**played.rows[-1].event, **event})
+        if i == 0:
+            played.rows[-1] = replace(played.rows[-1], event=replace(played.rows[-1].event, full_val=full_val))
     return played.rows
 
 
 @pytest.mark.parametrize(
-    ("errors", "scores", "event", "expected"),
+    ("errors", "scores", "full_val", "expected"),
     [
-        ([0.3, 0.3], [0.4, 0.4], {}, 1),  # error comes before score
-        ([0.19, 0.18], [0.9, 0.9], {}, 4),
-        ([0.2, 0.2], [0.5, 0.49], {}, 4),  # ties: the score
-        ([0.2, 0.2], [0.5, 0.5], {}, 1),  # ties: the earliest
-        ([0.19, 0.3], [0.5, 0.5], {"full_val_error": 0.18, "full_val_loss": 0.6}, 1),
-        ([0.22, 0.3], [0.5, 0.5], {"full_val_error": 0.25, "full_val_loss": 0.4}, 3),
-        ([0.2, 0.3], [0.55, 0.5], {"full_val_error": 0.2, "full_val_loss": 0.5, "full_val_score": 0.6}, 3),
-        ([math.nan, 0.3], [0.1, 0.1], {}, 1),
-        ([0.1, 0.3], [math.nan, 0.1], {}, 1),  # not finite: not handed back
+        ([0.3, 0.3], [0.4, 0.4], None, 1),  # error comes before score
+        ([0.19, 0.18], [0.9, 0.9], None, 4),
+        ([0.2, 0.2], [0.5, 0.49], None, 4),  # ties: the score
+        ([0.2, 0.2], [0.5, 0.5], None, 1),  # ties: the earliest
+        ([0.19, 0.3], [0.5, 0.5], FullVal(0.6, 0.18, 0.6), 1),
+        ([0.22, 0.3], [0.5, 0.5], FullVal(0.4, 0.25, 0.4), 3),
+        ([0.2, 0.3], [0.55, 0.5], FullVal(0.5, 0.2, 0.6), 3),
+        ([math.nan, 0.3], [0.1, 0.1], None, 1),
+        ([0.1, 0.3], [math.nan, 0.1], None, 1),  # not finite: not handed back
     ],
 )
-def test_what_is_handed_back(run, errors, scores, event, expected):
-    assert deliverable(anneal_of(run, errors, scores, event=event)) == expected
+def test_what_is_handed_back(run, errors, scores, full_val, expected):
+    assert deliverable(anneal_of(run, errors, scores, full_val=full_val)) == expected
 
 
 def test_without_an_error_the_score_decides(run):

@@ -11,24 +11,24 @@ from typing import Any
 
 import pytest
 
-from autogrow.policy.history import Action, Anneal, Deepen, Keep, Row, Stop, Widen, action_to_plain
+from autogrow.growth import Receipt
+from autogrow.policy.event import Event, Size
+from autogrow.policy.history import Action, Anneal, Deepen, Keep, Row, Stop, Widen
 
 sys.path.insert(0, str(Path(__file__).parent))  # makes `comparisons` importable
 
 INPUTS, CLASSES, STEPS, BATCH, ROWS = 64, 10, 30, 128, 1078
 
 
-def cost(widths: Sequence[int]) -> dict[str, Any]:
+def size(widths: Sequence[int]) -> Size:
     sizes = [INPUTS, *widths, CLASSES]
     weights = sum(a * b for a, b in itertools.pairwise(sizes))
-    named = {f"hidden.{i}": w for i, w in enumerate(widths)}
-    return {"parameters": weights + sum(sizes[1:]), "flops_per_sample": 2 * weights, "widths": named}
+    return Size({f"hidden.{i}": w for i, w in enumerate(widths)}, weights + sum(sizes[1:]), 2 * weights)
 
 
-def applied(action: Action, before: Sequence[int], after: Sequence[int], check: int) -> dict[str, Any]:
-    receipt = {"promise": 1e-9, "max_abs_change": 3.1e-15, "max_abs_change_train": None, "loss_change": 0.0}
-    plain = action_to_plain(action) | {"before": cost(before), "after": cost(after), "decided_at": check}
-    return plain | ({"receipt": receipt | {"dtype": "float64"}} if isinstance(action, (Widen, Deepen)) else {})
+def applied(action: Action, before: Sequence[int], after: Sequence[int], check: int) -> Event:
+    receipt = Receipt(1e-9, 3.1e-15, loss_change=0.0).to_plain() if isinstance(action, (Widen, Deepen)) else None
+    return Event(action, size(before), size(after), receipt=receipt, decided_at=check)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def make_run(*, task: str = "classification", grow: bool = True, seed: int = 0) 
         if check == ANNEAL_AT + 1:
             target = rows[BACK_TO]
             widths, loss, train = tuple(target.widths.values()), target.val_loss, target.train_loss
-        per_sample = cost(widths)["flops_per_sample"]
+        per_sample = size(widths).flops_per_sample
         flops += 3 * per_sample * STEPS * BATCH
         floor = 0.055 + 0.25 / math.sqrt(sum(widths))
         loss = floor + (loss - floor) * 0.8 + (0.0022 * max(0, check - BACK_TO) if not annealing else -0.001)
@@ -91,8 +91,8 @@ def make_run(*, task: str = "classification", grow: bool = True, seed: int = 0) 
                 score=seen,
                 gap=seen - train,
                 lr=3e-3 * (1 - (check - ANNEAL_AT) / 14 if annealing else 1),
-                widths=cost(widths)["widths"],
-                parameters=cost(widths)["parameters"],
+                widths=size(widths).widths,
+                parameters=size(widths).parameters,
                 flops_per_sample=per_sample,
                 train_flops=flops,
                 eval_flops=flops // 9,

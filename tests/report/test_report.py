@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autogrow.data import DataSpec, prepare
-from autogrow.policy.history import Anneal, Keep, Undo, Widen, action_to_plain
+from autogrow.policy.history import Anneal, Event, Keep, Undo, Widen
 from autogrow.report import write_report
 from autogrow.report.scale import fit, path
 from autogrow.train.story import headline, tell
@@ -70,13 +70,11 @@ def test_the_page_says_what_the_run_found_and_how_to_repeat_it(run, tmp_path):
 
 def test_every_growth_has_a_card_with_reason_cost_and_proof(run, tmp_path):
     page = page_of(run, tmp_path)
-    grown = [
-        (a, b) for a, b in zip(run.rows, run.rows[1:], strict=False) if b.event and b.event["do"] in ("widen", "deepen")
-    ]
+    grown = [(a, b) for a, b in zip(run.rows, run.rows[1:], strict=False) if b.event and b.event.grew]
     assert len(page.all("li", "card growth")) == len(grown) == 6
     for before, row in grown:
         assert before.reason in page.text
-        assert f"parameters {row.event['before']['parameters']:,} → {row.event['after']['parameters']:,}" in page.text
+        assert f"parameters {row.event.before.parameters:,} → {row.event.after.parameters:,}" in page.text
     assert page.text.count("answers unchanged to 3.1e-15 (promised 1e-9)") == 6
     assert "returned to check 36 and annealed over 390 steps" in page.text
 
@@ -94,7 +92,7 @@ def test_growths_are_marked_where_the_check_that_decided_them_ended(run, tmp_pat
     page = page_of(run, tmp_path)
     for key, value in (("passes", lambda row: row.passes), ("flops", lambda row: row.train_flops)):
         last = value(run.rows[-1])
-        expected = [round(1000 * value(run.rows[row.event["decided_at"]]) / last) for row in run.rows if row.event]
+        expected = [round(1000 * value(run.rows[row.event.decided_at]) / last) for row in run.rows if row.event]
         start = next(i for i, (_, a) in enumerate(page.elements) if a.get("data-axis") == key)
         panel = []
         for tag, attributes in page.elements[start:]:
@@ -121,9 +119,8 @@ def test_both_axes_show_loss_error_gap_and_widths(run, tmp_path):
 def test_any_run_makes_a_whole_page(name, run, fixed_run, regression_run, tmp_path):
     first, nan = run.rows[0], math.nan
     lost = replace(run.rows[7], train_loss=nan, val_loss=math.inf, score=nan, gap=nan, val_error=nan, train_error=nan)
-    back = {
-        "event": action_to_plain(Undo(5)) | {"before": run.rows[6].event["after"], "after": run.rows[6].event["before"]}
-    }
+    grown = run.rows[6].event
+    back = {"event": Event(Undo(5), before=grown.after, after=grown.before)}
     case = {
         "run": run,
         "fixed_run": fixed_run,
@@ -163,9 +160,9 @@ def test_a_perfect_error_stands_at_the_edge_of_a_log_scale(run, tmp_path):
 
 def test_what_was_taken_back_is_not_counted_as_grown(run):
     """A return forgets the growths after the net it returns to, and what grew before stays."""
-    rows = [replace(row, event=action_to_plain(Anneal(9, 30))) if row.check == 47 else row for row in run.rows]
+    rows = [replace(row, event=Event(Anneal(9, 30))) if row.check == 47 else row for row in run.rows]
     story = tell(rows)
-    assert [event.number for event in story.kept] == [1, 2]
+    assert [told.number for told in story.kept] == [1, 2]
     assert len(story.growths) == 6
     result = run.result | {"widths": [48, 48]}
     assert headline(rows, result) == "Grew from 32 to 48-48 in 2 growths (4 more taken back)"

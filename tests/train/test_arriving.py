@@ -14,7 +14,7 @@ from autogrow.errors import ConfigError, DataError
 from autogrow.policy import LifeCycle
 from autogrow.policy.finish import Finish, NoFinish
 from autogrow.policy.stop import NeverStop, Patience
-from autogrow.train.arriving import CARD, StageSpec, check_stages, fit_stages, shortened
+from autogrow.train.arriving import CARD, StageSpec, check_stages, fit_stages
 from autogrow.train.display import Silent, View
 from autogrow.train.ledger import read_ledger, write_json
 
@@ -102,7 +102,7 @@ def test_the_folder_above_sums_up(whole):
     assert all(torch.equal(one["state_dict"][k], two["state_dict"][k]) for k in two["state_dict"])
     rows = [read_ledger(out / s["folder"]) for s in stages]
     for stage, ledger in zip(stages, rows, strict=True):
-        applied = [r.event["do"] for r in ledger if r.event and r.event["do"] in ("widen", "deepen")]
+        applied = [r.event.do for r in ledger if r.event and r.event.grew]
         assert [g["do"] for g in stage["growths"] if g["do"] in ("widen", "deepen")] == applied
         assert all(g["receipt"]["max_abs_change"] <= g["receipt"]["promise"] for g in stage["growths"])
 
@@ -145,7 +145,7 @@ def test_new_classes_extend_the_net_and_old_answers_stay(make_chain, tmp_path):
 @pytest.mark.parametrize("factor", [0.0, 0.25, 0.5, 1.0])
 def test_stages_before_the_last_are_shortened_by_the_factor(factor):
     policy = LifeCycle(stop=Patience(checks=8, after_growth=12), finish=Finish(share=0.3))
-    short = shortened(policy, StageSpec(patience=factor or 1.0, finish=factor))
+    short = policy.shortened(patience=factor or 1.0, finish=factor)
     assert short.stop == dataclasses.replace(
         policy.stop, checks=round(8 * (factor or 1)), after_growth=round(12 * (factor or 1))
     )
@@ -159,8 +159,8 @@ def test_stages_before_the_last_are_shortened_by_the_factor(factor):
 
 def test_other_rules_stay_as_they_are():
     policy = LifeCycle(stop=NeverStop(), finish=NoFinish())
-    assert shortened(policy, StageSpec(0.5, 0.5)) == policy
-    assert shortened(LifeCycle(stop=Patience(checks=1, after_growth=0)), StageSpec(0.1, 0.5)).stop.checks == 1
+    assert policy.shortened(patience=0.5, finish=0.5) == policy
+    assert LifeCycle(stop=Patience(1, after_growth=0)).shortened(patience=0.1, finish=0.5).stop.checks == 1
 
 
 @pytest.mark.parametrize(

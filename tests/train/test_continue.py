@@ -76,15 +76,15 @@ def test_the_answers_on_old_rows_are_the_same(what, options, runs):
     """The first row's receipt is of the nets themselves; here the same is asked of the files, through `load`."""
     _, after = chain(runs, FIRST, GROWN[what], options=options)
     event = read_ledger(after)[0].event
-    assert event["do"] == "data_arrived"
-    assert event["receipt"]["max_abs_change"] <= 1e-5
-    assert event["new_outputs"] == (2 if what in ("new classes", "all of it") else 0)
-    assert (event["new_inputs"] > 0) == (what in ("a new category", "a new column", "all of it"))
+    assert event.do == "data_arrived"
+    assert event.receipt["max_abs_change"] <= 1e-5
+    assert event.done.new_outputs == (2 if what in ("new classes", "all of it") else 0)
+    assert (event.done.new_inputs > 0) == (what in ("a new category", "a new column", "all of it"))
     net = autogrow.load(after / "checkpoints" / "best.ckpt")
     labels = net.predict(GROWN[what].drop(columns="y"))
     assert set(labels) <= set(GROWN[what]["y"])
     result = json.loads((after / "result.json").read_text())
-    assert result["continued"]["receipt"] == event["receipt"]
+    assert result["continued"]["receipt"] == event.receipt
 
 
 def test_the_start_of_the_next_run_is_the_net_of_the_one_before(runs):
@@ -143,8 +143,8 @@ def test_shrink_and_perturb_says_that_the_function_changed(runs):
         == 0
     )
     event = read_ledger(runs / "p")[0].event
-    assert (event["shrink"], event["perturb"], event["receipt"]["promise"]) == (0.5, 0.1, None)
-    assert event["receipt"]["max_abs_change"] > 1e-3
+    assert (event.done.shrink, event.done.perturb, event.receipt["promise"]) == (0.5, 0.1, None)
+    assert event.receipt["max_abs_change"] > 1e-3
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(runs, capsys):

@@ -9,7 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.spinner import Spinner
 
-from autogrow.policy.history import Anneal, Keep, Row, Stop, Widen, action_to_plain
+from autogrow.growth import Receipt
+from autogrow.policy.event import Event, Size
+from autogrow.policy.history import Anneal, Keep, Row, Stop, Widen
 from autogrow.train.display import Display, Silent
 from autogrow.train.panel import panel
 
@@ -27,18 +29,11 @@ CARD = {
     "fingerprint": "9f2c1a7be0d3c7f1",
     "notes": [],
 }
-RECEIPT = {
-    "promise": 1e-9,
-    "max_abs_change": 2.2e-16,
-    "max_abs_change_train": None,
-    "loss_change": None,
-    "dtype": "float64",
-}
-SMALL = {"widths": {"hidden.0": 64}, "parameters": 4810, "flops_per_sample": 9472}
-LARGE = {"widths": {"hidden.0": 96}, "parameters": 7210, "flops_per_sample": 14208}
+RECEIPT = Receipt(1e-9, 2.2e-16).to_plain()
+SMALL, LARGE = Size({"hidden.0": 64}, 4810, 9472), Size({"hidden.0": 96}, 7210, 14208)
 
 
-def row(check: int, **changes: Any) -> Row:
+def row(check: int, size: Size = SMALL, **changes: Any) -> Row:
     plain: dict[str, Any] = {
         "check": check,
         "step": 30 * (check + 1),
@@ -55,19 +50,15 @@ def row(check: int, **changes: Any) -> Row:
         "train_flops": 10**9 * (check + 1),
         "eval_flops": 10**8,
     }
-    return Row(**(plain | SMALL | changes))
+    return Row(**(plain | size.to_plain() | changes))
 
 
 ROWS = [
     row(0),
     row(1, action=Widen({"hidden.0": 96}), reason="val loss fell 12 % [since] the start"),
-    row(
-        2,
-        event={**action_to_plain(Widen({"hidden.0": 96})), "before": SMALL, "after": LARGE, "receipt": RECEIPT},
-        **LARGE,
-    ),
-    row(3, action=Anneal(0, 60), reason="no improvement for 8 checks", **LARGE),
-    row(4, event={**action_to_plain(Anneal(0, 60)), "before": LARGE, "after": SMALL}, phase="anneal"),
+    row(2, LARGE, event=Event(Widen({"hidden.0": 96}), SMALL, LARGE, receipt=RECEIPT, decided_at=1)),
+    row(3, LARGE, action=Anneal(0, 60), reason="no improvement for 8 checks"),
+    row(4, event=Event(Anneal(0, 60), LARGE, SMALL, decided_at=3), phase="anneal"),
     row(5, action=Stop(), reason="stopped: the anneal is over (60 of 60 steps)", phase="anneal"),
 ]
 RESULT = {
@@ -76,7 +67,7 @@ RESULT = {
     "stop_reason": "no improvement for 8 checks",
     "best_epoch": 3.0,
     "epochs": 3.0,
-    **SMALL,
+    **SMALL.to_plain(),
     "widths": [64],
     "depth": 1,
     "train_flops": 690 * 10**9,

@@ -21,14 +21,14 @@ def test_grows_learns_and_hands_back_the_best(make_spec, tmp_path):
     result = fit(make_spec(tmp_path / "run", max_epochs=150))
     result.write()
     rows, summary = result.rows, result.summary
-    grown_rows = [r for r in rows if r.event and r.event["do"] in ("widen", "deepen")]
+    grown_rows = [r for r in rows if r.event and r.event.grew]
     assert summary["growth_events"] == len(grown_rows) >= 3
     assert sum(summary["widths"]) > 8
     assert summary["test"]["error"] < 0.08  # a linear model is at about 5 %, chance at 90 %
     for row in grown_rows:  # each growth is proved, and was decided in the row before it
-        assert row.event["receipt"]["max_abs_change"] <= row.event["receipt"]["promise"] <= 1e-6
+        assert row.event.receipt["max_abs_change"] <= row.event.receipt["promise"] <= 1e-6
         assert isinstance(rows[row.check - 1].action, GROWTHS)
-        assert row.event["after"]["parameters"] == row.parameters > row.event["before"]["parameters"]
+        assert row.event.after.parameters == row.parameters > row.event.before.parameters
     assert [type(r.action) for r in rows].count(Anneal) == 1
     assert isinstance(rows[-1].action, Stop)
     assert all(r.reason for r in rows)

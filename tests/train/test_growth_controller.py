@@ -98,7 +98,7 @@ def test_a_growth_changes_no_output_keeps_every_moment_and_trains_what_is_new(tm
     run = fit(tmp_path, watch, epochs=2, policy=Planned(((0, Widen({"body.0.lin": 12})),)))
     before, after = watch.before, watch.after
     assert widths(run) == [12]
-    assert rows_of(run)[1].event["receipt"]["max_abs_change"] < 1e-9
+    assert rows_of(run)[1].event.receipt["max_abs_change"] < 1e-9
     torch.testing.assert_close(after.output, before.output, atol=1e-6, rtol=0)
     assert after.rate == before.rate
     old, new = (look.state["model.body.0.lin.weight"] for look in (before, after))
@@ -119,8 +119,8 @@ def test_the_row_says_what_was_measured_decided_and_applied(tmp_path):
     assert [row.check for row in rows] == [0, 1, 2, 3, 4]
     assert [row.step for row in rows] == [STEPS * (i + 1) for i in range(5)]
     assert [row.lineage for row in rows] == [0, 1, 1, 2, 3]
-    assert rows[1].event["before"]["widths"] == {"body.0.lin": 8}
-    assert rows[1].event["after"]["widths"] == rows[1].widths == {"body.0.lin": 12}
+    assert rows[1].event.before.widths == {"body.0.lin": 8}
+    assert rows[1].event.after.widths == rows[1].widths == {"body.0.lin": 12}
     assert rows[0].gap == rows[0].val_loss - rows[0].train_loss
     flops = [row.train_flops for row in rows]
     assert flops[0] == ROWS * (3 * 2 * (6 * 8 + 8 * CLASSES) - 2 * 6 * 8)
@@ -432,7 +432,7 @@ def test_the_net_may_lie_deep_and_carry_norms_and_convolutions(tmp_path):
     )
     run.save_checkpoint(tmp_path / "a.ckpt")
     events = [row.event for row in rows_of(run) if row.event]
-    assert all(event["receipt"]["max_abs_change"] < 1e-9 for event in events)
+    assert all(event.receipt["max_abs_change"] < 1e-9 for event in events)
     assert len(events) == 3
     again = load_grown(Deep(), tmp_path / "a.ckpt")
     torch.testing.assert_close(again.state_dict(), run.lightning_module.state_dict(), rtol=0, atol=0)

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from autogrow.errors import CheckpointError
+from autogrow.policy.event import Event, Size
 from autogrow.policy.history import Row, Widen
 from autogrow.train.ledger import Ledger, read_ledger, write_metrics
 
@@ -20,12 +21,14 @@ def row(check, **changes):
 
 
 def test_rows_survive_the_disk(tmp_path):
-    rows = [row(0, action=Widen({"a": 12}), reason="because <1 & 2>"), row(1, val_loss=math.nan, event={"do": "widen"})]
+    grown = Event(Widen({"a": 12}), Size({"a": 8}, 10, 20), Size({"a": 12}, 14, 28), {"promise": 1e-9}, 0, 40)
+    rows = [row(0, action=Widen({"a": 12}), reason="because <1 & 2>"), row(1, val_loss=math.nan, event=grown)]
     ledger = Ledger(tmp_path)
     for r in rows:
         ledger.append(r)
     back = read_ledger(tmp_path)
     assert back[0] == rows[0]
+    assert back[1].event == grown
     assert math.isnan(back[1].val_loss)
     assert [r.to_plain() for r in back] == [r.to_plain() for r in rows]
 

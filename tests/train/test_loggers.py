@@ -10,7 +10,8 @@ from pytorch_lightning.loggers import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from autogrow.cli import main
-from autogrow.policy.history import Row
+from autogrow.growth import Receipt
+from autogrow.policy.history import Event, Row, Widen
 from autogrow.train.display import Silent
 from autogrow.train.loggers import Logged, scalars
 
@@ -45,10 +46,11 @@ class Recording(Logger):
         self.status = status
 
 
+GROWN = Event(Widen({"a": 8}), receipt=Receipt(1e-9, 1e-16).to_plain(), decided_at=0)
 ROW = Row.from_plain(
     {"check": 1, "step": 40, "passes": 1.5, "phase": "grow", "lineage": 1, "train_loss": 0.5, "val_loss": 1.0, "train_error": 0.1,
      "val_error": 0.2, "score": 1.0, "gap": 0.5, "lr": 0.001, "widths": {"a": 8, "b": 24}, "parameters": 100, "flops_per_sample": 200,
-     "train_flops": 3000, "eval_flops": 400, "event": {"do": "widen", "receipt": {"max_abs_change": 1e-16}}}
+     "train_flops": 3000, "eval_flops": 400, "event": GROWN.to_plain()}
 )  # fmt: skip
 
 

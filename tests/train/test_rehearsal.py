@@ -13,12 +13,13 @@ from autogrow.policy.budget import WithinBudget
 from autogrow.policy.growth import Growth
 from autogrow.policy.guards import Cooldown, GapCloses, WarmUp
 from autogrow.policy.history import GROWTHS
+from autogrow.policy.needs import by_the_clock
 from autogrow.policy.stop import Patience
 from autogrow.policy.when import EarlyRamp, FixedSchedule, Never
 from autogrow.policy.when_gap import FittingRisk
 from autogrow.policy.when_loss import LossPaced, Plateau
 from autogrow.policy.where import Cycle, RandomSite, RoundRobin, WidestGain
-from autogrow.train.rehearsal import by_the_clock, rehearse
+from autogrow.train.rehearsal import rehearse
 from autogrow.train.run import fit
 
 SHOWN = (
@@ -140,8 +141,8 @@ def test_memory_and_seconds_grow_with_the_net(members, make_spec):
 
 
 def test_what_goes_by_the_clock():
-    assert by_the_clock(LifeCycle(CLOCKS["ramp"]))
-    assert not by_the_clock(LifeCycle())
-    assert not by_the_clock(LifeCycle(GapCloses(CLOCKS["checks"])))
-    assert not by_the_clock(LifeCycle(Growth(EarlyRamp(), WidestGain())))
-    assert not by_the_clock(LifeCycle(WithinBudget(CLOCKS["checks"], Budget(parameters=10))))
+    assert by_the_clock(CLOCKS["ramp"])
+    assert not by_the_clock(LifeCycle().growth)
+    assert not by_the_clock(GapCloses(CLOCKS["checks"]))
+    assert not by_the_clock(Growth(EarlyRamp(), WidestGain()))
+    assert not by_the_clock(WithinBudget(CLOCKS["checks"], Budget(parameters=10)))

@@ -60,10 +60,10 @@ def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, case):
     monkeypatch.setattr(checkpoint_files.CheckpointWriter, "write", write_and_keep)
     changes = {**CASES[case], "max_epochs": 40}
     whole = fit(make_spec(tmp_path / "whole", **changes))
-    undone = [r for r in whole.rows if r.event and r.event["do"] == "undo"]
+    undone = [r for r in whole.rows if r.event and r.event.do == "undo"]
     assert bool(undone) == (case == "undone growths")
     for row in undone:
-        assert row.widths == whole.rows[row.event["to_check"]].widths
+        assert row.widths == whole.rows[row.event.back_to].widths
     assert whole.summary["growth_events"] >= 2
     paths = sorted(kept.iterdir())
     assert len(paths) == len(whole.rows)

@@ -1,0 +1,104 @@
+"""What a policy may decide: the actions, and their plain form in ledgers and checkpoints. Pure Python."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autogrow.errors import CheckpointError, nearest
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Train on with the net as it is."""
+
+
+@dataclass(frozen=True)
+class Widen:
+    """Grow the named hidden widths to the given sizes (new totals, not increments), all in one event."""
+
+    widths: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Deepen:
+    """Insert a layer behind `after`: `kind` is 'identity' or 'residual'."""
+
+    after: str
+    kind: str = "identity"
+
+
+@dataclass(frozen=True)
+class ExtendInputs:
+    """Accept `count` more input columns."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class ExtendOutputs:
+    """Answer with `count` more outputs (classes, targets)."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Go back to the net as it was measured at the end of check `to_check`, and train on from there."""
+
+    to_check: int
+
+
+@dataclass(frozen=True)
+class Anneal:
+    """Go back to the net of check `back_to` and decay the learning rate to zero over `steps` optimizer steps."""
+
+    back_to: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End training; the deliverable is chosen from the history."""
+
+
+Action = Keep | Widen | Deepen | ExtendInputs | ExtendOutputs | Undo | Anneal | Stop
+GROWTHS = (Widen, Deepen, ExtendInputs, ExtendOutputs)
+_KINDS: dict[str, type[Any]] = {
+    "keep": Keep,
+    "widen": Widen,
+    "deepen": Deepen,
+    "extend_inputs": ExtendInputs,
+    "extend_outputs": ExtendOutputs,
+    "undo": Undo,
+    "anneal": Anneal,
+    "stop": Stop,
+}
+_NAMES = {cls: name for name, cls in _KINDS.items()}
+
+
+def action_name(action: Action) -> str:
+    """The word for an action in ledgers and reports: 'keep', 'widen', 'deepen', …"""
+    return _NAMES[type(action)]
+
+
+def action_to_plain(action: Action) -> dict[str, Any]:
+    """An action as a plain dict.
+
+    >>> action_to_plain(Widen({"hidden.0": 24}))
+    {'do': 'widen', 'widths': {'hidden.0': 24}}
+    """
+    fields = {f.name: getattr(action, f.name) for f in dataclasses.fields(action)}
+    return {"do": action_name(action)} | {k: dict(v) if isinstance(v, Mapping) else v for k, v in fields.items()}
+
+
+def action_from_plain(plain: Mapping[str, Any]) -> Action:
+    """The inverse of `action_to_plain`."""
+    fields = dict(plain)
+    name = fields.pop("do", None)
+    if name not in _KINDS:
+        raise CheckpointError(f"action {name!r} is not one a ledger may hold; {nearest(str(name), _KINDS)}")
+    action: Action = _KINDS[name](**fields)
+    return action

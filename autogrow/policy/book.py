@@ -1,0 +1,141 @@
+"""How a run is kept, check after check: from the last row to the next one, whoever trains.
+
+Our own run, a guest's module and the rehearsal all turn the same way: apply what is pending (`take`, `applied`), train, measure, add
+the row before anything is decided (`row`), ask the policy (`decided`), enter the row, and what it decided is pending (`enter`).
+Pure Python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autogrow.policy.actions import Action, Keep, action_from_plain, action_to_plain
+from autogrow.policy.event import Event, Size
+from autogrow.policy.guards import growth_ended
+from autogrow.policy.history import Decision, History, Options, Row
+from autogrow.policy.replay import options_to_plain, recording
+
+Policy = Callable[[History, Options], Decision]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a check measured, before anything is decided: where the run stands, losses, the net's size, and what was spent since the last.
+
+    train_flops, eval_flops: since the last check, without what applying the event took.
+    """
+
+    step: int
+    passes: float
+    train_loss: float
+    val_loss: float
+    train_error: float
+    val_error: float
+    score: float
+    lr: float
+    size: Size
+    train_flops: int
+    eval_flops: int
+    timing: Mapping[str, float]
+
+
+@dataclass
+class Book:
+    """The rows so far, what was decided and is to be applied, and what has been applied since.
+
+    `event`: becomes the next row's; a run that continues from a finished net begins with one.
+    """
+
+    policy: Policy
+    rows: list[Row] = field(default_factory=list)
+    pending: Action = field(default_factory=Keep)
+    event: Event | None = None
+
+    @property
+    def last(self) -> Row | None:
+        """The last row, None before the first."""
+        return self.rows[-1] if self.rows else None
+
+    @property
+    def events(self) -> int:
+        """How many events there were: new units are drawn from a generator that this number keys."""
+        return sum(row.event is not None for row in self.rows)
+
+    @property
+    def decided_at(self) -> int:
+        """The check that decided what is applied now."""
+        return len(self.rows) - 1
+
+    def take(self) -> Action:
+        """What is to be applied now; from here on nothing is pending."""
+        action, self.pending = self.pending, Keep()
+        return action
+
+    def applied(self, event: Event) -> None:
+        """Note what was applied: it becomes the next row's event."""
+        self.event = event
+
+    def row(self, measured: Measured) -> Row:
+        """The next row, before anything is decided: its sums go on from the last row's."""
+        last, event = self.last, self.event
+        row = Row(
+            check=len(self.rows),
+            step=measured.step,
+            passes=measured.passes,
+            phase="grow",
+            lineage=(last.lineage if last else 0) + (event is not None),
+            train_loss=measured.train_loss,
+            val_loss=measured.val_loss,
+            train_error=measured.train_error,
+            val_error=measured.val_error,
+            score=measured.score,
+            gap=measured.val_loss - measured.train_loss,
+            lr=measured.lr,
+            widths=measured.size.widths,
+            parameters=measured.size.parameters,
+            flops_per_sample=measured.size.flops_per_sample,
+            train_flops=(last.train_flops if last else 0) + measured.train_flops,
+            eval_flops=(last.eval_flops if last else 0) + measured.eval_flops + (event.flops if event else 0),
+            event=event,
+            timing=measured.timing,
+        )
+        return dataclasses.replace(row, phase=_phase(self.policy, [*self.rows, row]))
+
+    def decided(
+        self, row: Row, options: Options, allowed: Callable[[Row, Decision], Decision] = lambda _, decision: decision
+    ) -> Row:
+        """The row with what the policy decided, why, and what it was shown. `allowed`: the decision, or what takes its place."""
+        options = recording(options)
+        decision = allowed(row, self.policy([*self.rows, row], options))
+        shown = options_to_plain(options)
+        return dataclasses.replace(row, action=decision.action, reason=decision.reason, options=shown)
+
+    def enter(self, row: Row) -> None:
+        """Enter a decided row; its action is pending."""
+        self.rows.append(row)
+        self.pending, self.event = row.action, None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Rows, pending action and fresh event, plain: what a checkpoint holds."""
+        return {
+            "rows": [row.to_plain() for row in self.rows],
+            "pending": action_to_plain(self.pending),
+            "event": None if self.event is None else self.event.to_plain(),
+        }
+
+    def load(self, plain: Mapping[str, Any]) -> None:
+        """The inverse of `to_plain`."""
+        self.rows = [Row.from_plain(row) for row in plain["rows"]]
+        self.pending = action_from_plain(plain["pending"])
+        self.event = None if plain["event"] is None else Event.from_plain(plain["event"])
+
+
+def _phase(policy: Policy, rows: History) -> str:
+    """In a policy's own words where it has some (a life cycle's), else whether growth is over for good."""
+    phase: Callable[[History], str] | None = getattr(policy, "phase", None)
+    if phase is not None:
+        return phase(rows)
+    return "hold" if growth_ended(policy, rows).fires else "grow"
