@@ -20,12 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
 from autogrow.launcher import Task, print_summary, register_launcher, register_sweeper
+from autogrow.overrides import options_first
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-_WITH_A_VALUE = frozenset(
-    ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package", "-p")
-    + ("--info", "-i", "--experimental-rerun")
-)
 
 
 def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
@@ -73,22 +70,6 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     print_summary(whole)
     whole.raise_failures()
     return 0
-
-
-def options_first(arguments: Sequence[str]) -> list[str]:
-    """The same arguments, options in front: argparse takes overrides on one side of them only.
-
-    >>> options_first(["run=a", "--config-dir", "mine", "growth=b", "-m"])
-    ['--config-dir', 'mine', '-m', 'run=a', 'growth=b']
-    """
-    options: list[str] = []
-    overrides: list[str] = []
-    before = ""
-    for argument in arguments:
-        value = before in _WITH_A_VALUE and "=" not in argument
-        (options if value or argument.startswith("-") else overrides).append(argument)
-        before = argument
-    return options + overrides
 
 
 def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> str:

@@ -13,12 +13,12 @@ from rich.console import Console
 from autogrow.commands.compare_plan import CompareConfig, checked_plan
 from autogrow.commands.fit import remove_if_empty
 from autogrow.commands.search import register_search
-from autogrow.compare.arms import key_of
 from autogrow.compare.comparison import Comparison, compare_folder, write
 from autogrow.compare.progress import Progress, summary_lines
 from autogrow.composition import run_hydra
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
 from autogrow.jobs import run_jobs
+from autogrow.overrides import key_of
 from autogrow.report.comparison import write_comparison
 
 RESULTS = "*/*/result.json"

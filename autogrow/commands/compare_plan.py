@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autogrow.compare.affordable import check_one_pass
-from autogrow.compare.arms import EXAMPLE, GROW, Arm, arm_from, key_of
+from autogrow.compare.arms import EXAMPLE, GROW, Arm, arm_from
 from autogrow.compare.grouping import read_plan
 from autogrow.compare.plan import Plan, seeds_from
 from autogrow.compare.runs import PLAN
@@ -24,6 +24,7 @@ from autogrow.config import FitConfig, instantiate, spec_from
 from autogrow.data import prepare
 from autogrow.errors import ConfigError, UsageError, nearest
 from autogrow.jobs import environment
+from autogrow.overrides import key_of
 from autogrow.policy.needs import never_grows
 from autogrow.train.run import quiet_lightning
 

@@ -16,6 +16,7 @@ from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, described, loggers_from, spec_from, typed
 from autogrow.data import DataSpec, files_of
 from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
+from autogrow.overrides import quoted, unquoted
 from autogrow.report import write_report
 from autogrow.report.stages import write_stages_report
 from autogrow.train import words
@@ -33,9 +34,9 @@ def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code."""
     resumed = [a.partition("=")[2] for a in rest if a.startswith("resume=") and a != "resume=null"]
     if resumed:
-        folder = Path(_unquoted(resumed[-1]))
+        folder = Path(unquoted(resumed[-1]))
         _check_resumable(folder)
-        rest = [*rest, f"hydra.run.dir={_quoted(folder)}"]
+        rest = [*rest, f"hydra.run.dir={quoted(folder)}"]
     return run_hydra("fit", rest, _fit_job)
 
 
@@ -167,17 +168,3 @@ def remove_if_empty(folder: Path) -> None:
         if not path.is_dir() or any(path.iterdir()) or Path.cwd().is_relative_to(path):
             return
         path.rmdir()
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "\\'") + "'"
-
-
-def _unquoted(value: str) -> str:
-    """A value as it was meant: without the quotes that Hydra's grammar asks for around commas and equal signs."""
-    quote = value[:1]
-    return (
-        value[1:-1].replace(f"\\{quote}", quote)
-        if len(value) > 1 and quote in "'\"" and value.endswith(quote)
-        else value
-    )

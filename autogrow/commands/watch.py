@@ -18,11 +18,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autogrow.child import locked
-from autogrow.commands.fit import _quoted, finish_folder, remove_if_empty
+from autogrow.commands.fit import finish_folder, remove_if_empty
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from, typed
 from autogrow.data.drops import SUFFIXES
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
+from autogrow.overrides import quoted
 from autogrow.policy.history import History, Row
 from autogrow.train import words
 from autogrow.train.display import View
@@ -50,10 +51,10 @@ def run(rest: Sequence[str]) -> int:
     if len(folders) > 1:
         raise ConfigError(f"watch takes one folder, got {', '.join(folders)}")
     if folders:
-        rest = [*rest, f"watch.folder={_quoted(Path(folders[0]))}"]
+        rest = [*rest, f"watch.folder={quoted(Path(folders[0]))}"]
         if not any(a.startswith("hydra.run.dir=") for a in rest):
             # the same command finds the same folder again
-            rest.append(f"hydra.run.dir={_quoted(Path('runs/watch') / Path(folders[0]).resolve().name)}")
+            rest.append(f"hydra.run.dir={quoted(Path('runs/watch') / Path(folders[0]).resolve().name)}")
     ConfigStore.instance().store(name="watch_schema", node=WatchConfig, provider="autogrow")
     return run_hydra("watch", rest, _watch_job)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autogrow.errors import ConfigError, nearest
+from autogrow.overrides import key_of
 from autogrow.policy.history import GROWTHS, Row
 
 GROW = "grow"
@@ -90,15 +91,6 @@ def facts_of(result: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
 
 EXAMPLE = {"seed": 0, "widths": [16], "train_flops": 10**15, "seconds": 1e6, "passes": 1000.0, "growth_checks": [5]}
 """Facts to compose a following arm with before there is a grown run."""
-
-
-def key_of(override: str) -> str:
-    """The key of an override, groups and values alike: growth/when=plateau and +growth.when=… are both growth.when.
-
-    >>> key_of("growth/when=plateau"), key_of("~metrics"), key_of("++data.path='a=b'")
-    ('growth.when', 'metrics', 'data.path')
-    """
-    return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
 
 
 def _covers(key: str, other: str) -> bool:

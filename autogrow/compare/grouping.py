@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autogrow.compare.arms import key_of
 from autogrow.compare.runs import CONFIG, PLAN, Run
+from autogrow.overrides import key_of
 
 _OF_A_RUN = re.compile(r"^(seed:|resume:|  split_seed:|hydra:)")
 """Lines of a config.yaml in which runs of one arm may differ."""

@@ -14,6 +14,7 @@ from autogrow.compare.grouping import read_plan
 from autogrow.compare.runs import PLAN, read_run
 from autogrow.errors import ConfigError
 from autogrow.jobs import FINISHED, Job, Outcome
+from autogrow.overrides import quoted
 from autogrow.train.ledger import write_json
 
 
@@ -89,11 +90,6 @@ class Plan:
             resume=(*start, "fit", f"resume={quoted(folder)}") if arm.command == "fit" else None,
             environment=self.environment,
         )
-
-
-def quoted(path: Path) -> str:
-    """A path as a Hydra override takes it."""
-    return "'" + str(path).replace("'", "\\'") + "'"
 
 
 def seeds_from(value: Any) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from autogrow.launcher.naming import folder_name, label, swept
 from autogrow.launcher.progress import read_result
 from autogrow.launcher.summary import shown
 from autogrow.launcher.task import InterruptedSweepError, Task, why
+from autogrow.overrides import quoted_if_needed
 
 _PLUGIN = "hydra_plugins.autogrow_launcher"  # Hydra 1.3 takes plugins from this name space only
 BY_NUMBER = "${hydra.job.num}"  # the shipped hydra.sweep.subdir: this launcher has names that say more
@@ -177,17 +178,6 @@ def subdir(cfg: DictConfig) -> str:
     """`hydra.sweep.subdir` as it was written, before a job's number is put in."""
     plain: Any = OmegaConf.to_container(cfg.hydra.sweep, resolve=False)
     return str(plain["subdir"])
-
-
-def quoted(path: Path) -> str:
-    """A path as a quoted string of Hydra's grammar."""
-    return "'" + str(path).replace("'", "\\'") + "'"
-
-
-def quoted_if_needed(path: Path | None) -> str:
-    """A path as Hydra's grammar takes it, quoted only where it has to be."""
-    plain = str(path)
-    return plain if all(c.isalnum() or c in "/._-+" for c in plain) else quoted(Path(plain))
 
 
 def register_plugin(cls: type[Any], name: str, alias: str) -> None:
