@@ -1,8 +1,8 @@
 """Tables and images to tensors: sources, splits, preprocessing, in-memory stream."""
 
-from autogrow.data.arrival import check_arrival, count_stages
+from autogrow.data.arrival.files import files_of, found_files
+from autogrow.data.arrival.stage import check_arrival, count_stages
 from autogrow.data.card import lines
-from autogrow.data.drops import files_of, found_files
 from autogrow.data.encode import ImageEncoder, TableEncoder
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepare import prepare, prepare_raw

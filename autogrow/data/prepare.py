@@ -10,12 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autogrow.data.arrival import arrival_values, arrive, at_stage, check_arrival
+from autogrow.data.arrival.files import split_by_file
+from autogrow.data.arrival.stage import arrival_values, arrive, at_stage, check_arrival
+from autogrow.data.arrival.when import moments
 from autogrow.data.card import fingerprint, make_card
-from autogrow.data.drops import split_by_file
+from autogrow.data.continued.extend import (
+    PROBED,
+    Extension,
+    aligned,
+    column_sources,
+    extended_encoder,
+    extension_of,
+    updated,
+)
+from autogrow.data.continued.known_rows import KnownRows, fingerprints
 from autogrow.data.encode import Encoder, ImageEncoder, TableEncoder, fit_table_encoder
-from autogrow.data.extend import PROBED, Extension, aligned, column_sources, extended_encoder, extension_of, updated
-from autogrow.data.known_rows import KnownRows, fingerprints
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
 from autogrow.data.preprocess import CONSTANT, Standardise, fit_images, fit_table
@@ -23,7 +32,6 @@ from autogrow.data.raw import Raw
 from autogrow.data.sources import read
 from autogrow.data.spec import DataSpec, names_of, validate
 from autogrow.data.splits import Rows, check_sizes, group_rows, random_rows, stratified_order, time_rows
-from autogrow.data.stages import moments
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError, nearest
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from autogrow.data.continued.extend import Extension
+from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.encode import Encoder
-from autogrow.data.extend import Extension
-from autogrow.data.known_rows import KnownRows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.preprocess import Standardise
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data import drops, files, idx
+from autogrow.data import files, idx
+from autogrow.data.arrival.files import read_files
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError, nearest
@@ -27,7 +28,7 @@ IN_VISION = {"fashion_mnist": "fashionmnist", "mnist": "mnist"}
 def read(spec: DataSpec) -> Raw:
     """The rows that the spec names. Raises DataError naming what is wrong, or what to install."""
     if spec.arrival == "files":
-        return drops.read_files(spec, READERS[spec.source])
+        return read_files(spec, READERS[spec.source])
     return READERS[spec.source](spec)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from autogrow.data import Pipeline, Prepared
-from autogrow.data.known_rows import KnownRows
+from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.prepare import Before
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting

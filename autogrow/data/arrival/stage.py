@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autogrow.data.drops import files_of
+from autogrow.data.arrival.files import files_of
+from autogrow.data.arrival.when import DEFAULT_STAGES, by_class, by_column, by_fraction, fractions_of, is_whole
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec, names_of
 from autogrow.data.splits import Rows, check_sizes
-from autogrow.data.stages import DEFAULT_STAGES, by_class, by_column, by_fraction, fractions_of, is_whole
 from autogrow.data.target import Target
 from autogrow.errors import DataError, nearest
 
