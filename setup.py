@@ -1,7 +1,7 @@
 """Which folders are packages: every one of autogrow/, and conf/.
 
-conf/ lies at the top, where people look for it, and ships inside the package, where an installed autogrow finds it. Pyproject's
-own `packages.find` takes no such folder in addition to those it finds; everything else stands in pyproject.toml.
+conf/ lies at the top, where people look for it, and ships inside the package, where an installed autogrow finds it.
+Pyproject's own `packages.find` cannot have it in addition to those it finds; all else stands in pyproject.toml.
 """
 
 from setuptools import find_packages, setup

@@ -23,7 +23,7 @@ def files_under(folder):
 
 
 def build_wheel(out):
-    """The wheel, built from a copy: nothing that an earlier build left in the checkout can get in, and nothing is left there."""
+    """The wheel, built from a copy: nothing that an earlier build left behind gets in, and nothing is left behind."""
     source = out / "source"
     source.mkdir()
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
