@@ -23,7 +23,7 @@ from autogrow.data.prepared import Prepared, Split
 from autogrow.data.preprocess import CONSTANT
 from autogrow.data.raw import Raw
 from autogrow.data.rules import checked
-from autogrow.data.sources import READERS
+from autogrow.data.sources.readers import READERS
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData, describe_split, sample_rows, split_rows, take_columns
 from autogrow.data.target import Target, read_target

