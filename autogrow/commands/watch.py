@@ -21,7 +21,7 @@ from autogrow.child import locked
 from autogrow.commands.fit import finish_folder, remove_if_empty
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from, typed
-from autogrow.data.drops import SUFFIXES
+from autogrow.data.arrival.files import SUFFIXES
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
 from autogrow.overrides import quoted
 from autogrow.policy.history import History, Row

@@ -1,14 +1,15 @@
 """Tables and images to tensors: sources, splits, preprocessing, in-memory stream."""
 
-from autogrow.data.arrival import check_arrival, count_stages
+from autogrow.data.arrival.files import files_of, found_files
+from autogrow.data.arrival.stage import count_stages
 from autogrow.data.card import lines
-from autogrow.data.drops import files_of, found_files
 from autogrow.data.encode import ImageEncoder, TableEncoder
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepare import prepare, prepare_raw
 from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw, from_arrays
-from autogrow.data.spec import DataSpec, validate
+from autogrow.data.rules import validate
+from autogrow.data.spec import DataSpec
 from autogrow.data.stream import TensorStream
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "Split",
     "TableEncoder",
     "TensorStream",
-    "check_arrival",
     "count_stages",
     "files_of",
     "found_files",

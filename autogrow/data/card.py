@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from autogrow.data.columns import is_numeric, numbers, texts
-from autogrow.data.encode import TableEncoder
+from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.raw import Raw
-from autogrow.data.splits import Rows
+from autogrow.data.split_rows import SplitData
 from autogrow.data.target import Target
 
 
 def fingerprint(raw: Raw, target: Target) -> str:
-    """sha256 over the inputs as they are encoded (numbers as 32-bit floats, categories as text) and the targets, column by
-    column: the same rows have the same fingerprint whatever the split.
+    """sha256 over inputs and targets, column by column: the same rows have the same fingerprint whatever the split.
+
+    Inputs are taken as they are encoded: numbers as 32-bit floats, categories as text.
     """
     digest = hashlib.sha256()
     if isinstance(raw.x, np.ndarray):
@@ -36,10 +37,9 @@ def fingerprint(raw: Raw, target: Target) -> str:
     return digest.hexdigest()
 
 
-def make_card(
-    name: str, raw: Raw, target: Target, rows: Rows, *, encoder: Any, split: str, sha256: str
-) -> dict[str, Any]:
+def make_card(name: str, data: SplitData, *, encoder: Encoder, split: str, sha256: str) -> dict[str, Any]:
     """The card as plain values (JSON-ready)."""
+    raw, target, rows = data.raw, data.target, data.rows
     parts = {"train": rows.train, "val": rows.val, "test": rows.test}
     card: dict[str, Any] = {
         "name": name,
@@ -56,7 +56,7 @@ def make_card(
         "notes": list(raw.notes),
     }
     if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
-        missing = {str(c): int(k) for c, k in raw.x.isna().sum().items() if k}
+        missing = {c: int(k) for c, k in raw.x.isna().sum().items() if k}
         card["numeric"] = len(encoder.numeric)
         card["categories"] = {c: len(v) for c, v in encoder.categories.items()}
         card["encoded_columns"] = encoder.width

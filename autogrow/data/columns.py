@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 NUMBERS_IN_OBJECTS = {"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"}
 
 
+def with_text_names(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with text for the names of its columns; the same object where they are text already."""
+    if all(type(name) is str for name in table.columns):
+        return table
+    return table.set_axis([str(name) for name in table.columns], axis=1)
+
+
 def refuse_duplicates(columns: Sequence[str], where: object) -> None:
     """Raises DataError where two columns have one name."""
     name, times = Counter(columns).most_common(1)[0] if columns else ("", 0)
@@ -85,6 +92,25 @@ def _days(column: pd.Series) -> pd.Series:
     if len(bad):
         raise DataError(f"column {column.name!r} must hold ISO dates, got {column.iloc[bad[0]]!r} in row {bad[0]}")
     return (moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds() / 86400
+
+
+def moments(column: pd.Series, key: str) -> np.ndarray:
+    """A column that rows are ordered by (n,): numbers as they are, else ISO dates as nanoseconds since 1970.
+
+    Raises DataError naming the key `data.<key>`.
+    """
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_numeric_dtype(column.dtype):
+        return np.asarray(column, dtype=np.float64)
+    try:
+        dates = pd.to_datetime(column, format="ISO8601", utc=True)
+        return np.asarray(dates.astype("datetime64[ns, UTC]").astype("int64"))
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"data.{key} {column.name!r} must hold numbers or ISO dates: {' '.join(str(error).split())[:120]}"
+        ) from None
 
 
 def texts(column: pd.Series) -> list[str | None]:

@@ -1,8 +1,9 @@
 """From raw rows to the encoded tensor, in training and at inference. Its state is plain, so it travels in a checkpoint.
 
-n rows, D encoded columns. Numeric columns come first, in the table's order, as they are (NaN = missing; booleans are 0 and 1,
-dates are days since 1970); then the categories, one-hot (an unseen value is all zeros; missing has a column of its own
-where it occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a code of its own where it occurred in training).
+n rows, D encoded columns. Numeric columns come first, in the table's order, as they are (NaN = missing; booleans are 0
+and 1, dates are days since 1970); then the categories, one-hot (an unseen value is all zeros; missing has a column of
+its own where it occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a
+code of its own where it occurred in training).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autogrow.data.columns import is_date, is_numeric, numbers, refuse_duplicates, texts
+from autogrow.data.columns import is_date, is_numeric, numbers, refuse_duplicates, texts, with_text_names
 from autogrow.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class TableEncoder:
         import pandas as pd
 
         if isinstance(table, pd.DataFrame):
-            frame = table.set_axis([str(c) for c in table.columns], axis=1)
+            frame = table
         elif isinstance(table, Mapping):
             frame = pd.DataFrame([table])
         elif isinstance(table, Sequence) and all(isinstance(row, Mapping) for row in table):
@@ -90,7 +91,8 @@ class TableEncoder:
                     f"{', '.join(self.columns[:8])}{', …' if len(self.columns) > 8 else ''}, got {tuple(values.shape)}"
                 )
             frame = pd.DataFrame(values, columns=list(self.columns)).infer_objects()
-        self._check_columns([str(c) for c in frame.columns])
+        frame = with_text_names(frame)
+        self._check_columns(list(frame.columns))
         return frame
 
     def _check_columns(self, given: list[str]) -> None:
@@ -121,7 +123,7 @@ class TableEncoder:
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """Images (n, H, W), (n, C, H, W), (n, H, W, C) or flat rows (n, C·H·W) to (n, C, H, W) float32, values as they are."""
+    """Images (n, H, W), (n, C, H, W), (n, H, W, C) or flat (n, C·H·W) to (n, C, H, W) float32, values as they are."""
 
     shape: tuple[int, int, int]
     embeddings: tuple[int, ...] = ()
@@ -157,7 +159,8 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
         return ImageEncoder((c, h, w))
     if state["kind"] != "table":
         raise CheckpointError(
-            f"encoder kind {state['kind']!r} is not one a checkpoint may hold; {nearest(str(state['kind']), ['table', 'image'])}"
+            f"encoder kind {state['kind']!r} is not one a checkpoint may hold; "
+            f"{nearest(str(state['kind']), ['table', 'image'])}"
         )
     return TableEncoder(
         columns=tuple(state["columns"]),
@@ -172,8 +175,8 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
 def fit_table_encoder(
     train: pd.DataFrame, *, categorical: Sequence[str], coding: str, most: int, ignored: Sequence[str]
 ) -> TableEncoder:
-    """The encoder of a table, its categories taken from the training rows alone: at most the `most` commonest of a column."""
-    columns = tuple(str(c) for c in train.columns)
+    """The encoder of a table, its categories from the training rows alone: at most the `most` commonest of a column."""
+    columns = tuple(train.columns)
     numeric = tuple(c for c in columns if c not in categorical and is_numeric(train[c]))
     categories: dict[str, tuple[str | None, ...]] = {}
     for name in columns:

@@ -11,17 +11,18 @@ from typing import Any
 
 from torch import Tensor
 
+from autogrow.data.continued.extend import Extension
+from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.encode import Encoder
-from autogrow.data.extend import Extension
-from autogrow.data.known_rows import KnownRows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.preprocess import Standardise
 
 
 @dataclass(frozen=True)
 class Split:
-    """x: float32 (B, *input_shape), ready for the net. y: int64 (B,) class codes, or float32 (B, t) standardised targets.
+    """One part of a data set.
 
+    x: float32 (B, *input_shape), ready for the net. y: int64 (B,) class codes, or float32 (B, t) standardised targets.
     rows: which rows of the source these are, int64 (B,), in a seeded random order (a test file keeps its own).
     """
 

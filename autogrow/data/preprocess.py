@@ -1,4 +1,6 @@
-"""From the encoded tensor to the net's input: missing filled, standardised. Buffers only, one module for tables and images.
+"""From the encoded tensor to the net's input: missing filled, standardised.
+
+Buffers only, one module for tables and images.
 
 B batch, D encoded columns, C channels, H height, W width.
 """
@@ -19,8 +21,8 @@ class Standardise(nn.Module):
     """Elementwise: fill NaN, subtract the mean, divide by the std, clamp.
 
     Maps (B, D) to (B, D) or (B, C, H, W) to itself. `scale` is 1/std, and 0 for a column that is constant in the
-    training rows: whatever it holds later, the net has never learned what to make of it. Columns that are passed through (one-hot, codes) have
-    mean 0, scale 1 and no clamp.
+    training rows: whatever it holds later, the net has never learned what to make of it. Columns that are passed
+    through (one-hot, codes) have mean 0, scale 1 and no clamp.
     """
 
     fill: Tensor
@@ -49,7 +51,7 @@ class Standardise(nn.Module):
 
 
 def fit_table(x: Tensor, numeric: int) -> Standardise:
-    """Fitted on the encoded training rows (n, D): the first `numeric` columns are filled with their median and standardised."""
+    """Fitted on the encoded training rows (n, D): the first `numeric` columns are filled (median) and standardised."""
     columns = x[:, :numeric].double()
     observed = ~torch.isnan(columns)
     fill = torch.where(observed.any(0), columns.nanmedian(0).values, 0.0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autogrow.data.columns import with_text_names
 from autogrow.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 class Raw:
     """n rows: a table (DataFrame) or images (array (n, C, H, W)), and the targets, one column each.
 
-    `test_rows`: how many of the last rows are a test file's. `origin`: where the rows come from, in words. `notes`: what the
-    reader did that its user should know. `files`: where rows come from several files, the number of each row's file, (n,).
+    Names of columns become text here, so that everything behind may rely on it. `test_rows`: how many of the last rows
+    are a test file's. `origin`: where the rows come from, in words. `notes`: what the reader did that its user should
+    know. `files`, `file_names`: where rows come from several files, the number of each row's file, (n,), and what they
+    are called.
     """
 
     x: pd.DataFrame | np.ndarray
@@ -27,6 +30,12 @@ class Raw:
     test_rows: int = 0
     notes: tuple[str, ...] = field(default=())
     files: np.ndarray | None = None
+    file_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.x, np.ndarray):
+            object.__setattr__(self, "x", with_text_names(self.x))
+        object.__setattr__(self, "y", with_text_names(self.y))
 
     def __len__(self) -> int:
         return len(self.y)
@@ -35,17 +44,18 @@ class Raw:
         """These rows alone, in this order; a test file's rows must all be among them, at the end."""
         x = self.x[rows] if isinstance(self.x, np.ndarray) else self.x.iloc[rows].reset_index(drop=True)
         files = None if self.files is None else self.files[rows]
-        return Raw(x, self.y.iloc[rows].reset_index(drop=True), self.origin, self.test_rows, self.notes, files)
+        return replace(self, x=x, y=self.y.iloc[rows].reset_index(drop=True), files=files)
 
 
 def from_arrays(x: Any, y: Any, origin: str, *, columns: list[str] | None = None, test_rows: int = 0) -> Raw:
-    """Raw rows from arrays: x (n, d) is a table, (n, H, W), (n, C, H, W) or (n, H, W, C) are images; y (n,) or (n, t)."""
+    """Raw rows from arrays: x (n, d) a table, (n, H, W), (n, C, H, W) or (n, H, W, C) images; y (n,) or (n, t)."""
     import pandas as pd
 
     x, y = np.asarray(x), np.asarray(y)
     if y.ndim not in (1, 2) or x.ndim not in (1, 2, 3, 4) or len(x) != len(y):
         raise DataError(
-            f"{origin}: inputs must be (n, d), (n, H, W) or (n, C, H, W) and targets (n,) or (n, t), got {x.shape} and {y.shape}"
+            f"{origin}: inputs must be (n, d), (n, H, W) or (n, C, H, W) and targets (n,) or (n, t), "
+            f"got {x.shape} and {y.shape}"
         )
     y = y[:, None] if y.ndim == 1 else y
     names = ["target"] if y.shape[1] == 1 else [f"target_{i}" for i in range(y.shape[1])]

@@ -20,9 +20,10 @@ class Rows:
 
 
 def stratified_order(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An order of all rows in which every stretch holds the classes in proportion, and one row of each class comes first.
+    """An order of all rows: every stretch holds the classes in proportion, and one row of each class comes first.
 
-    Within a class the rows are shuffled; row k of a class of c rows lies at (k + u) / c of the way, u drawn for each class.
+    Within a class the rows are shuffled; row k of a class of c rows lies at (k + u) / c of the way, u drawn for each
+    class.
     """
     shuffled = rng.permutation(len(classes))
     by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
@@ -36,7 +37,7 @@ def stratified_order(classes: np.ndarray, rng: np.random.Generator) -> np.ndarra
 def random_rows(
     n: int, val: float, test: float, seed: int | Sequence[int], *, classes: np.ndarray | None, held: int = 0
 ) -> Rows:
-    """A random split of n rows, stratified where `classes` (codes, (n,)) are given; the last `held` rows are the test part."""
+    """A random split of n rows, stratified where `classes` (codes, (n,)) are given; the last `held` rows are test."""
     rng = np.random.default_rng(seed)
     pool = n - held
     order = rng.permutation(pool) if classes is None else stratified_order(classes[:pool], rng)
@@ -48,7 +49,7 @@ def random_rows(
 
 
 def group_rows(groups: np.ndarray, val: float, test: float, seed: int) -> Rows:
-    """Whole groups (codes, (n,)) go to one part: in random order, each to a part with room for it, likelier where there is more."""
+    """Whole groups (codes, (n,)) go to one part: in random order, each where there is room, likelier for more."""
     rng = np.random.default_rng(seed)
     n, counts = len(groups), np.bincount(groups)
     if len(counts) < 3:
@@ -91,8 +92,9 @@ def check_sizes(rows: Rows, classes: np.ndarray | None, n: int) -> None:
     if small:
         why = "" if classes is None else f", one for each of {labels} classes"
         raise DataError(
-            f"{n} rows are too few for the split: {small[0]} gets {sizes[small[0]]} (train {sizes['train']}, val {sizes['val']}, "
-            f"test {sizes['test']}) and needs at least {least[small[0]]}{why}"
+            f"{n} rows are too few for the split: {small[0]} gets {sizes[small[0]]} "
+            f"(train {sizes['train']}, val {sizes['val']}, test {sizes['test']}) "
+            f"and needs at least {least[small[0]]}{why}"
         )
     if classes is not None and len(np.unique(classes[rows.train])) < 2:
         raise DataError("the training rows of this split hold one class only; another split or split column is needed")

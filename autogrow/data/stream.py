@@ -1,8 +1,9 @@
 """The in-memory loader: seeded, stateful, and exact. The batch of an optimizer step is a pure function of (seed, step).
 
-A pass over the data is `n // batch_size` steps in an order of its own, drawn from (seed, pass[, member]); the rows that do
-not fill a batch wait for another pass. One iteration is one *check* of `steps_per_check` steps, handed out in *bursts* of
-several steps at once, because a Python loop that fetches and moves single batches costs a small net more than its training step.
+A pass over the data is `n // batch_size` steps in an order of its own, drawn from (seed, pass[, member]); the rows that
+do not fill a batch wait for another pass. One iteration is one *check* of `steps_per_check` steps, handed out in
+*bursts* of several steps at once, because a Python loop that fetches and moves single batches costs a small net more
+than its training step.
 
 S steps in a burst, M members, B batch.
 """
@@ -22,10 +23,10 @@ from autogrow.errors import CheckpointError, DataError
 class TensorStream:
     """Bursts `(xs, ys)` of training batches: xs (S, [M,] B, …) and ys (S, [M,] B, …), S ≤ burst.
 
-    The last burst of a check may be shorter. With `members` > 1 every member sees each pass in its own order. `set_epoch(check)`
-    says which check the next iteration is; Lightning calls it through `.sampler`. `state_dict` within a check holds the position
-    behind the last burst handed out, and the next iteration after `load_state_dict` goes on from there. Never touches the
-    global random state.
+    The last burst of a check may be shorter. With `members` > 1 every member sees each pass in its own order.
+    `set_epoch(check)` says which check the next iteration is; Lightning calls it through `.sampler`. `state_dict`
+    within a check holds the position behind the last burst handed out, and the next iteration after `load_state_dict`
+    goes on from there. Never touches the global random state.
 
     >>> stream = TensorStream(torch.arange(10.0), torch.arange(10), batch_size=4, steps_per_check=3, burst=2, seed=0)
     >>> [tuple(xs.shape) for xs, ys in stream]
@@ -133,5 +134,5 @@ class TensorStream:
 
 
 def _mixed(*parts: int) -> int:
-    """A generator seed in which neighbouring (seed, pass, member) have nothing in common, the same on every platform."""
+    """A generator seed: neighbouring (seed, pass, member) have nothing in common; the same on every platform."""
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest(), "big") >> 1

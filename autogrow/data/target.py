@@ -1,4 +1,7 @@
-"""From target columns to what the loss needs: class codes with their labels, or numbers. Decides the task where asked to."""
+"""From target columns to what the loss needs: class codes with their labels, or numbers.
+
+Decides the task where asked to.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,11 @@ MOST_CLASSES = 20  # whole numbers with more different values than this are take
 
 @dataclass(frozen=True)
 class Target:
-    """Classification: codes (n,) int64 into `labels`. Regression: values (n, t) float64, `labels` empty. `why`: how the task was chosen."""
+    """What is to be predicted, one of two.
+
+    Classification: codes (n,) int64 into `labels`. Regression: values (n, t) float64, `labels` empty.
+    `why`: how the task was chosen.
+    """
 
     task: str
     values: np.ndarray
@@ -28,8 +35,11 @@ class Target:
 
 
 def read_target(y: pd.DataFrame, task: str = "auto") -> Target:
-    """The target of all rows. Raises DataError for missing, constant, non-numeric or infinite values and single-row classes."""
-    names = tuple(str(c) for c in y.columns)
+    """The target of all rows.
+
+    Raises DataError for missing, constant, non-numeric or infinite values and single-row classes.
+    """
+    names = tuple(y.columns)
     if not len(y):
         raise DataError("the table has no rows")
     for name in names:
@@ -57,8 +67,8 @@ def _complete(column: pd.Series, name: str) -> None:
         raise DataError(f"target {name!r} is empty: none of its {len(column)} rows has a value")
     if missing.any():
         raise DataError(
-            f"target {name!r} is missing in {int(missing.sum())} of {len(column)} rows, the first is row {int(missing.argmax())}; "
-            "every row must have one"
+            f"target {name!r} is missing in {int(missing.sum())} of {len(column)} rows, "
+            f"the first is row {int(missing.argmax())}; every row must have one"
         )
     if is_date(column):
         raise DataError(
@@ -66,7 +76,8 @@ def _complete(column: pd.Series, name: str) -> None:
         )
     if column.nunique() == 1:
         raise DataError(
-            f"target {name!r} is constant: every row has {column.tolist()[0]!r}, one class only; there is nothing to learn"
+            f"target {name!r} is constant: every row has {column.tolist()[0]!r}, one class only; "
+            "there is nothing to learn"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autogrow.data.extend import Extension
+from autogrow.data.continued.extend import Extension
 from autogrow.errors import CheckpointError, GrowthError, ParityError
 from autogrow.growth import Receipt, extend_inputs, extend_outputs
 from autogrow.nets import MeanOfMembers, MemberLinear

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autogrow.data import check_arrival, count_stages, prepare
+from autogrow.data import count_stages, prepare
 from autogrow.errors import ConfigError, InterruptedRunError
 from autogrow.policy.event import Event
 from autogrow.train.checkpoint import BEST, FOLDER
@@ -92,7 +92,6 @@ def check_stages(spec: FitSpec, stage: StageSpec) -> int:
         raise ConfigError(f"data.arrival goes with trainer.devices=1, got {spec.trainer.devices}")
     if spec.out is None:
         raise ConfigError("data.arrival needs a run folder: its stages continue from one another's checkpoints")
-    check_arrival(spec.data)
     return count_stages(spec.data)
 
 

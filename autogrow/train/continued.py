@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from autogrow.data import Pipeline, Prepared
-from autogrow.data.known_rows import KnownRows
-from autogrow.data.prepare import Before
+from autogrow.data.continued.follow import TrainedOn
+from autogrow.data.continued.known_rows import KnownRows
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
 from autogrow.policy.event import Continued, Event
@@ -37,7 +37,7 @@ class Source:
     ours: Mapping[str, Any]
     weights: Mapping[str, torch.Tensor]
     widths: tuple[int, ...]
-    before: Before
+    before: TrainedOn
 
 
 def read_source(given: str | Path) -> Source:
@@ -67,7 +67,7 @@ def read_source(given: str | Path) -> Source:
             stacklevel=2,
         )
     widths = tuple(content.get("result", {}).get("widths", ()))
-    before = Before(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
+    before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
     return Source(path, ours, {k: v.clone() for k, v in inner.state_dict().items()}, widths, before)
 
 

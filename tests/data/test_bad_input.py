@@ -31,8 +31,8 @@ CSV = {
     "target named ''": (rows(good()), {"target": ""}, r"data.target must name"),
     "one of several targets absent": (rows(good()), {"target": ["y", "z"]}, r"'z' is not a column"),
     "empty target": (rows([f"{i},1," for i in range(40)]), {}, r"'y' is empty: none of its 40 rows"),
-    "constant number": (rows(good(y=lambda i: 3)), {}, r"'y' is constant: every row has 3"),
-    "one class only": (rows(good(y=lambda i: "cat")), {}, r"every row has 'cat', one class only"),
+    "constant number": (rows(good(y=lambda _: 3)), {}, r"'y' is constant: every row has 3"),
+    "one class only": (rows(good(y=lambda _: "cat")), {}, r"every row has 'cat', one class only"),
     "missing in the target": (rows([*good(), "1,2,"]), {}, r"'y' is missing in 1 of 41 rows, the first is row 40"),
     "a class with a single row": (
         rows([*good(), "1,2,7"]),
@@ -262,7 +262,7 @@ IDX = {
 
 @pytest.mark.parametrize("case", IDX)
 def test_idx(tmp_path, case):
-    from autogrow.data.idx import read_idx
+    from autogrow.data.sources.idx import read_idx
 
     content, says = IDX[case]
     (tmp_path / "file").write_bytes(content)
@@ -271,7 +271,7 @@ def test_idx(tmp_path, case):
 
 
 def test_a_cut_gzipped_idx_file(tmp_path):
-    from autogrow.data.idx import read_idx
+    from autogrow.data.sources.idx import read_idx
 
     (tmp_path / "file.gz").write_bytes(gzip.compress(bytes(1000))[:15])
     with pytest.raises(DataError, match="cannot read"):
@@ -279,8 +279,8 @@ def test_a_cut_gzipped_idx_file(tmp_path):
 
 
 def test_idx_files_that_are_nowhere_are_named_with_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr("autogrow.data.sources.DEBIAN", {"fashion_mnist": tmp_path})
-    monkeypatch.setattr("autogrow.data.sources._has", lambda package: False)
+    monkeypatch.setattr("autogrow.data.sources.readers.DEBIAN", {"fashion_mnist": tmp_path})
+    monkeypatch.setattr("autogrow.data.sources.readers._has", lambda _: False)
     with pytest.raises(DataError, match=r"apt-get install dataset-fashion-mnist.*pip install torchvision.*data\.path="):
         prepare(DataSpec("fashion_mnist", "idx"))
     with pytest.raises(DataError, match=r"data=mnist finds no files: pip install torchvision"):

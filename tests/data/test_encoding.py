@@ -1,4 +1,4 @@
-"""Laws of encoding and preprocessing: fitted on train alone, bounded, the same from its plain state, and clear at inference."""
+"""Laws of encoding and preprocessing: fitted on train alone, bounded, the same from plain state, clear at inference."""
 
 import numpy as np
 import pandas as pd

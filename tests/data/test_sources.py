@@ -14,9 +14,9 @@ import torch
 from omegaconf import OmegaConf
 
 from autogrow.data import DataSpec, prepare, validate
-from autogrow.data.generators import GENERATORS
-from autogrow.data.idx import PARTS, find_parts, read_idx
-from autogrow.data.sources import DEBIAN, SKLEARN
+from autogrow.data.sources.generators import GENERATORS
+from autogrow.data.sources.idx import PARTS, find_parts, read_idx
+from autogrow.data.sources.readers import DEBIAN, SKLEARN
 
 CONFIGS = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
 BUNDLED = {
@@ -172,6 +172,7 @@ class FakeSet:
     """What torchvision's image sets have in common."""
 
     def __init__(self, root, train, download):
+        assert (Path(root).name, download) == ("torchvision", True)
         n = 40 if train else 10
         self.data = np.full((n, 8, 6, 3), 100 + train, dtype=np.uint8)
         self.data[::2] = 7
@@ -188,12 +189,12 @@ def test_torchvision_sets_by_name(monkeypatch):
 def test_a_set_that_torchvision_cannot_download(monkeypatch):
     from autogrow.errors import DataError
 
-    def offline(**kwargs):
+    def offline(**_):
         raise RuntimeError("Dataset not found.\nYou can use download=True")
 
     datasets = types.SimpleNamespace(MNIST=offline)
     monkeypatch.setitem(sys.modules, "torchvision", types.SimpleNamespace(datasets=datasets))
-    monkeypatch.setattr("autogrow.data.sources._has", lambda package: True)
+    monkeypatch.setattr("autogrow.data.sources.readers._has", lambda _: True)
     with pytest.raises(DataError, match=r"torchvision cannot supply MNIST in .*: Dataset not found\. You can use"):
         prepare(DataSpec("mnist", "idx"))
 
@@ -225,7 +226,7 @@ def test_openml_without_a_network(monkeypatch):
 
     from autogrow.errors import DataError
 
-    def fetch(**kwargs):
+    def fetch(**_):
         raise URLError("no route to host")
 
     monkeypatch.setattr("sklearn.datasets.fetch_openml", fetch)

@@ -11,7 +11,7 @@ import torch
 
 import autogrow
 from autogrow.cli import main
-from autogrow.data.known_rows import KnownRows
+from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.splits import Rows
 from autogrow.policy.history import Row
 from autogrow.train.ledger import read_ledger

@@ -30,8 +30,9 @@ class Extension:
     """How a net's input and output change when its data do.
 
     source: for each of the D' columns the old one, −1 for a new one.  factor, shift (D'): an old column's net input was
-    factor·(its net input now) + shift.  outputs: classes that are new.  before, after: net input of the same training rows by
-    the old and by the new preprocessing, (P, D) and (P, D').  notes: what was done, in words, for the data card.
+    factor·(its net input now) + shift.  outputs: classes that are new.  before, after: net input of the same training
+    rows by the old and by the new preprocessing, (P, D) and (P, D').  notes: what was done, in words, for the data
+    card.
     """
 
     source: tuple[int, ...]
@@ -48,8 +49,11 @@ class Extension:
         return sum(i < 0 for i in self.source)
 
 
-def aligned(target: Target, before: Pipeline, *, new_classes: str) -> Target:
-    """The target in the net's terms: old classes keep their output, new ones come behind. Raises DataError where it cannot be."""
+def extend_target(target: Target, before: Pipeline, *, new_classes: str) -> Target:
+    """The target in the net's terms: old classes keep their output, new ones come behind.
+
+    Raises DataError where it cannot be.
+    """
     if target.task != before.task:
         raise DataError(
             f"the net was trained for {before.task} and the target is now one for {target.task} ({target.why})"
@@ -60,7 +64,8 @@ def aligned(target: Target, before: Pipeline, *, new_classes: str) -> Target:
         return target
     old = list(before.labels)
     if {type(v) for v in old} != {type(v) for v in target.labels}:
-        raise DataError(f"classes were {type(old[0]).__name__} such as {old[0]!r} and are now {type(target.labels[0]).__name__} such as {target.labels[0]!r}")  # fmt: skip
+        was, now = (f"{type(label).__name__} such as {label!r}" for label in (old[0], target.labels[0]))
+        raise DataError(f"classes were {was} and are now {now}")
     fresh = [label for label in target.labels if label not in old]
     if fresh and new_classes == "refuse":
         raise DataError(
@@ -71,16 +76,17 @@ def aligned(target: Target, before: Pipeline, *, new_classes: str) -> Target:
     return replace(target, values=where[target.values], labels=labels)
 
 
-def extended_encoder(old: Encoder, new: Encoder, *, columns_given: Sequence[str]) -> Encoder:
+def extend_encoder(old: Encoder, new: Encoder, *, columns_given: Sequence[str]) -> Encoder:
     """The encoder of the new rows that encodes what the old one knew as it did.
 
-    Old columns keep their kind and the categories they had; new categories and new columns come in addition. Raises DataError for a
-    column that has gone or has become another kind.
+    Old columns keep their kind and the categories they had; new categories and new columns come in addition. Raises
+    DataError for a column that has gone or has become another kind.
     """
     if isinstance(old, ImageEncoder) or isinstance(new, ImageEncoder):
         if old != new:
             raise DataError(
-                "the net was trained on inputs of another kind or shape: images do not go with tables, nor with other sizes"
+                "the net was trained on inputs of another kind or shape: "
+                "images do not go with tables, nor with other sizes"
             )
         return old
     gone = [c for c in old.columns if c not in columns_given]
@@ -126,13 +132,14 @@ def _keys(encoder: TableEncoder) -> list[tuple[str, Any]]:
     return keys
 
 
-def updated(
+def refit_preprocess(
     old: Standardise, encoded: Tensor, train: np.ndarray, source: Sequence[int], numeric: int
 ) -> tuple[Standardise, Tensor, Tensor]:
     """(the preprocessing refitted on the training rows, factor, shift): see `Extension`.
 
-    A missing value stays filled as it was, and a column in which some value is clamped, by the old statistics or by the new,
-    keeps the old ones: neither is linear, so a net could not follow. encoded: all rows (n, D') that the net is to answer alike on.
+    A missing value stays filled as it was, and a column in which some value is clamped, by the old statistics or by the
+    new, keeps the old ones: neither is linear, so a net could not follow. encoded: all rows (n, D') that the net is to
+    answer alike on.
     """
     fitted = fit_table(encoded[train], numeric)
     fill, mean, scale, clip = (v.clone() for v in (fitted.fill, fitted.mean, fitted.scale, fitted.clip))
@@ -159,8 +166,8 @@ def _furthest(values: Tensor, mean: float, scale: float) -> float:
 
 
 def extension_of(
-    before: Pipeline, rows: pd.DataFrame | np.ndarray, after: Tensor, source: Sequence[int], factor: Tensor, shift: Tensor,
-    *, labels: Sequence[Any],
+    before: Pipeline, rows: pd.DataFrame | np.ndarray, after: Tensor, source: Sequence[int], factor: Tensor,
+    shift: Tensor, *, labels: Sequence[Any],
 ) -> Extension:  # fmt: skip
     """The extension, with net inputs of `rows` by both ways. after: what the new preprocessing makes of them (P, …)."""
     fresh = [label for label in labels if label not in before.labels]

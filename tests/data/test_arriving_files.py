@@ -13,7 +13,7 @@ from autogrow.errors import DataError
 PARTS = ("train", "val", "test")
 
 
-def drop(folder, name, rows=60, seed=0, **columns):
+def put(folder, name, rows=60, seed=0, **columns):
     draw = np.random.default_rng(seed)
     y = draw.integers(0, 2, rows)
     table = pd.DataFrame({"a": draw.normal(size=rows) + y, "b": draw.normal(size=rows), "y": y}).assign(**columns)
@@ -32,7 +32,7 @@ def rows_of(prepared):
 @pytest.mark.parametrize("source", ["csv", "parquet"])
 def test_each_file_is_a_stage_and_changes_nothing_of_those_before(tmp_path, source):
     for k, name in enumerate(("1-mon", "2-tue", "3-wed")):
-        drop(tmp_path, f"{name}.{source}", seed=k)
+        put(tmp_path, f"{name}.{source}", seed=k)
     (tmp_path / "notes.md").write_text("not data")
     assert count_stages(spec(tmp_path, source=source)) == 3
     stages = [prepare(spec(tmp_path, k, source)) for k in range(3)]
@@ -45,8 +45,8 @@ def test_each_file_is_a_stage_and_changes_nothing_of_those_before(tmp_path, sour
 
 
 def test_a_row_that_comes_again_keeps_its_split(tmp_path):
-    first = drop(tmp_path, "1.csv")
-    second = drop(tmp_path, "2.csv", seed=1)
+    first = put(tmp_path, "1.csv")
+    second = put(tmp_path, "2.csv", seed=1)
     pd.concat([first, second.iloc[:0], first.iloc[::-1]]).to_csv(tmp_path / "2.csv", index=False)
     both = prepare(spec(tmp_path))
     split = {row: part for part in PARTS for row in rows_of(both)[part]}
@@ -57,7 +57,7 @@ def test_a_row_that_comes_again_keeps_its_split(tmp_path):
 
 def test_the_order_is_by_name_or_by_when_it_was_written(tmp_path):
     for k, (name, at) in enumerate((("a.csv", 300), ("b.csv", 100), ("c.csv", 200))):
-        drop(tmp_path, name, seed=k)
+        put(tmp_path, name, seed=k)
         os.utime(tmp_path / name, (at, at))
     first = {order: prepare(spec(tmp_path, 0, stages=order)).card["origin"] for order in ("name", "mtime")}
     assert first["name"].endswith("a.csv")
@@ -66,8 +66,8 @@ def test_the_order_is_by_name_or_by_when_it_was_written(tmp_path):
 
 
 def test_a_column_that_comes_later_is_missing_before(tmp_path):
-    drop(tmp_path, "1.csv")
-    drop(tmp_path, "2.csv", seed=1, extra=np.arange(60.0))
+    put(tmp_path, "1.csv")
+    put(tmp_path, "2.csv", seed=1, extra=np.arange(60.0))
     assert prepare(spec(tmp_path, 0)).card["columns"] == 2
     both = prepare(spec(tmp_path, 1))
     assert both.card["columns"] == 3
@@ -84,14 +84,14 @@ def test_a_column_that_comes_later_is_missing_before(tmp_path):
     ],
 )
 def test_a_column_of_another_kind_is_refused(tmp_path, second, message):
-    drop(tmp_path, "1.csv")
-    drop(tmp_path, "2.csv", seed=1, **second)
+    put(tmp_path, "1.csv")
+    put(tmp_path, "2.csv", seed=1, **second)
     with pytest.raises(DataError, match=message):
         prepare(spec(tmp_path))
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path):
-    table = drop(tmp_path, "1.csv")
+    table = put(tmp_path, "1.csv")
     table.drop(columns="b").to_csv(tmp_path / "2.csv", index=False)
     with pytest.raises(DataError, match=r"2.csv has no column 'b', which the files before it have"):
         prepare(spec(tmp_path))

@@ -1,4 +1,4 @@
-"""Which rows a net was trained, validated and tested on: so that a row never moves from one to another as the data grow."""
+"""Which rows a net was trained, validated and tested on: a row never moves from one to another as data grow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from autogrow.data.encode import Encoder, TableEncoder
+from autogrow.data.raw import Raw
 from autogrow.data.splits import Rows
+from autogrow.data.target import Target
 
 PARTS = ("train", "val", "test")
 
@@ -71,8 +74,15 @@ class KnownRows:
             return KnownRows(file["marks"], file["parts"])
 
 
+def mark_rows(encoder: Encoder, raw: Raw, target: Target) -> np.ndarray:
+    """Fingerprints (n,) of all rows, by the columns that the encoder knows."""
+    if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
+        return fingerprints(encoder.encode(raw.x[[c for c in raw.x.columns if c in encoder.columns]]), target.values)
+    return fingerprints(encoder.encode(raw.x), target.values)
+
+
 def fingerprints(encoded: Tensor, target: np.ndarray) -> np.ndarray:
-    """One number (n,) uint64 for each row: of its encoded values (n, …), before standardising, and its target (n, …)."""
+    """One number (n,) uint64 for each row: of its encoded values (n, …), not standardised, and its target (n, …)."""
     x = np.ascontiguousarray((encoded + 0.0).numpy()).reshape(len(encoded), -1)  # −0 becomes 0
     y = np.ascontiguousarray(target).reshape(len(target), -1)
     bytes_x, bytes_y = x.view(np.uint8).reshape(len(x), -1), y.view(np.uint8).reshape(len(y), -1)

