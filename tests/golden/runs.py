@@ -79,26 +79,27 @@ def conv() -> None:
     digits = load_digits()
     np.savez("digits.npz", x=digits.images[:900, None].astype(np.float32), y=digits.target[:900])
     net = "net=conv net.widths=[4,6] growth.where.max_depth=4 growth.amount.multiple=2"
-    fit("run", f"data=npz data.path=digits.npz trainer.max_epochs=20 {net} {OFTEN}")
+    fit("run", f"data=npz data.path=digits.npz trainer.max_epochs=20 {net} {OFTEN} seed=2")
 
 
 def residual() -> None:
     fit(
-        "run", "data=digits net=residual net.widths=[8,8] net.norm=layer growth.where.max_depth=3 optimizer_state=fresh"
+        "run",
+        "data=digits net=residual net.widths=[8,8] net.norm=layer growth.where.max_depth=3 optimizer_state=fresh seed=3",
     )
 
 
 def regression() -> None:
     """Categories, missing values in numbers and in categories, a column given as codes; new units as copies of old ones."""
-    from tables import prices
+    from made_tables import prices
 
     prices(260, seed=0).to_csv("table.csv", index=False)
-    fit("run", f"{PRICES} data.categorical=[code] neurons=split metrics=[mae,r2]")
+    fit("run", f"{PRICES} data.categorical=[code] neurons=split metrics=[mae,r2] seed=5")
 
 
 def embedded() -> None:
     """Categories as embeddings, dropout, plain SGD, clipped gradients."""
-    from tables import prices
+    from made_tables import prices
 
     prices(260, seed=1).to_csv("table.csv", index=False)
     sgd = "optimizer=sgd optimizer.gradient_clip=1 optimizer.lr=0.01"
@@ -106,19 +107,19 @@ def embedded() -> None:
 
 
 def stages() -> None:
-    fit("run", "data=digits data.arrival=fraction data.stages=[0.4,0.7,1.0] trainer.max_epochs=25")
+    fit("run", "data=digits data.arrival=fraction data.stages=[0.4,0.7,1.0] trainer.max_epochs=25 seed=6")
 
 
 def continued() -> None:
     """A run on more rows, with another column, category and class than the finished run that it continues from."""
-    from tables import classes
+    from made_tables import classes
 
     first, more = classes(220, seed=2, names="abc"), classes(260, seed=3, names="abcd")
     more["extra"] = more["width"] * 0.5 + 7
     first.to_csv("first.csv", index=False)
     more.to_csv("more.csv", index=False)
     fit("first", f"data=csv data.path=first.csv data.target=label {OFTEN}")
-    larger = "net.widths=auto growth.amount.cap=40 growth.where.max_depth=3 warm_start.shrink=0.9"
+    larger = "net.widths=auto growth.amount.cap=40 growth.where.max_depth=3 warm_start.shrink=0.9 seed=7"
     fit("run", f"data=csv data.path=more.csv data.target=label {OFTEN} continue_from=first {larger}")
 
 
@@ -133,7 +134,7 @@ def undone() -> None:
     """Growths on trial that did not pay, and are undone."""
     trial = " ".join(f"growth.guards.trial.{key}" for key in ("checks=2", "gain=0.9", "rest=1", "give_up=3"))
     ramp = "growth/when=early_ramp growth.when.every=2 growth.when.until=20"
-    fit("run", f"data=digits growth=trial {trial} {ramp}", guards="growth.guards.gap_closes.max_gap=0.99")
+    fit("run", f"data=digits growth=trial {trial} {ramp} seed=8", guards="growth.guards.gap_closes.max_gap=0.99")
 
 
 def scored() -> None:
@@ -160,7 +161,7 @@ def sweep() -> None:
 
 def watch() -> None:
     """Two files in a watched folder: a run for each, the second continuing from the first."""
-    from tables import classes
+    from made_tables import classes
 
     Path("drops").mkdir()
     for name, seed in (("1-mon", 5), ("2-tue", 6)):
@@ -201,7 +202,7 @@ def resumed() -> None:
 def from_old() -> None:
     """A run on more rows that continues from one that an earlier autogrow finished."""
     import pandas as pd
-    from tables import prices
+    from made_tables import prices
 
     shutil.copytree(OLD_RUNS / "complete", "complete")
     pd.concat([prices(260, seed=0), prices(140, seed=7)]).to_csv("table.csv", index=False)
