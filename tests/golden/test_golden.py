@@ -1,7 +1,8 @@
 """The golden runs, made again by today's code: the ledgers, results and weights that were kept of them, bit for bit.
 
 Bits depend on the processor and on torch. Where these are what the fixtures were made with, everything has to be equal; elsewhere
-the structure has to be (see `kept.unlike`). Each test's name says which of the two it is.
+the structure has to be (see `kept.unlike`). Each test's name says which of the two it is. Where a difference is meant, make and keep
+the runs anew (`runs.py`), read what changed in the fixtures, and commit it with its reason.
 """
 
 from __future__ import annotations
