@@ -1,4 +1,4 @@
-"""A LightningModule that is not ours, its data, and a policy that widens and deepens it: what a guest's golden run is made of."""
+"""What a guest's golden run is made of: a module that is not ours, its data, a policy that widens and deepens it."""
 
 from __future__ import annotations
 

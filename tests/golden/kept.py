@@ -37,7 +37,7 @@ def processor() -> str:
 
 
 def kept(folder: Path) -> Plain:
-    """Of each run folder below (and including) `folder`: ledger, result, and the delivered weights; and what was printed."""
+    """Of each run folder in `folder` (and of itself): ledger, result, delivered weights, and what was printed."""
     found: Plain = {}
     for path in sorted(
         {p.parent for p in folder.rglob("*") if p.name in ("ledger.jsonl", "result.json", "printed.txt")}
@@ -94,7 +94,7 @@ def without(value: Any, root: str) -> Any:
 
 
 def write_fixture(name: str, content: Plain) -> None:
-    """Keep what a run is held to: plain JSON, a line for each ledger row, tensor and entry, so that a change can be read."""
+    """Keep what a run is held to: plain JSON, a line for each ledger row, so that a change can be read."""
     FIXTURES.mkdir(exist_ok=True)
     text = json.dumps({"made_with": made_with(), "folders": content}, allow_nan=False, indent=1)
     (FIXTURES / f"{name}.json").write_text(re.sub(r"\n {5,} *|\n {4}(?=[\]}])", " ", text) + "\n", encoding="utf-8")
@@ -124,10 +124,10 @@ def differences(one: Any, two: Any, where: str = "") -> Iterator[str]:
 
 
 def unlike(one: Plain, two: Plain) -> Iterator[str]:
-    """Where two runs differ that were made on different processors: their decisions may part, but not what they consist of.
+    """Where two runs of different processors differ in more than decisions, which may part as the bits do.
 
-    Compared: the folders, the fields of rows and results, the first row of the first ledger (its losses to 1e-3), and that
-    every growth kept its promise.
+    Compared: the folders, the fields of rows and results, the first row of the first ledger (its losses to 1e-3), and
+    that every growth kept its promise.
     """
     if one.keys() != two.keys():
         yield f"the folders {sorted(one)} against {sorted(two)}"

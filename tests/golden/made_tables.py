@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def prices(rows: int, seed: int) -> pd.DataFrame:
-    """For regression: numbers on several scales, a category, codes, and holes in some of them; `price` is to be predicted."""
+    """For regression (`price`): numbers on several scales, a category, codes, and holes in some of them."""
     draw = np.random.default_rng(seed)
     frame = pd.DataFrame(draw.normal(size=(rows, 3)) * [1, 50, 0.01] + [0, 300, -1], columns=["u", "v", "w"])
     frame["kind"] = draw.choice(["oak", "elm", "ash"], rows)
@@ -19,7 +19,7 @@ def prices(rows: int, seed: int) -> pd.DataFrame:
 
 
 def classes(rows: int, seed: int, names: str) -> pd.DataFrame:
-    """For classification into one class per letter of `names`, by a number and a category; `label` is to be predicted."""
+    """For classification (`label`), one class for each letter of `names`, by a number and a category."""
     draw = np.random.default_rng(seed)
     label = draw.integers(0, len(names), rows)
     frame = pd.DataFrame({"width": label + 0.4 * draw.normal(size=rows), "height": draw.normal(size=rows)})

@@ -1,8 +1,8 @@
-"""The golden runs: small ones of every kind, each made into a folder by what people type. A program, and a table of functions.
+"""The golden runs: small ones of every kind, each made into a folder by what people type. A program, and a table.
 
-python tests/golden/runs.py make OUT [names…]      make the runs with the autogrow of this checkout, bits as steady as they can be
-python tests/golden/runs.py compare A B            two folders that `make` wrote (in two checkouts, say): every difference
-python tests/golden/runs.py keep OUT [names…]      take what `make` wrote as the fixtures that later code is held to
+python tests/golden/runs.py make OUT [names…]   make the runs, with the autogrow of this checkout
+python tests/golden/runs.py compare A B         two folders that `make` wrote in two checkouts, say: every difference
+python tests/golden/runs.py keep OUT [names…]   take what `make` wrote as the fixtures that later code is held to
 
 Only what outlives a move of modules is named here: the command line, config keys, public names.
 """
@@ -83,14 +83,12 @@ def conv() -> None:
 
 
 def residual() -> None:
-    fit(
-        "run",
-        "data=digits net=residual net.widths=[8,8] net.norm=layer growth.where.max_depth=3 optimizer_state=fresh seed=3",
-    )
+    net = "net=residual net.widths=[8,8] net.norm=layer growth.where.max_depth=3"
+    fit("run", f"data=digits {net} optimizer_state=fresh seed=3")
 
 
 def regression() -> None:
-    """Categories, missing values in numbers and in categories, a column given as codes; new units as copies of old ones."""
+    """Categories, codes, missing values in numbers and in categories; new units as copies of old ones."""
     from made_tables import prices
 
     prices(260, seed=0).to_csv("table.csv", index=False)

@@ -1,8 +1,8 @@
 """The golden runs, made again by today's code: the ledgers, results and weights that were kept of them, bit for bit.
 
-Bits depend on the processor and on torch. Where these are what the fixtures were made with, everything has to be equal; elsewhere
-the structure has to be (see `kept.unlike`). Each test's name says which of the two it is. Where a difference is meant, make and keep
-the runs anew (`runs.py`), read what changed in the fixtures, and commit it with its reason.
+Bits depend on the processor and on torch. Where these are what the fixtures were made with, everything has to be equal;
+elsewhere the structure has to be (see `kept.unlike`). Each test's name says which of the two it is. Where a difference
+is meant, make and keep the runs anew (`runs.py`), read what changed in the fixtures, and commit it with its reason.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def test_what_is_kept_is_eventful(name, wanted):
     assert wanted <= {row["event"]["do"] for rows in ledgers for row in rows if row["event"]}
 
 
-# -- the comparison itself: what it sees, and the two fields that it does not look at ---------------------------------------
+# -- the comparison itself: what it sees, and the two fields that it does not look at -------------------------------
 def at(content, *keys):
     for key in keys:
         content = content[key]
