@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.activations import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES
+from autogrow.growth.draws import normal, own_std
 from autogrow.growth.layers import norm_type
-from autogrow.growth.layout import normal, own_std
 from autogrow.growth.neurons import NewUnits, Request
 from autogrow.growth.patches import incoming_weight, outgoing_size, outgoing_weight
 from autogrow.growth.structure import WidthSite
