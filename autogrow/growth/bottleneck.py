@@ -11,8 +11,7 @@ Shape legend: M members (1 where there are none), N rows (samples × positions),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from autogrow.errors import GrowthError
 from autogrow.growth.layers import layer_type
 from autogrow.growth.linear_algebra import fit, leading_svd_of_product, whitening
+from autogrow.growth.modes import quiet
 from autogrow.growth.patches import aligned, check_layer, places, read_rows, written_rows
 from autogrow.growth.structure import WidthSite
 
@@ -50,19 +50,6 @@ class Units:
     values: Tensor
 
 
-@contextmanager
-def evaluated(net: nn.Module) -> Iterator[None]:
-    """The net in eval mode, each module's own mode put back: dropout off, running statistics untouched."""
-    modes = [(m, m.training) for m in net.modules()]
-    for module, _ in modes:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
 def loss_of(net: nn.Module, batch: Batch, loss: Loss) -> Tensor:
     """The loss of one batch (inputs, targets)."""
     x, y = batch
@@ -81,7 +68,7 @@ def record(net: nn.Module, names: Iterable[str], batches: Sequence[Batch], loss:
         seen: dict[str, tuple[Tensor, Tensor]] = {}
         handles = [layer.register_forward_hook(_noting(seen, name)) for name, layer in layers.items()]
         try:
-            with evaluated(net), torch.inference_mode(False), torch.enable_grad():
+            with quiet(net), torch.inference_mode(False), torch.enable_grad():
                 value = loss_of(net, batch, loss)
                 gradients = torch.autograd.grad(value, [written for _, written in seen.values()], allow_unused=True)
         finally:

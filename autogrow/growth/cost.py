@@ -27,7 +27,7 @@ from autogrow.growth.deepening import inserted_layers, inserting
 from autogrow.growth.layout import Growth, widening
 from autogrow.growth.neurons import NewUnits
 from autogrow.growth.structure import Sites, growth_sites, unwrapped
-from autogrow.growth.structure_trace import Example
+from autogrow.growth.structure_example import Example
 
 _SAMPLES = 2  # BatchNorm in train mode refuses a single one
 # where the two factors of a product stand; the default is (0, 1)

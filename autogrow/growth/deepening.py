@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from autogrow.errors import GrowthError, nearest
 from autogrow.growth.insertion import calibrated_batchnorm, copies, identity_layers, residual_layers
+from autogrow.growth.modes import quiet
 from autogrow.growth.operators import Undo, operate, seeded
 from autogrow.growth.parity import EXACT, Probe, rounded
 from autogrow.growth.plan import Plan
 from autogrow.growth.structure import DepthSite, Sites, growth_sites, site_behind, unwrapped
-from autogrow.growth.structure_trace import Example, call_arguments, quiet
+from autogrow.growth.structure_example import Example, call_arguments
 from autogrow.growth.surgery import Surgery
 
 KINDS = ("identity", "residual")
@@ -125,7 +126,7 @@ def inserting(name: str, layers: Sequence[nn.Module]) -> Plan:
     """The plan that puts these modules behind the named one (the first net gets them, further nets copies)."""
     template = copies(layers)
     given: list[Sequence[nn.Module]] = [layers]
-    return Plan(wrap=name, inserted=lambda net: given.pop() if given else copies(template))
+    return Plan(wrap=name, inserted=lambda: given.pop() if given else copies(template))
 
 
 def entry_of(site: DepthSite, kind: str, *, calibrated: bool) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def _calibrates(net: nn.Module, site: DepthSite, kind: str, calibration: Example
 def _values_behind(net: nn.Module, name: str, batch: Example | None) -> Tensor:
     """What module `name` answers on a batch in train mode, dropout off: what an inserted norm will see."""
     seen: list[Tensor] = []
-    handle = net.get_submodule(name).register_forward_hook(lambda module, args, output: seen.append(output.detach()))
+    handle = net.get_submodule(name).register_forward_hook(lambda _module, _args, output: seen.append(output.detach()))
     args, kwargs = call_arguments(net, batch, rows=None)
     try:
         with quiet(net, train=True, dropout=False):

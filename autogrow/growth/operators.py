@@ -15,7 +15,7 @@ from autogrow.growth.neurons import Neurons, Request, ZeroOutgoing
 from autogrow.growth.parity import EXACT, Probe, Promise, rounded
 from autogrow.growth.plan import Plan
 from autogrow.growth.structure import Sites, WidthSite, growth_sites, unwrapped
-from autogrow.growth.structure_trace import Example
+from autogrow.growth.structure_example import Example
 from autogrow.growth.surgery import Surgery
 
 _ZERO_OUTGOING = ZeroOutgoing()

@@ -19,8 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from autogrow.errors import GrowthError, ParityError
 from autogrow.growth.layers import norm_type
+from autogrow.growth.modes import quiet
 from autogrow.growth.structure_example import EXAMPLE_ROWS, Example, call_arguments
-from autogrow.growth.structure_trace import quiet
 from autogrow.growth.surgery import Receipt
 
 _DROPOUTS = {

@@ -102,7 +102,7 @@ class Plan:
     tensors: tuple[TensorPlan, ...] = ()
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     wrap: str | None = None
-    inserted: Callable[[nn.Module], Sequence[nn.Module]] | None = None
+    inserted: Callable[[], Sequence[nn.Module]] | None = None
 
     def apply(self, net: nn.Module) -> tuple[list[Move], Callable[[], None]]:
         """Change the net in place. Returns the moves and how to undo them.
@@ -111,7 +111,7 @@ class Plan:
         """
         with torch.inference_mode(False):  # a callback may be under it; its tensors could never be trained
             moves = self._tensor_moves(net)
-            layers = list(self.inserted(net)) if self.inserted is not None else []
+            layers = list(self.inserted()) if self.inserted is not None else []
         undo: list[Callable[[], None]] = []
 
         def undo_all() -> None:

@@ -15,9 +15,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from autogrow.growth.structure_axes import Axis, Width, fix, resolve
 from autogrow.growth.structure_depth import depth_sites, site_behind
+from autogrow.growth.structure_example import Example
+from autogrow.growth.structure_rules import run_trace
 from autogrow.growth.structure_sites import DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.structure_state import normed
-from autogrow.growth.structure_trace import Example, Trace, Value, run_trace
+from autogrow.growth.structure_trace import Trace, Value
 
 
 def unwrapped(net: nn.Module) -> nn.Module:

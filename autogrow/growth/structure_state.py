@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import fx
 
 from autogrow.growth.structure_axes import Width, resolve
-
-if TYPE_CHECKING:
-    from autogrow.growth.structure_trace import Note, Trace
+from autogrow.growth.structure_trace import Note, Trace
 
 FREE, MEAN, ZERO, DEAD = "free", "mean", "zero", "dead"  # dead: zero, and no gradient comes back
 

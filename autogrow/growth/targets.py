@@ -16,7 +16,7 @@ from autogrow.growth.operators import Undo, operate, seeded, widened
 from autogrow.growth.parity import EXACT, Probe
 from autogrow.growth.structure import Sites, WidthSite, growth_sites, unwrapped
 from autogrow.growth.structure_axes import resolve
-from autogrow.growth.structure_trace import Example
+from autogrow.growth.structure_example import Example
 from autogrow.growth.surgery import Surgery
 
 _ZERO_OUTGOING = ZeroOutgoing()

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from autogrow.growth.bottleneck import Batch, Loss, evaluated, loss_of
+from autogrow.growth.bottleneck import Batch, Loss, loss_of
+from autogrow.growth.modes import quiet
 
 _FIRST_STEP = 0.1  # of the outputs' own norm: small enough for a parabola, large enough for float32
 
@@ -38,7 +38,7 @@ def loss_with(net: nn.Module, moves: Mapping[str, Tensor], amplitude: float, bat
 
     handles = [net.get_submodule(name).register_forward_hook(adding(move)) for name, move in moves.items()]
     try:
-        with evaluated(net), torch.no_grad():
+        with quiet(net):
             return float(loss_of(net, batch, loss))
     finally:
         for handle in handles:

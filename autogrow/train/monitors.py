@@ -10,9 +10,9 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
+from autogrow.growth.modes import eval_mode
 from autogrow.policy import LifeCycle, NoFinish, requires
 from autogrow.policy.history import Decision, History, Options
-from autogrow.train.measure import eval_mode
 
 Policy = Callable[[History, Options], Decision]
 Measure = Callable[[pl.LightningModule], Mapping[str, float]]

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from autogrow.data import Prepared
 from autogrow.growth.cost import counting, dry_run
+from autogrow.growth.modes import eval_mode
 from autogrow.growth.scores import score_sites
 from autogrow.policy.history import Action, Cost, Options, action_to_plain
-from autogrow.train.measure import eval_mode
 from autogrow.train.module import GrowingModule
 
 RECORDED = ("scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms")
