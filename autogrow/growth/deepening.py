@@ -32,12 +32,14 @@ def deepen(
 ) -> Surgery:
     """Insert a layer behind module `after`, in place: `after` becomes `Sequential(it, new layer, activation)`.
 
-    `after`: an activation, a dropout or a layer (see `growth_sites`); of a container its last module is meant. `kind`: 'identity' (where
-    σ(σ(x)) = σ(x)), 'residual' (x + W₂σ(W₁x) with W₂ = 0: exact for every activation), or 'auto': identity if exact. `calibration`: a
-    batch; given, and if the stage has a batch norm, an identity layer gets one too, calibrated on that batch. `generator`: see `widen`.
+    `after`: an activation, a dropout or a layer (see `growth_sites`); of a container its last module is meant. `kind`:
+    'identity' (where σ(σ(x)) = σ(x)), 'residual' (x + W₂σ(W₁x) with W₂ = 0: exact for every activation), or 'auto':
+    identity if exact. `calibration`: a batch; given, and if the stage has a batch norm, an identity layer gets one too,
+    calibrated on that batch. `generator`: see `widen`.
 
     Raises GrowthError where nothing can be inserted, ParityError where the function changed; the net is then as it was.
-    (Net2DeeperNet: Chen et al., arXiv 1511.05641, section 2.2; zero-gated residual blocks: He et al., arXiv 1603.05027.)
+    (Net2DeeperNet: Chen et al., arXiv 1511.05641, section 2.2; zero-gated residual blocks: He et al., arXiv
+    1603.05027.)
 
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> deepen(net, "1").receipt.max_abs_change < 1e-9

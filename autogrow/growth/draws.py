@@ -1,4 +1,4 @@
-"""What new entries are drawn from: a generator's normal values, at the std of a layer's own weights or of its initialisation."""
+"""What new entries are drawn from: normal values, at the std of a layer's own weights or of its initialisation."""
 
 from __future__ import annotations
 

@@ -26,11 +26,12 @@ SIDES = ("auto", "incoming", "outgoing")
 class GradMax:
     """New units that get the largest gradient for their size (Evci et al. 2022, arXiv 2201.05125): exact.
 
-    With M = E[δ φᵀ] of what the width's readers want and what its writer reads: side 'outgoing' is the paper's, incoming weights 0 and
-    outgoing ones the leading left singular vectors of M, each at `scale` times the mean norm of the old units' outgoing
-    weights; unit i's incoming gradient then has norm σ′(0)·σ_i·(that norm). It is dead where σ′(0) = 0 (nn.ReLU, as PyTorch has it) and not exact where
-    σ(0) ≠ 0. Side 'incoming' turns it round: outgoing weights 0, incoming ones the leading right singular vectors, at `scale` times
-    the mean norm of the old incoming weights: alive and exact for every activation, and through BatchNorm. 'auto' takes 'outgoing' where it works.
+    With M = E[δ φᵀ] of what the width's readers want and what its writer reads: side 'outgoing' is the paper's,
+    incoming weights 0 and outgoing ones the leading left singular vectors of M, each at `scale` times the mean norm of
+    the old units' outgoing weights; unit i's incoming gradient then has norm σ′(0)·σ_i·(that norm). It is dead where
+    σ′(0) = 0 (nn.ReLU, as PyTorch has it) and not exact where σ(0) ≠ 0. Side 'incoming' turns it round: outgoing
+    weights 0, incoming ones the leading right singular vectors, at `scale` times the mean norm of the old incoming
+    weights: alive and exact for every activation, and through BatchNorm. 'auto' takes 'outgoing' where it works.
 
     Units beyond the rank of M have nothing to gain and are drawn as ZeroOutgoing's.
     """

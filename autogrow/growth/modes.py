@@ -21,8 +21,8 @@ def eval_mode(net: nn.Module) -> Iterator[None]:
 def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Iterator[None]:
     """The net in eval or train mode (with or without its dropout modules), modes and buffers put back afterwards.
 
-    Without gradients, unless they are enabled inside. Only modes are set: a `train` method of the net's own is not called. Buffers
-    are put back in place: running statistics and counters are as they were.
+    Without gradients, unless they are enabled inside. Only modes are set: a `train` method of the net's own is not
+    called. Buffers are put back in place: running statistics and counters are as they were.
     """
     buffers = [(b, b.detach().clone()) for b in net.buffers()]
     with _modes_put_back(net):

@@ -1,6 +1,7 @@
 """What new units that are computed from a batch (`gradmax`, `tiny`) have in common.
 
-They need a width that one layer writes, with nothing but activations, dropouts and, for some of them, norms on the way to its readers.
+They need a width that one layer writes, with nothing but activations, dropouts and, for some of them, norms on the way
+to its readers.
 """
 
 from __future__ import annotations

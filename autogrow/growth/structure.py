@@ -1,8 +1,8 @@
 """Where a net can grow: its hidden widths and the places where a layer can be inserted, found by tracing.
 
-Works on any supported `nn.Module`, not only on ours. Which widths are one (a residual stream, a gate, the channels in front of and behind a
-depthwise convolution) follows from what the tensors meet on their way (`structure_axes`); a width touched by something growth does not
-know is refused, by name and with the reason.
+Works on any supported `nn.Module`, not only on ours. Which widths are one (a residual stream, a gate, the channels in
+front of and behind a depthwise convolution) follows from what the tensors meet on their way (`structure_axes`); a width
+touched by something growth does not know is refused, by name and with the reason.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def unwrapped(net: nn.Module) -> nn.Module:
 def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     """Find every hidden width and every insertion site of a net.
 
-    `example`: a batch of inputs (a tensor, a sequence of arguments or a mapping of them); left out, its shape is inferred from the first
-    layer. The net is run once on it, in eval mode, and left as it was. Raises GrowthError where the net cannot be traced.
+    `example`: a batch of inputs (a tensor, a sequence of arguments or a mapping of them); left out, its shape is
+    inferred from the first layer. The net is run once on it, in eval mode, and left as it was. Raises GrowthError where
+    the net cannot be traced.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> print(growth_sites(net))
@@ -75,7 +76,7 @@ def _fix_tied(trace: Trace) -> None:
 
 
 def _fix_normed_together(trace: Trace) -> None:
-    """LayerNorm or RMSNorm over several widths side by side: one cannot grow without changing the others' statistics."""
+    """LayerNorm or RMSNorm over several widths side by side: none grows without changing the others' statistics."""
     for note in trace.notes.values():
         if note.kind in ("norm:layer", "norm:rms") and note.module in trace.layers:
             axis = resolve(trace.layers[note.module][0])

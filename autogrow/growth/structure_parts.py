@@ -1,4 +1,4 @@
-"""Tensors that meet or are joined, and parts that are taken of them: sums and products, cat, stack, chunk, split, GLU, slices, expand."""
+"""Tensors that meet or are joined, and parts of them: sums, products, cat, stack, chunk, split, GLU, slices, expand."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Runs a traced net on an example and finds, node by node, the rule that says what it does to the widths of its tensors.
+"""Runs a traced net on an example; for each node, the rule that says what it does to the widths of its tensors.
 
-An operation that has no rule is opaque: the widths that go into it are refused, with its name. A tensor's value is a tuple of axes, one per dimension, None where a dimension is not a width (batch, space, time).
+An operation that has no rule is opaque: the widths that go into it are refused, with its name. A tensor's value is a
+tuple of axes, one per dimension, None where a dimension is not a width (batch, space, time).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Operations that rearrange axes: pooling, reshapes, permutations, reductions; and the table of them all.
 
-`SHAPES` maps a module's class name or a function's name to its rule. A rule is told of the call and returns the axes of the
-output; where an operation would mix a width with something else, or writes its size into the code, the width is fixed with the reason.
+`SHAPES` maps a module's class name or a function's name to its rule. A rule is told of the call and returns the axes of
+the output; where an operation would mix a width with something else, or writes its size into the code, the width is
+fixed with the reason.
 """
 
 from __future__ import annotations

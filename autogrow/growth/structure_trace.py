@@ -1,9 +1,9 @@
 """Run a net once on an example and note, node by node, which widths its tensors are made of.
 
-torch.fx, not torch.export: a symbolic trace of a small net takes 4 ms (an export 2 s), keeps the qualified names of modules and
-the calls of them as they are, and leaves shapes open. What fx cannot trace (control flow on data) becomes one opaque node,
-and the widths that touch it are refused by name. The graph is then interpreted on real tensors (`structure_rules`); a rule, which says
-what a node does to the axes of its tensors, is told of the node by a `Call`.
+torch.fx, not torch.export: a symbolic trace of a small net takes 4 ms (an export 2 s), keeps the qualified names of
+modules and the calls of them as they are, and leaves shapes open. What fx cannot trace (control flow on data) becomes
+one opaque node, and the widths that touch it are refused by name. The graph is then interpreted on real tensors
+(`structure_rules`); a rule, which says what a node does to the axes of its tensors, is told of the node by a `Call`.
 """
 
 from __future__ import annotations
@@ -85,8 +85,9 @@ class Trace:
 class Call:
     """A node as a rule is told of it: what was called with what, what its inputs are made of, and what it answered.
 
-    `args`, `kwargs`: as they were on the example; those of `node` are as they stand in the graph (a number there is written in the code, a
-    node is computed). `values`, `shapes`: of the tensors that it reads, by their nodes. `module`: None for a function or method.
+    `args`, `kwargs`: as they were on the example; those of `node` are as they stand in the graph (a number there is
+    written in the code, a node is computed). `values`, `shapes`: of the tensors that it reads, by their nodes.
+    `module`: None for a function or method.
     """
 
     node: fx.Node

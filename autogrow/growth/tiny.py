@@ -24,12 +24,13 @@ _HALVINGS = 6  # of the amplitude that a parabola likes, until real units decrea
 class Tiny:
     """New units that decrease the loss most, to first order, beyond what the readers' weights can do: not exact.
 
-    TINY (Verbockhaven et al. 2024, arXiv 2405.19816): incoming √σ S^{-1/2} u, outgoing √σ ω (see `bottleneck`). `amplitude` γ multiplies what they
-    add to the readers' outputs; None: the best one measured on the last batch (the others, if any, are what the units
-    are fitted to). Where the slope of the activation has two sides at 0 (ReLU) their mean counts, and each unit gets the sign with
-    which its curved part helps as well. Where units that look beyond the readers do not decrease the loss by themselves, those that do
-    not look beyond are taken. Units that the data has no direction for, and all where no amplitude helps, are drawn as
-    ZeroOutgoing's. Refused through norms, which would rescale the units, and where σ(0) ≠ 0.
+    TINY (Verbockhaven et al. 2024, arXiv 2405.19816): incoming √σ S^{-1/2} u, outgoing √σ ω (see `bottleneck`).
+    `amplitude` γ multiplies what they add to the readers' outputs; None: the best one measured on the last batch (the
+    others, if any, are what the units are fitted to). Where the slope of the activation has two sides at 0 (ReLU) their
+    mean counts, and each unit gets the sign with which its curved part helps as well. Where units that look beyond the
+    readers do not decrease the loss by themselves, those that do not look beyond are taken. Units that the data has no
+    direction for, and all where no amplitude helps, are drawn as ZeroOutgoing's. Refused through norms, which would
+    rescale the units, and where σ(0) ≠ 0.
     """
 
     batches: Sequence[Batch] = field(repr=False)

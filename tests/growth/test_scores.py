@@ -236,7 +236,7 @@ def test_convolutions_are_scored_where_places_correspond():
 # -- data-driven neurons
 
 
-def gradmax_net(activation: nn.Module, **extra) -> tuple[nn.Module, list]:
+def gradmax_net(activation: nn.Module) -> tuple[nn.Module, list]:
     net = seeded(lambda: nn.Sequential(nn.Linear(6, 5), activation, nn.Linear(5, 4)))
     return net, batches(seeded(lambda: nn.Linear(6, 4), 1), 50, 6, count=1)
 
