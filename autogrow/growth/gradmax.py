@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from autogrow.growth.activations import activation_facts
 from autogrow.growth.bottleneck import Batch, Loss, record, width_layers, width_problem
 from autogrow.growth.linear_algebra import leading_svd_of_product
 from autogrow.growth.neurons import NewUnits, Request
-from autogrow.growth.neurons_data import activations, drawn_rows, is_norm, new_units, refuse_normed
+from autogrow.growth.neurons_data import activations, data_given, drawn_rows, is_norm, new_units, refuse_normed
 from autogrow.growth.patches import has_members
 from autogrow.growth.structure import WidthSite
 
@@ -36,8 +36,8 @@ class GradMax:
     Units beyond the rank of M have nothing to gain and are drawn as ZeroOutgoing's.
     """
 
-    batches: Sequence[Batch] = field(repr=False)
-    loss: Loss = field(repr=False)
+    batches: Sequence[Batch] = field(default=(), repr=False)
+    loss: Loss | None = field(default=None, repr=False)
     side: str = "auto"
     scale: float = 0.5
     exact: ClassVar[bool] = True
@@ -46,8 +46,13 @@ class GradMax:
         if self.side not in SIDES:
             raise GrowthError(f"GradMax(side={self.side!r}) is unknown; {nearest(self.side, SIDES)}")
 
+    def on(self, batches: Sequence[Batch], loss: Loss) -> GradMax:
+        """The same with data to look at: pairs (inputs, targets), and the mean loss of outputs and targets."""
+        return replace(self, batches=batches, loss=loss)
+
     def propose(self, request: Request) -> NewUnits:
         """Fresh units at the end. Raises `GrowthError` where the wanted side cannot work."""
+        batches, loss = data_given("GradMax", self.batches, self.loss)
         net, site = request.net, request.site
         refuse_normed(site)
         writer, readers = width_layers(net, site)
@@ -55,7 +60,7 @@ class GradMax:
         if self.side == "outgoing" and obstacle is not None:
             raise GrowthError(f"GradMax(side='outgoing') cannot widen {site.name!r}: {obstacle}; use side='incoming'")
         outgoing_side = self.side == "outgoing" or (self.side == "auto" and obstacle is None)
-        passed = record(net, (writer, *readers), self.batches, self.loss)
+        passed = record(net, (writer, *readers), batches, loss)
         # a bias is no direction to look into: it would be the mean of what the readers want
         features, goal = width_problem(net, writer, readers, passed, bias=False, project=False)
         count = request.units - site.units

@@ -5,9 +5,9 @@ each unit, the old one it copies or −1, and how its outgoing weights are share
 that out over every parameter along the width, draws what is to be drawn, and follows the rules of the norms on the way.
 
 An initializer that learns from data (GradMax, TINY) is written against the same interface: it holds its batch and loss
-itself, finds the layers in `request.net` by `request.site.writers[0].module` and `request.site.readers[0].module`, gets
-h and δ there by hooks and `torch.autograd.grad` (never `backward`: gradients are not its own), and returns `incoming`
-and `outgoing`.
+itself (where a config names it, `on` gives them to it later), finds the layers in `request.net` by
+`request.site.writers[0].module` and `request.site.readers[0].module`, gets h and δ there by hooks and
+`torch.autograd.grad` (never `backward`: gradients are not its own), and returns `incoming` and `outgoing`.
 """
 
 from __future__ import annotations

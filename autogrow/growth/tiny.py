@@ -12,7 +12,7 @@ from torch import Tensor
 from autogrow.errors import GrowthError
 from autogrow.growth.bottleneck import Batch, Loss, Units, width_layers
 from autogrow.growth.neurons import NewUnits, Request
-from autogrow.growth.neurons_data import activations, drawn_rows, is_norm, new_units, refuse_normed
+from autogrow.growth.neurons_data import activations, data_given, drawn_rows, is_norm, new_units, refuse_normed
 from autogrow.growth.patches import has_members, incoming_size
 from autogrow.growth.scene import Scene
 from autogrow.growth.structure import WidthSite
@@ -33,13 +33,18 @@ class Tiny:
     rescale the units, and where σ(0) ≠ 0.
     """
 
-    batches: Sequence[Batch] = field(repr=False)
-    loss: Loss = field(repr=False)
+    batches: Sequence[Batch] = field(default=(), repr=False)
+    loss: Loss | None = field(default=None, repr=False)
     amplitude: float | None = None
     exact: ClassVar[bool] = False
 
+    def on(self, batches: Sequence[Batch], loss: Loss) -> Tiny:
+        """The same with data to look at: pairs (inputs, targets), and the mean loss of outputs and targets."""
+        return replace(self, batches=batches, loss=loss)
+
     def propose(self, request: Request) -> NewUnits:
         """Fresh units at the end."""
+        batches, loss = data_given("Tiny", self.batches, self.loss)
         net, site = request.net, request.site
         refuse_normed(site)
         norms = [name for name in site.through if is_norm(net, name)]
@@ -50,7 +55,7 @@ class Tiny:
         acts = activations(net, site)
         slope = _slope(acts, site)
         writer, readers = width_layers(net, site)
-        scene = Scene(net, (writer, *readers), self.batches, self.loss)
+        scene = Scene(net, (writer, *readers), batches, loss)
         units = self._units(scene, site, request.units - site.units, acts, slope)
         size = incoming_size(net.get_submodule(writer))
         dead = ~units.outgoing.any(-2).unsqueeze(-1)

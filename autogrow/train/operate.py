@@ -14,6 +14,7 @@ from torch import nn
 from autogrow.errors import GrowthError
 from autogrow.growth import deepen, widen
 from autogrow.growth.cost import counting
+from autogrow.growth.neurons_data import Learned
 from autogrow.growth.optimizer import check_optimizer, place_state, state_by_name
 from autogrow.growth.surgery import Surgery
 from autogrow.policy.history import Action, Anneal, Deepen, Undo, Widen, action_name, action_to_plain
@@ -68,7 +69,11 @@ def applied(module: GrowingModule, action: Action, generator: torch.Generator) -
 def operate(module: GrowingModule, net: nn.Module, action: Action, generator: torch.Generator) -> Surgery:
     """Do to `net` (the module's, or a copy of it) what an action stands for."""
     if isinstance(action, Widen):
-        more = {} if module.spec.neurons is None else {"neurons": module.spec.neurons}
+        neurons = module.spec.neurons
+        if isinstance(neurons, Learned):
+            here = [(x.to(module.device), y.to(module.device)) for x, y in module.batches]
+            neurons = neurons.on(here, module.loss)
+        more = {} if neurons is None else {"neurons": neurons}
         return widen(net, dict(action.widths), example=module.example, generator=generator, **more)
     if isinstance(action, Deepen):
         return deepen(
