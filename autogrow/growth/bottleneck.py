@@ -1,18 +1,19 @@
 """What a layer should do for the loss and cannot, however its weights move; and the new units that help most.
 
-On a batch of N rows the layer that reads a width wants to change its output by the goal V = −N ∂L/∂z. The part it can reach by its own
-weights is the least-squares fit of V to what it reads; what is left is the expressivity bottleneck. New units read what the width's writers
-read, φ. To first order k of them add Σ ω_k σ′(0) α_kᵀφ to z, and the best are found by one singular value decomposition of
-S^{-1/2} E[φ Vᵀ] = U Σ Ωᵀ with S = E[φφᵀ]: α_k = √σ_k S^{-1/2} u_k, ω_k = √σ_k Ω_k, and an amplitude γ of them
-decreases the loss by γ σ′(0) Σ σ_k² (Verbockhaven, Rudkiewicz, Chevallier, Charpiat 2024, "Growing Tiny Networks", arXiv 2405.19816, Propositions 3.1 and 3.2).
+On a batch of N rows the layer that reads a width wants to change its output by the goal V = −N ∂L/∂z. The part it can
+reach by its own weights is the least-squares fit of V to what it reads; what is left is the expressivity bottleneck.
+New units read what the width's writers read, φ. To first order k of them add Σ ω_k σ′(0) α_kᵀφ to z, and the best are
+found by one singular value decomposition of S^{-1/2} E[φ Vᵀ] = U Σ Ωᵀ with S = E[φφᵀ]: α_k = √σ_k S^{-1/2} u_k,
+ω_k = √σ_k Ω_k, and an amplitude γ of them decreases the loss by γ σ′(0) Σ σ_k² (Verbockhaven, Rudkiewicz, Chevallier,
+Charpiat 2024, "Growing Tiny Networks", arXiv 2405.19816, Propositions 3.1 and 3.2).
 
-Shape legend: M members (1 where there are none), N rows (samples × positions), F features with a last column of ones, O outputs, k units.
+Shape legend: M members (1 where there are none), N rows (samples × positions), F features with a last column of ones,
+O outputs, k units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from autogrow.errors import GrowthError
 from autogrow.growth.layers import layer_type
 from autogrow.growth.linear_algebra import fit, leading_svd_of_product, whitening
+from autogrow.growth.modes import quiet
 from autogrow.growth.patches import aligned, check_layer, places, read_rows, written_rows
 from autogrow.growth.structure import WidthSite
 
@@ -32,7 +34,10 @@ Loss = Callable[[Any, Any], Tensor]
 
 @dataclass(frozen=True)
 class Passed:
-    """What went through a layer: rows it read (M, N, F), its goal −N ∂L/∂output (M, N, O), the places of both, its output's norm."""
+    """What went through a layer.
+
+    Rows that it `read` (M, N, F), its `goal` −N ∂L/∂output (M, N, O), the places of both, its output's norm.
+    """
 
     read: Tensor
     goal: Tensor
@@ -50,19 +55,6 @@ class Units:
     values: Tensor
 
 
-@contextmanager
-def evaluated(net: nn.Module) -> Iterator[None]:
-    """The net in eval mode, each module's own mode put back: dropout off, running statistics untouched."""
-    modes = [(m, m.training) for m in net.modules()]
-    for module, _ in modes:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
 def loss_of(net: nn.Module, batch: Batch, loss: Loss) -> Tensor:
     """The loss of one batch (inputs, targets)."""
     x, y = batch
@@ -71,9 +63,10 @@ def loss_of(net: nn.Module, batch: Batch, loss: Loss) -> Tensor:
 
 
 def record(net: nn.Module, names: Iterable[str], batches: Sequence[Batch], loss: Loss) -> dict[str, Passed]:
-    """Run batches forward and backward in eval mode and note what passed the named layers, the rows of all batches behind each other.
+    """Run batches forward and backward in eval mode and note what passed the named layers.
 
-    Gradients of parameters stay as they are. Layers that the loss does not depend on are left out.
+    The rows of all batches lie behind each other. Gradients of parameters stay as they are. Layers that the loss does
+    not depend on are left out.
     """
     layers = {name: net.get_submodule(name) for name in names}
     parts: dict[str, list[Passed]] = {name: [] for name in layers}
@@ -81,7 +74,7 @@ def record(net: nn.Module, names: Iterable[str], batches: Sequence[Batch], loss:
         seen: dict[str, tuple[Tensor, Tensor]] = {}
         handles = [layer.register_forward_hook(_noting(seen, name)) for name, layer in layers.items()]
         try:
-            with evaluated(net), torch.inference_mode(False), torch.enable_grad():
+            with quiet(net), torch.inference_mode(False), torch.enable_grad():
                 value = loss_of(net, batch, loss)
                 gradients = torch.autograd.grad(value, [written for _, written in seen.values()], allow_unused=True)
         finally:
@@ -98,7 +91,7 @@ def record(net: nn.Module, names: Iterable[str], batches: Sequence[Batch], loss:
 
 
 def _noting(seen: dict[str, tuple[Tensor, Tensor]], name: str) -> Callable[..., Tensor]:
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+    def hook(_module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         if not output.requires_grad:  # frozen all the way: the gradient is wanted all the same
             output = output.detach().requires_grad_()
         seen[name] = (args[0].detach(), output)
@@ -132,7 +125,7 @@ def unless_rounding(part: Tensor, whole: Tensor) -> Tensor:
 
 
 def width_layers(net: nn.Module, site: WidthSite) -> tuple[str, tuple[str, ...]]:
-    """The one layer that writes a width, and those that read it. Raises `GrowthError` where new units cannot be computed."""
+    """The one layer that writes a width, and those that read it. Raises `GrowthError` where none can be computed."""
     writers = tuple(dict.fromkeys(p.module for p in site.writers))
     readers = tuple(dict.fromkeys(p.module for p in site.readers))
     reason = None
@@ -162,7 +155,8 @@ def width_problem(
 ) -> tuple[Tensor, Tensor]:
     """What new units of a width would read (M, N, F), and what the readers want of them (M, N, Σ O·K).
 
-    `bias`: with a last column of ones. `project`: without what the readers' own weights can do. Raises `GrowthError` where the places do not correspond.
+    `bias`: with a last column of ones. `project`: without what the readers' own weights can do. Raises `GrowthError`
+    where the places do not correspond.
     """
     goals = []
     for name in readers:

@@ -1,9 +1,9 @@
 """What a net costs: trainable parameters, and the FLOPs of a forward pass and of a training step, per sample.
 
-The net runs forward once on two samples, and every matrix product and convolution that is dispatched is counted, whoever calls it
-(a module, a functional, batched members, several branches). Backward is not run: a product costs as much again for
-each of its two operands that needs a gradient, and the operands say whether they do. So the first layer's input gradient and what
-frozen layers save are left out, as autograd leaves them out.
+The net runs forward once on two samples, and every matrix product and convolution that is dispatched is counted,
+whoever calls it (a module, a functional, batched members, several branches). Backward is not run: a product costs as
+much again for each of its two operands that needs a gradient, and the operands say whether they do. So the first
+layer's input gradient and what frozen layers save are left out, as autograd leaves them out.
 
 Shape legend: B batch, M members, I inputs.
 """
@@ -27,7 +27,7 @@ from autogrow.growth.deepening import inserted_layers, inserting
 from autogrow.growth.layout import Growth, widening
 from autogrow.growth.neurons import NewUnits
 from autogrow.growth.structure import Sites, growth_sites, unwrapped
-from autogrow.growth.structure_trace import Example
+from autogrow.growth.structure_example import Example
 
 _SAMPLES = 2  # BatchNorm in train mode refuses a single one
 # where the two factors of a product stand; the default is (0, 1)
@@ -79,7 +79,7 @@ class Counted:
 
 @contextmanager
 def counting() -> Iterator[Counted]:
-    """Count what is computed inside, forward and backward, as it is dispatched: what looking at a net or growing it takes.
+    """Count what is computed inside, forward and backward, as it is dispatched: the cost of a look or of a growth.
 
     >>> with counting() as counted:
     ...     _ = torch.ones(2, 3) @ torch.ones(3, 4)
@@ -98,12 +98,13 @@ def counting() -> Iterator[Counted]:
 def cost(net: nn.Module, example: Example, *, batch_dim: int | None = None) -> NetCost:
     """Count a net's trainable parameters and FLOPs per sample; 2 FLOPs per multiply-add.
 
-    `example`: an input of shape (B, …), a sequence of arguments or a mapping of them. `batch_dim`: the dimension that counts
-    samples; by default 0, or 1 where a net says by `input_shape` that its input is (M, B, …): then the cost is that of all
-    members on one sample each. Training = forward + backward of what is really computed: 3 × forward less the first layer's
-    input gradient. Embeddings, norms and activations count 0. Equal to `torch.utils.flop_counter.FlopCounterMode`, but for
-    grouped convolutions, whose weight gradient that one counts once per group too often.
-    Neither the net (running statistics among it) nor the random generators change; its forward hooks do run.
+    `example`: an input of shape (B, …), a sequence of arguments or a mapping of them. `batch_dim`: the dimension that
+    counts samples; by default 0, or 1 where a net says by `input_shape` that its input is (M, B, …): then the cost is
+    that of all members on one sample each. Training = forward + backward of what is really computed: 3 × forward less
+    the first layer's input gradient. Embeddings, norms and activations count 0. Equal to
+    `torch.utils.flop_counter.FlopCounterMode`, but for grouped convolutions, whose weight gradient that one counts once
+    per group too often. Neither the net (running statistics among it) nor the random generators change; its forward
+    hooks do run.
 
     >>> cost(nn.Sequential(nn.Linear(10, 4), nn.ReLU(), nn.Linear(4, 2)), torch.zeros(8, 10))
     NetCost(parameters=54, flops_per_sample=96, train_flops_per_sample=208)
@@ -129,9 +130,9 @@ def cost(net: nn.Module, example: Example, *, batch_dim: int | None = None) -> N
 def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, sites: Sites | None = None) -> NetCost:
     """What the net would cost after an action, without touching it.
 
-    `action`: plain data, `{"do": "widen", "widths": {name: width}}` or `{"do": "deepen", "after": name, "kind": kind}`; any other action
-    costs what the net costs now. `sites`: `growth_sites(net, example)` if it is at hand. The growth is made on a copy
-    that shares one zero for all its weights. Raises `GrowthError` where the action is not possible.
+    `action`: plain data, `{"do": "widen", "widths": {name: width}}` or `{"do": "deepen", "after": name, "kind": kind}`;
+    any other action costs what the net costs now. `sites`: `growth_sites(net, example)` if it is at hand. The growth is
+    made on a copy that shares one zero for all its weights. Raises `GrowthError` where the action is not possible.
 
     >>> net = nn.Sequential(nn.Linear(10, 4), nn.ReLU(), nn.Linear(4, 2))
     >>> dry_run(net, torch.zeros(8, 10), {"do": "widen", "widths": {"0": 8}}).flops_per_sample

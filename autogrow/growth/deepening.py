@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from autogrow.errors import GrowthError, nearest
 from autogrow.growth.insertion import calibrated_batchnorm, copies, identity_layers, residual_layers
+from autogrow.growth.modes import quiet
 from autogrow.growth.operators import Undo, operate, seeded
 from autogrow.growth.parity import EXACT, Probe, rounded
 from autogrow.growth.plan import Plan
 from autogrow.growth.structure import DepthSite, Sites, growth_sites, site_behind, unwrapped
-from autogrow.growth.structure_trace import Example, call_arguments, quiet
+from autogrow.growth.structure_example import Example, call_arguments
 from autogrow.growth.surgery import Surgery
 
 KINDS = ("identity", "residual")
@@ -31,12 +32,14 @@ def deepen(
 ) -> Surgery:
     """Insert a layer behind module `after`, in place: `after` becomes `Sequential(it, new layer, activation)`.
 
-    `after`: an activation, a dropout or a layer (see `growth_sites`); of a container its last module is meant. `kind`: 'identity' (where
-    σ(σ(x)) = σ(x)), 'residual' (x + W₂σ(W₁x) with W₂ = 0: exact for every activation), or 'auto': identity if exact. `calibration`: a
-    batch; given, and if the stage has a batch norm, an identity layer gets one too, calibrated on that batch. `generator`: see `widen`.
+    `after`: an activation, a dropout or a layer (see `growth_sites`); of a container its last module is meant. `kind`:
+    'identity' (where σ(σ(x)) = σ(x)), 'residual' (x + W₂σ(W₁x) with W₂ = 0: exact for every activation), or 'auto':
+    identity if exact. `calibration`: a batch; given, and if the stage has a batch norm, an identity layer gets one too,
+    calibrated on that batch. `generator`: see `widen`.
 
     Raises GrowthError where nothing can be inserted, ParityError where the function changed; the net is then as it was.
-    (Net2DeeperNet: Chen et al., arXiv 1511.05641, section 2.2; zero-gated residual blocks: He et al., arXiv 1603.05027.)
+    (Net2DeeperNet: Chen et al., arXiv 1511.05641, section 2.2; zero-gated residual blocks: He et al., arXiv
+    1603.05027.)
 
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> deepen(net, "1").receipt.max_abs_change < 1e-9
@@ -125,7 +128,7 @@ def inserting(name: str, layers: Sequence[nn.Module]) -> Plan:
     """The plan that puts these modules behind the named one (the first net gets them, further nets copies)."""
     template = copies(layers)
     given: list[Sequence[nn.Module]] = [layers]
-    return Plan(wrap=name, inserted=lambda net: given.pop() if given else copies(template))
+    return Plan(wrap=name, inserted=lambda: given.pop() if given else copies(template))
 
 
 def entry_of(site: DepthSite, kind: str, *, calibrated: bool) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _calibrates(net: nn.Module, site: DepthSite, kind: str, calibration: Example
 def _values_behind(net: nn.Module, name: str, batch: Example | None) -> Tensor:
     """What module `name` answers on a batch in train mode, dropout off: what an inserted norm will see."""
     seen: list[Tensor] = []
-    handle = net.get_submodule(name).register_forward_hook(lambda module, args, output: seen.append(output.detach()))
+    handle = net.get_submodule(name).register_forward_hook(lambda _module, _args, output: seen.append(output.detach()))
     args, kwargs = call_arguments(net, batch, rows=None)
     try:
         with quiet(net, train=True, dropout=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from autogrow.growth.activations import activation_facts
 from autogrow.growth.bottleneck import Batch, Loss, record, width_layers, width_problem
 from autogrow.growth.linear_algebra import leading_svd_of_product
 from autogrow.growth.neurons import NewUnits, Request
-from autogrow.growth.neurons_data import activations, drawn_rows, is_norm, new_units, refuse_normed
+from autogrow.growth.neurons_data import activations, data_given, drawn_rows, is_norm, new_units, refuse_normed
 from autogrow.growth.patches import has_members
 from autogrow.growth.structure import WidthSite
 
@@ -26,17 +26,18 @@ SIDES = ("auto", "incoming", "outgoing")
 class GradMax:
     """New units that get the largest gradient for their size (Evci et al. 2022, arXiv 2201.05125): exact.
 
-    With M = E[δ φᵀ] of what the width's readers want and what its writer reads: side 'outgoing' is the paper's, incoming weights 0 and
-    outgoing ones the leading left singular vectors of M, each at `scale` times the mean norm of the old units' outgoing
-    weights; unit i's incoming gradient then has norm σ′(0)·σ_i·(that norm). It is dead where σ′(0) = 0 (nn.ReLU, as PyTorch has it) and not exact where
-    σ(0) ≠ 0. Side 'incoming' turns it round: outgoing weights 0, incoming ones the leading right singular vectors, at `scale` times
-    the mean norm of the old incoming weights: alive and exact for every activation, and through BatchNorm. 'auto' takes 'outgoing' where it works.
+    With M = E[δ φᵀ] of what the width's readers want and what its writer reads: side 'outgoing' is the paper's,
+    incoming weights 0 and outgoing ones the leading left singular vectors of M, each at `scale` times the mean norm of
+    the old units' outgoing weights; unit i's incoming gradient then has norm σ′(0)·σ_i·(that norm). It is dead where
+    σ′(0) = 0 (nn.ReLU, as PyTorch has it) and not exact where σ(0) ≠ 0. Side 'incoming' turns it round: outgoing
+    weights 0, incoming ones the leading right singular vectors, at `scale` times the mean norm of the old incoming
+    weights: alive and exact for every activation, and through BatchNorm. 'auto' takes 'outgoing' where it works.
 
     Units beyond the rank of M have nothing to gain and are drawn as ZeroOutgoing's.
     """
 
-    batches: Sequence[Batch] = field(repr=False)
-    loss: Loss = field(repr=False)
+    batches: Sequence[Batch] = field(default=(), repr=False)
+    loss: Loss | None = field(default=None, repr=False)
     side: str = "auto"
     scale: float = 0.5
     exact: ClassVar[bool] = True
@@ -45,8 +46,13 @@ class GradMax:
         if self.side not in SIDES:
             raise GrowthError(f"GradMax(side={self.side!r}) is unknown; {nearest(self.side, SIDES)}")
 
+    def on(self, batches: Sequence[Batch], loss: Loss) -> GradMax:
+        """The same with data to look at: pairs (inputs, targets), and the mean loss of outputs and targets."""
+        return replace(self, batches=batches, loss=loss)
+
     def propose(self, request: Request) -> NewUnits:
         """Fresh units at the end. Raises `GrowthError` where the wanted side cannot work."""
+        batches, loss = data_given("GradMax", self.batches, self.loss)
         net, site = request.net, request.site
         refuse_normed(site)
         writer, readers = width_layers(net, site)
@@ -54,7 +60,7 @@ class GradMax:
         if self.side == "outgoing" and obstacle is not None:
             raise GrowthError(f"GradMax(side='outgoing') cannot widen {site.name!r}: {obstacle}; use side='incoming'")
         outgoing_side = self.side == "outgoing" or (self.side == "auto" and obstacle is None)
-        passed = record(net, (writer, *readers), self.batches, self.loss)
+        passed = record(net, (writer, *readers), batches, loss)
         # a bias is no direction to look into: it would be the mean of what the readers want
         features, goal = width_problem(net, writer, readers, passed, bias=False, project=False)
         count = request.units - site.units

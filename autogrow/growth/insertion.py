@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.growth.blocks import ResidualBlock
+from autogrow.growth.draws import normal
 from autogrow.growth.layers import layer_type
-from autogrow.growth.layout import normal
 
 
 def built(like: nn.Module, inputs: int, outputs: int) -> nn.Module:

@@ -1,7 +1,7 @@
 """The table of layer types: along which dimension of which parameter a layer writes and reads its widths.
 
-A row of the table is all that growth knows of a layer type; `register_layer` adds one for a type of your own. Norms are in a
-table of their own below: they carry a width without changing it.
+A row of the table is all that growth knows of a layer type; `register_layer` adds one for a type of your own. Norms are
+in a table of their own below: they carry a width without changing it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ class LayerType:
     """How a layer type stores its widths.
 
     `writes`: parameter name → dimension along which its output width lies. `reads`: the same for its input width.
-    `out_attributes`/`in_attributes`: integer attributes that hold the sizes. `spatial`: number of dimensions behind the feature
-    dimension of its tensors (0: features last). `grouped`: whether an attribute `groups` cuts its channels. `build(like, inputs,
-    outputs)`: a layer of the same kind that keeps all other dimensions of its input, for insertion; None where there is none.
+    `out_attributes`/`in_attributes`: integer attributes that hold the sizes. `spatial`: number of dimensions behind the
+    feature dimension of its tensors (0: features last). `grouped`: whether an attribute `groups` cuts its channels.
+    `build(like, inputs, outputs)`: a layer of the same kind that keeps all other dimensions of its input, for
+    insertion; None where there is none.
     """
 
     writes: Mapping[str, int]
@@ -37,7 +38,10 @@ class LayerType:
 
 @dataclass(frozen=True)
 class NormType:
-    """How a norm carries a width: 'batch' has statistics of each channel's own, 'layer' and 'rms' one over all, 'group' between."""
+    """How a norm carries a width.
+
+    `kind`: 'batch' has statistics of each channel's own, 'layer' and 'rms' one over all, 'group' between.
+    """
 
     kind: str
     size_attribute: str
@@ -152,11 +156,6 @@ def norm_type(module: nn.Module) -> NormType | None:
         if "forward" in vars(base):
             return None
     return None
-
-
-def known_layers() -> list[str]:
-    """Names of the layer types that can write a width, for error messages."""
-    return [key.rsplit(".", 1)[-1] if isinstance(key, str) else key.__name__ for key in _LAYERS]
 
 
 def untouchable(module: nn.Module) -> str | None:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
-from autogrow.growth.layout_entries import Entries, initial_std, normal, own_std, resized
+from autogrow.growth.draws import initial_std, normal
+from autogrow.growth.layout_entries import Entries, resized
 from autogrow.growth.layout_units import Growth, normed_units
 from autogrow.growth.plan import Plan, Regrow, TensorPlan, tensor_named
 from autogrow.growth.structure import Port
@@ -164,4 +165,4 @@ def _one_fill(
     return kinds.pop()
 
 
-__all__ = ["Growth", "normal", "normed_units", "own_std", "widening"]
+__all__ = ["Growth", "normed_units", "widening"]

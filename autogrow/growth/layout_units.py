@@ -17,8 +17,8 @@ from autogrow.growth.structure import WidthSite
 class Growth:
     """One width's part in a widening: its new units, and how the norm over it is kept exact.
 
-    `start`: 'draw', 'mean' or 'zero' rows for fresh units. `row_scale` (q,): factor of incoming weights; `gain`: (q,) factor of the norms'
-    weights; `epsilon`: factor of their eps; `norm_bias`: std of fresh norm biases (0: they are 0).
+    `start`: 'draw', 'mean' or 'zero' rows for fresh units. `row_scale` (q,): factor of incoming weights; `gain`: (q,)
+    factor of the norms' weights; `epsilon`: factor of their eps; `norm_bias`: std of fresh norm biases (0: they are 0).
     """
 
     site: WidthSite
@@ -61,6 +61,6 @@ def normed_units(request: Request, units: NewUnits) -> Growth:
     index = torch.cat([torch.arange(n), torch.full((q - n,), -1)])
     fresh = NewUnits(index, torch.ones(q), draw_out=1.0 if rule.alive else 0.0)
     start = "mean" if rule.kind == "layer" else "zero"
-    # a new unit that is exactly 0 behind the norm passes no gradient through a ReLU: a bias of its own brings it to life
+    # a new unit that is exactly 0 behind the norm gets no gradient through a ReLU: a bias of its own brings it to life
     bias = 0.0 if rule.alive else 0.5
     return Growth(site, fresh, start, gain=torch.full((q,), shrink, dtype=torch.float64), epsilon=n / q, norm_bias=bias)

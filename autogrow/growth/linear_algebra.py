@@ -15,7 +15,8 @@ _WHOLE_SVD = 512  # below this size the whole decomposition is cheap
 def whitening(features: Tensor) -> Tensor:
     """B (M, F, r) with Bᵀ S B = 1 on the span of the features, S = E[φφᵀ]; columns beyond their rank are 0.
 
-    By the smaller of the two Gram matrices, so that few rows of many features (a batch of 256 in front of a layer of 4096) stay cheap.
+    By the smaller of the two Gram matrices, so that few rows of many features (a batch of 256 in front of a layer of
+    4096) stay cheap.
     """
     rows, size = features.shape[-2:]
     few = rows < size
@@ -39,7 +40,7 @@ def fit(features: Tensor, goal: Tensor) -> Tensor:
 def leading_svd_of_product(
     one: Tensor, other: Tensor, count: int, *, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The `count` leading singular triples of oneᵀ @ other, one (M, N, n) and other (M, N, m), as `leading_svd` gives them.
+    """The `count` leading singular triples of oneᵀ @ other, one (M, N, n), other (M, N, m), as of `leading_svd`.
 
     With few rows N the product has rank N and is never formed: its factors' QR decompositions carry it to N × N.
     """
@@ -55,10 +56,10 @@ def leading_svd_of_product(
 def leading_svd(
     matrix: Tensor, count: int, *, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The `count` leading singular triples U (…, n, k), σ (…, k), V (…, m, k), padded with zeros beyond the matrix's rank.
+    """The `count` leading singular triples U (…, n, k), σ (…, k), V (…, m, k), zeros beyond the matrix's rank.
 
-    Whole where the matrix is small; else by a randomised range finder with power iterations (Halko, Martinsson, Tropp 2011,
-    Algorithm 4.4), drawn from `generator` (by default from a fixed seed), never from the global one.
+    Whole where the matrix is small; else by a randomised range finder with power iterations (Halko, Martinsson, Tropp
+    2011, Algorithm 4.4), drawn from `generator` (by default from a fixed seed), never from the global one.
     """
     smaller = min(matrix.shape[-2:])
     kept = min(count, smaller)

@@ -1,10 +1,11 @@
 """How one entry of an optimizer's state is carried through a move.
 
 An entry that is a k-th power of gradients scales by the k-th power of the gradient's factor: where a split makes
-∂L/∂U' = λ ∂L/∂U, the momentum m becomes λ m and the second moment v becomes λ² v. Step counters stay. What is new starts
-at zero (or at the mean of what is there). Under zero moments and an old step counter Adam moves a fresh entry by (1−β₁ᵏ)/√(1−β₂ᵏ)
-learning rates at its k-th step under a constant gradient (at most 6.6 with the usual betas, 7.27 under any gradients), where
-a new optimizer would move it by one: so re-warm the rate after a growth, or start over with `mode="reset"`.
+∂L/∂U' = λ ∂L/∂U, the momentum m becomes λ m and the second moment v becomes λ² v. Step counters stay. What is new
+starts at zero (or at the mean of what is there). Under zero moments and an old step counter Adam moves a fresh entry by
+(1−β₁ᵏ)/√(1−β₂ᵏ) learning rates at its k-th step under a constant gradient (at most 6.6 with the usual betas, 7.27 under
+any gradients), where a new optimizer would move it by one: so re-warm the rate after a growth, or start over with
+`mode="reset"`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _fits(value: Any, old: Tensor) -> bool:
 
 
 def check_state(optimizer: Optimizer, move: Move, state: Mapping[str, Any], powers: Mapping[str, int]) -> None:
-    """Raise `GrowthError` for state that cannot follow the move: of another shape, or of unknown power where it matters."""
+    """Raise `GrowthError` for state that cannot follow the move: of another shape, or of unknown power."""
     old = move.old
     assert old is not None
     for key, value in state.items():

@@ -1,12 +1,13 @@
 """What new units start as. Each kind is a small value with the promise it makes.
 
-An initializer answers a `Request` (the net, the width, how many units it shall have, a generator) with `NewUnits`: for each unit, the
-old one it copies or −1, and how its outgoing weights are shared out. The engine does the rest: it lays that out over every
-parameter along the width, draws what is to be drawn, and follows the rules of the norms on the way.
+An initializer answers a `Request` (the net, the width, how many units it shall have, a generator) with `NewUnits`: for
+each unit, the old one it copies or −1, and how its outgoing weights are shared out. The engine does the rest: it lays
+that out over every parameter along the width, draws what is to be drawn, and follows the rules of the norms on the way.
 
-An initializer that learns from data (GradMax, TINY) is written against the same interface: it holds its batch and loss itself,
-finds the layers in `request.net` by `request.site.writers[0].module` and `request.site.readers[0].module`, gets h and δ
-there by hooks and `torch.autograd.grad` (never `backward`: gradients are not its own), and returns `incoming` and `outgoing`.
+An initializer that learns from data (GradMax, TINY) is written against the same interface: it holds its batch and loss
+itself (where a config names it, `on` gives them to it later), finds the layers in `request.net` by
+`request.site.writers[0].module` and `request.site.readers[0].module`, gets h and δ there by hooks and
+`torch.autograd.grad` (never `backward`: gradients are not its own), and returns `incoming` and `outgoing`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from autogrow.growth.structure import WidthSite
 
 @dataclass(frozen=True)
 class Request:
-    """What an initializer is told: which width of which net shall have how many units (single channels, or groups of site.unit)."""
+    """What an initializer is told: which width of which net shall have how many units.
+
+    `units`: single channels, or groups of `site.unit`.
+    """
 
     net: nn.Module
     site: WidthSite
@@ -38,14 +42,16 @@ class Request:
 class NewUnits:
     """How the q units of a grown width come about.
 
-    `index` (q,): the old unit each comes from, −1 for a fresh one; old units keep their places. `share` (q,): factor of its outgoing
-    weights (the shares of one old unit's copies sum to 1 where the function is kept). `incoming`, `outgoing`: values of the fresh
-    entries by parameter name, shaped like the parameter but with as many entries along the width's dimension as are fresh; where a
-    parameter is missing, incoming weights are drawn with `draw_in` times the layer's own std (biases are 0), outgoing ones with `draw_out`
-    times theirs. `paired`: the second half of the fresh units repeats the first half's draw, with opposite outgoing weights.
-    `outgoing_noise`: std, relative to the weights', of noise on the outgoing weights of copies that sums to zero over the
-    copies of one unit; `incoming_noise`: the same on the incoming weights of new copies (that changes the function).
-    `shrink`, `perturb`: what the weights of the grown layers are multiplied by in the end, and the share of a fresh initialisation that is added.
+    `index` (q,): the old unit each comes from, −1 for a fresh one; old units keep their places. `share` (q,): factor of
+    its outgoing weights (the shares of one old unit's copies sum to 1 where the function is kept). `incoming`,
+    `outgoing`: values of the fresh entries by parameter name, shaped like the parameter but with as many entries along
+    the width's dimension as are fresh; where a parameter is missing, incoming weights are drawn with `draw_in` times
+    the layer's own std (biases are 0), outgoing ones with `draw_out` times theirs. `paired`: the second half of the
+    fresh units repeats the first half's draw, with opposite outgoing weights. `outgoing_noise`: std, relative to the
+    weights', of noise on the outgoing weights of copies that sums to zero over the copies of one unit;
+    `incoming_noise`: the same on the incoming weights of new copies (that changes the function). `shrink`, `perturb`:
+    what the weights of the grown layers are multiplied by in the end, and the share of a fresh initialisation that is
+    added.
     """
 
     index: Tensor
@@ -122,9 +128,9 @@ class SmallOutgoing(_Plain):
 
 @dataclass(frozen=True)
 class AntisymmetricPair(_Plain):
-    """Fresh units in pairs, equal incoming and opposite outgoing weights (at `scale` times the usual std): exact for every activation.
+    """Fresh units in pairs, equal incoming and opposite outgoing weights: exact for every activation.
 
-    An odd one out gets outgoing weights 0.
+    Outgoing weights are drawn at `scale` times the usual std. An odd one out gets outgoing weights 0.
     """
 
     scale: float = 1.0
@@ -137,7 +143,10 @@ class AntisymmetricPair(_Plain):
 
 @dataclass(frozen=True)
 class VarianceTransfer(_Plain):
-    """Fresh units as at initialisation, old outgoing weights × √(n/q) (Yuan et al., NeurIPS 2023): keeps variances, not the function."""
+    """Fresh units as at initialisation, old outgoing weights × √(n/q): keeps variances, not the function.
+
+    Yuan et al., NeurIPS 2023.
+    """
 
     exact: ClassVar[bool] = False
 
@@ -154,10 +163,10 @@ class VarianceTransfer(_Plain):
 class Split(_Plain):
     """Copies of old units that share their outgoing weights: Net2Net (Chen et al., arXiv 1511.05641), any sharing.
 
-    Units are copied in random order, none twice more than another. `shares`: 'equal' (1/r each: copies stay equal for ever unless noise or
-    dropout parts them), 'dirichlet' (drawn, sums to 1) or 'antisymmetric' (equal, plus noise on the outgoing weights that sums to
-    zero, at `outgoing_noise` times their std). These keep the function. `noise`: std, relative to the incoming weights', of noise on the new
-    copies' incoming weights; above 0 the function changes.
+    Units are copied in random order, none twice more than another. `shares`: 'equal' (1/r each: copies stay equal for
+    ever unless noise or dropout parts them), 'dirichlet' (drawn, sums to 1) or 'antisymmetric' (equal, plus noise on
+    the outgoing weights that sums to zero, at `outgoing_noise` times their std). These keep the function. `noise`: std,
+    relative to the incoming weights', of noise on the new copies' incoming weights; above 0 the function changes.
 
     Gradients of a split (without noise): incoming λ times the source's, outgoing equal to the source's.
     """
@@ -202,7 +211,7 @@ class Split(_Plain):
 
 @dataclass(frozen=True)
 class ShrinkPerturb(_Plain):
-    """Another initializer after shrinking the old weights of the grown layers: θ ← λθ + γθ_init (Ash & Adams 2020). Not exact."""
+    """Another initializer, the grown layers' old weights shrunk: θ ← λθ + γθ_init (Ash & Adams 2020). Not exact."""
 
     neurons: Neurons = field(default_factory=ZeroOutgoing)
     shrink: float = 0.5

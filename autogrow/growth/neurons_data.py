@@ -1,22 +1,43 @@
 """What new units that are computed from a batch (`gradmax`, `tiny`) have in common.
 
-They need a width that one layer writes, with nothing but activations, dropouts and, for some of them, norms on the way to its readers.
+They need a width that one layer writes, with nothing but activations, dropouts and, for some of them, norms on the way
+to its readers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.activations import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES
+from autogrow.growth.bottleneck import Batch, Loss
+from autogrow.growth.draws import normal, own_std
 from autogrow.growth.layers import norm_type
-from autogrow.growth.layout import normal, own_std
-from autogrow.growth.neurons import NewUnits, Request
+from autogrow.growth.neurons import Neurons, NewUnits, Request
 from autogrow.growth.patches import incoming_weight, outgoing_size, outgoing_weight
 from autogrow.growth.structure import WidthSite
+
+
+@runtime_checkable
+class Learned(Neurons, Protocol):
+    """An initializer that computes new units from data, which may be given to it later than its settings."""
+
+    def on(self, batches: Sequence[Batch], loss: Loss) -> Neurons:
+        """The same initializer with batches (inputs, targets) to look at, and the mean loss of outputs and targets."""
+        ...
+
+
+def data_given(name: str, batches: Sequence[Batch], loss: Loss | None) -> tuple[Sequence[Batch], Loss]:
+    """The data an initializer was given. Raises `GrowthError` where there are none."""
+    if not batches or loss is None:
+        raise GrowthError(
+            f"{name} computes new units from data and was given none; ZeroOutgoing, Split and AntisymmetricPair need none"
+        )
+    return batches, loss
 
 
 def refuse_normed(site: WidthSite) -> None:

@@ -1,4 +1,4 @@
-"""Growing a net in place: wider. Each call is traced, planned, applied and proved, or leaves the net exactly as it was."""
+"""Growing a net in place: wider. Each call is traced, planned, applied and proved, or leaves the net as it was."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autogrow.growth.neurons import Neurons, Request, ZeroOutgoing
 from autogrow.growth.parity import EXACT, Probe, Promise, rounded
 from autogrow.growth.plan import Plan
 from autogrow.growth.structure import Sites, WidthSite, growth_sites, unwrapped
-from autogrow.growth.structure_trace import Example
+from autogrow.growth.structure_example import Example
 from autogrow.growth.surgery import Surgery
 
 _ZERO_OUTGOING = ZeroOutgoing()
@@ -33,12 +33,13 @@ def widen(
 ) -> Surgery:
     """Widen a hidden width in place to `width` channels; several at once with `widen(net, {name: width, …})`.
 
-    `name`: the layer that writes the width (see `growth_sites`). `example`: a batch of inputs, for tracing and for the receipt; left out, its
-    shape is inferred from the first layer. `neurons`: what new units start as; the default keeps the function exactly.
-    `generator`: where drawn values come from; the default is seeded by the names and sizes. The global random state is not touched.
+    `name`: the layer that writes the width (see `growth_sites`). `example`: a batch of inputs, for tracing and for the
+    receipt; left out, its shape is inferred from the first layer. `neurons`: what new units start as; the default keeps
+    the function exactly. `generator`: where drawn values come from; the default is seeded by the names and sizes. The
+    global random state is not touched.
 
-    Raises GrowthError where the width cannot be grown, ParityError where the function changed; the net is then as it was.
-    (Net2WiderNet: Chen et al., arXiv 1511.05641, section 2.1.)
+    Raises GrowthError where the width cannot be grown, ParityError where the function changed; the net is then as it
+    was. (Net2WiderNet: Chen et al., arXiv 1511.05641, section 2.1.)
 
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> surgery = widen(net, "0", 12)
@@ -127,8 +128,8 @@ def operate(
 ) -> tuple[Surgery, Undo]:
     """Apply a plan and prove it; on any failure put the net back. Also returns how to put it back later.
 
-    `leading`: outputs may have grown at their ends; the part that was there before is compared. `called`: a module that the forward
-    must reach now.
+    `leading`: outputs may have grown at their ends; the part that was there before is compared. `called`: a module that
+    the forward must reach now.
     """
     moves, undo = plan.apply(net)
     reached: list[bool] = []

@@ -1,7 +1,7 @@
 """Optimizer state follows a growth: the moments of old entries are carried through the same moves as the weights.
 
-How one state entry is carried is in `moments`; here is which parameter it belongs to, and the groups.
-Tensors are matched by identity (`carry`) or by name (`state_by_name`, `place_state`), never by position or value. Weight averages
+How one state entry is carried is in `moments`; here is which parameter it belongs to, and the groups. Tensors are
+matched by identity (`carry`) or by name (`state_by_name`, `place_state`), never by position or value. Weight averages
 (`torch.optim.swa_utils.AveragedModel`) follow by `surgery.replay(averaged.module)`.
 """
 
@@ -32,12 +32,12 @@ def carry(
 ) -> None:
     """Make an optimizer go on with the grown net, in place: groups, state and gradients.
 
-    Each old parameter gives its place in its group to the one that grew from it; parameters that did not exist go to the group
-    of the parameter of their kind next to them, at their place in the order of `net.parameters()`, so that an optimizer built anew from the
-    grown net has the same order. With several optimizers each takes what is next to its own.
-    `mode`: 'carry' moves the state of old entries and starts new ones at `new_entries` ('zero', or 'mean' of the old entries
-    for second moments: no spike, but it damps fresh units); 'fresh' drops the state of tensors that have new entries; 'reset'
-    drops all of it. `powers`: for state that autogrow does not know, its power in the gradient.
+    Each old parameter gives its place in its group to the one that grew from it; parameters that did not exist go to
+    the group of the parameter of their kind next to them, at their place in the order of `net.parameters()`, so that an
+    optimizer built anew from the grown net has the same order. With several optimizers each takes what is next to its
+    own. `mode`: 'carry' moves the state of old entries and starts new ones at `new_entries` ('zero', or 'mean' of the
+    old entries for second moments: no spike, but it damps fresh units); 'fresh' drops the state of tensors that have
+    new entries; 'reset' drops all of it. `powers`: for state that autogrow does not know, its power in the gradient.
     Raises `GrowthError`, with the optimizer as it was, for state that cannot be carried.
     """
     _check_choice("mode", mode, MODES)
@@ -85,8 +85,8 @@ def place_state(
 ) -> None:
     """Give an optimizer built anew for the grown net the state that was saved by name before the growth.
 
-    `names`: the name of each parameter of the grown net. A parameter that no move names takes the state saved under its own name,
-    so with no moves this restores a snapshot. Modes as in `carry`. State is copied.
+    `names`: the name of each parameter of the grown net. A parameter that no move names takes the state saved under its
+    own name, so with no moves this restores a snapshot. Modes as in `carry`. State is copied.
     """
     _check_choice("mode", mode, MODES)
     _check_choice("new_entries", new_entries, NEW_ENTRIES)
@@ -104,7 +104,7 @@ def place_state(
 
 
 def check_optimizer(optimizer: Optimizer | Sequence[Optimizer], net: nn.Module) -> None:
-    """Raise `GrowthError` unless each trainable parameter is in exactly one group, and state has its parameter's shape."""
+    """Raise `GrowthError` unless each trainable parameter is in just one group, and state has its parameter's shape."""
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
     names = {id(p): name for name, p in net.named_parameters()}
     groups = [(p, o) for o in optimizers for group in o.param_groups for p in group["params"]]

@@ -1,7 +1,7 @@
 """The proof that a growth kept the function: the net's output on a fixed probe, before and after, in float64.
 
-No second net is made: every operation is computed in float64 from the stored weights as it is called, so what is proved is
-the net as it is, rounding of its weights included, and no more than one layer is held twice.
+No second net is made: every operation is computed in float64 from the stored weights as it is called, so what is proved
+is the net as it is, rounding of its weights included, and no more than one layer is held twice.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from autogrow.errors import GrowthError, ParityError
 from autogrow.growth.layers import norm_type
+from autogrow.growth.modes import quiet
 from autogrow.growth.structure_example import EXAMPLE_ROWS, Example, call_arguments
-from autogrow.growth.structure_trace import quiet
 from autogrow.growth.surgery import Receipt
 
 _DROPOUTS = {
@@ -77,7 +77,8 @@ def rounded(dtype: torch.dtype) -> Promise:
 class Probe:
     """A fixed batch of inputs and the net's output on it before a growth.
 
-    `example`: its first `rows` are used; a constant one (zeros, only there for its shape) is replaced by a draw of its shape.
+    `example`: its first `rows` are used; a constant one (zeros, only there for its shape) is replaced by a draw of its
+    shape.
     """
 
     def __init__(self, net: nn.Module, example: Example | None, *, rows: int | None = EXAMPLE_ROWS) -> None:
@@ -101,8 +102,9 @@ class Probe:
         self.args = tuple(values)
 
     def receipt(self, promise: Promise, *, leading: bool = False) -> Receipt:
-        """Compare with the net as it is now; `leading`: with the leading part of each output, of the size it had before.
+        """Compare with the net as it is now.
 
+        `leading`: with the leading part of each output, of the size it had before.
         Raises ParityError where the change exceeds the promise.
         """
         after = self._outputs(train=False)

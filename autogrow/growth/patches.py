@@ -1,10 +1,10 @@
 """Dense and convolutional layers seen as one thing: rows of features in, rows of outputs out.
 
-A row is what one output of a layer reads: a sample (and place in a sequence) for a dense layer, the patch under the kernel for a
-convolution. Members side by side keep a leading dimension of their own.
+A row is what one output of a layer reads: a sample (and place in a sequence) for a dense layer, the patch under the
+kernel for a convolution. Members side by side keep a leading dimension of their own.
 
-Shape legend: M members (1 where there are none), N rows (samples × positions), C channels, K kernel positions (1 for a dense layer),
-F = C·K features, O outputs, (H, W) positions.
+Shape legend: M members (1 where there are none), N rows (samples × positions), C channels, K kernel positions (1 for a
+dense layer), F = C·K features, O outputs, (H, W) positions.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def from_rows(module: nn.Module, rows: Tensor, at: torch.Size) -> Tensor:
 def aligned(reader: nn.Module, goal: Tensor, at: torch.Size, read_at: torch.Size) -> Tensor:
     """A reader's goal as seen from what it reads: (M, N, O) at places `at` → (M, N', O·K) at places `read_at`.
 
-    Row p holds, for each output and kernel position, the goal of that output which reads p by that position (0 where none
-    does). So ⟨goal, reader of u with outgoing weights v⟩ = Σ_p u(p) ⟨v, aligned(p)⟩ for any single channel u.
+    Row p holds, for each output and kernel position, the goal of that output which reads p by that position (0 where
+    none does). So ⟨goal, reader of u with outgoing weights v⟩ = Σ_p u(p) ⟨v, aligned(p)⟩ for any single channel u.
     """
     if not isinstance(reader, nn.Conv2d):
         return goal
@@ -120,7 +120,7 @@ def incoming_weight(writer: nn.Module, incoming: Tensor) -> Tensor:
 
 
 def answer(reader: nn.Module, units: Tensor, outgoing: Tensor, read_at: torch.Size) -> Tensor:
-    """What the reader adds to its output for new units: values (M, N', k), outgoing (M, O·K, k); shaped like its output."""
+    """What new units add to a reader's output, shaped like it: values (M, N', k), outgoing (M, O·K, k)."""
     if isinstance(reader, nn.Conv2d):
         weight = outgoing_weight(reader, outgoing)
         return F.conv2d(from_rows(reader, units, read_at), weight, None, reader.stride, reader.padding, reader.dilation)

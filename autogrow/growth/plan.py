@@ -1,7 +1,7 @@
 """A growth as a plan: computed without touching the net, then applied all at once or not at all.
 
-A plan names every tensor it changes and holds the drawn values, so it can be applied again to another net of the same structure (a weight
-average) with the same result for the new units.
+A plan names every tensor it changes and holds the drawn values, so it can be applied again to another net of the same
+structure (a weight average) with the same result for the new units.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from autogrow.growth.surgery import Move
 class Regrow:
     """One dimension of a tensor, regrown.
 
-    `index[j]`: the old position that new position j comes from, −1 for a new entry. `scale[j]`: factor of the values. `grad[j]`:
-    factor of the loss gradient that follows. `fill`: what the new entries are: a number, a tensor of them (the tensor's new shape, but
-    along `dim` as many as there are new entries), or 'mean' of the old positions. `add`: added in the end (the new shape).
+    `index[j]`: the old position that new position j comes from, −1 for a new entry. `scale[j]`: factor of the values.
+    `grad[j]`: factor of the loss gradient that follows. `fill`: what the new entries are: a number, a tensor of them
+    (the tensor's new shape, but along `dim` as many as there are new entries), or 'mean' of the old positions. `add`:
+    added in the end (the new shape).
     """
 
     dim: int
@@ -96,13 +97,14 @@ class TensorPlan:
 class Plan:
     """Tensors to regrow, attributes to set, and at most one module to put behind another.
 
-    `attributes`: module name → attribute → value. `wrap`: name of the module that becomes `Sequential(it, *inserted())`.
+    `attributes`: module name → attribute → value. `wrap`: name of the module that becomes
+    `Sequential(it, *inserted())`.
     """
 
     tensors: tuple[TensorPlan, ...] = ()
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     wrap: str | None = None
-    inserted: Callable[[nn.Module], Sequence[nn.Module]] | None = None
+    inserted: Callable[[], Sequence[nn.Module]] | None = None
 
     def apply(self, net: nn.Module) -> tuple[list[Move], Callable[[], None]]:
         """Change the net in place. Returns the moves and how to undo them.
@@ -111,7 +113,7 @@ class Plan:
         """
         with torch.inference_mode(False):  # a callback may be under it; its tensors could never be trained
             moves = self._tensor_moves(net)
-            layers = list(self.inserted(net)) if self.inserted is not None else []
+            layers = list(self.inserted()) if self.inserted is not None else []
         undo: list[Callable[[], None]] = []
 
         def undo_all() -> None:

@@ -1,8 +1,9 @@
 """A net's growths as plain data, and how to build the same architecture again from a fresh net.
 
-A recipe is a list of entries (`surgery.entry`), each of plain strings, numbers, lists and dicts, so it lies in a checkpoint that loads with
-`weights_only=True`. Replaying it makes tensors of the recorded shapes and sets the recorded attributes, without tracing, receipts or
-random draws: weights are loaded afterwards. Back to an earlier state is a fresh net and a shorter recipe.
+A recipe is a list of entries (`surgery.entry`), each of plain strings, numbers, lists and dicts, so it lies in a
+checkpoint that loads with `weights_only=True`. Replaying it makes tensors of the recorded shapes and sets the recorded
+attributes, without tracing, receipts or random draws: weights are loaded afterwards. Back to an earlier state is a
+fresh net and a shorter recipe.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ Entry = Mapping[str, Any]
 def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None) -> None:
     """Give a fresh net the architecture that a recipe records, in place; load its weights afterwards.
 
-    Old entries keep the fresh net's values, new ones are 0 (`example` is accepted for symmetry and not needed). The global random
-    state is not touched. Raises GrowthError where the net is not the one the recipe was recorded on; it is then as it was.
+    Old entries keep the fresh net's values, new ones are 0 (`example` is accepted for symmetry and not needed). The
+    global random state is not touched. Raises GrowthError where the net is not the one the recipe was recorded on; it
+    is then as it was.
 
     >>> from autogrow.growth import widen
     >>> def fresh(): return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -34,6 +36,7 @@ def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None) -> N
     >>> copy.load_state_dict(net.state_dict())
     <All keys matched successfully>
     """
+    del example  # nothing is traced
     net = unwrapped(net)
     undo = []
     try:

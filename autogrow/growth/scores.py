@@ -1,14 +1,14 @@
-"""What growing each place would gain, measured on a batch before anything is grown: comparable across places, per added FLOP.
+"""What growing each place would gain, measured on a batch before anything is grown: comparable, per added FLOP.
 
 A candidate is scored by the best first-order move it could make and its readers cannot. For a width: TINY's new units
-(`bottleneck`; Verbockhaven et al. 2024, arXiv 2405.19816). For an insertion: what the readers want of the place and cannot get by their own
-weights, pulled back through them, and fitted by the new layer's weights (an identity layer moves the place by σ′(h) ⊙ D h, a residual
-block with a closed gate by W₂ σ(W₁ h)). Of either move the part that the readers' weights could do is taken off; to first order
-what is left decreases the loss by Σ σ_k² where it was fitted.
+(`bottleneck`; Verbockhaven et al. 2024, arXiv 2405.19816). For an insertion: what the readers want of the place and
+cannot get by their own weights, pulled back through them, and fitted by the new layer's weights (an identity layer
+moves the place by σ′(h) ⊙ D h, a residual block with a closed gate by W₂ σ(W₁ h)). Of either move the part that the
+readers' weights could do is taken off; to first order what is left decreases the loss by Σ σ_k² where it was fitted.
 
-A functional gradient's norm depends on the scale of a layer, which a net is free to choose (doubling a ReLU layer and halving the next one
-changes nothing). So moves are compared by what they would do to the loss: `gain` is the decrease at the best amplitude,
-on rows that the move was not fitted to. Directions that only fit noise gain nothing there.
+A functional gradient's norm depends on the scale of a layer, which a net is free to choose (doubling a ReLU layer and
+halving the next one changes nothing). So moves are compared by what they would do to the loss: `gain` is the decrease
+at the best amplitude, on rows that the move was not fitted to. Directions that only fit noise gain nothing there.
 
 Shape legend: M members, N rows, F features, O outputs, k units.
 """
@@ -36,8 +36,10 @@ _PASSING = (nn.Identity, nn.modules.dropout._DropoutNd)  # in eval mode they han
 
 @dataclass(frozen=True)
 class Score:
-    """What one growth promises. `action`: the growth as plain data. `slope`: first-order decrease of the loss per unit of the move's
-    amplitude; `gain`: decrease of the loss at the best amplitude; `train_flops`: what it adds per sample and step.
+    """What one growth promises.
+
+    `action`: the growth as plain data. `slope`: first-order decrease of the loss per unit of the move's amplitude;
+    `gain`: decrease of the loss at the best amplitude; `train_flops`: what it adds per sample and step.
     """
 
     action: Mapping[str, Any]
@@ -73,10 +75,10 @@ def score_sites(
 ) -> Scores:
     """Score every width (grown to `widths[name]`, by default by half) and every insertion.
 
-    `batches`: pairs (inputs, targets). Moves are fitted on all but the last and measured on the last; with a single batch
-    both are done on it, and scores are then too high where it has few rows for the layers' features (use several times as many rows as features).
-    `loss(outputs, targets)`: the mean loss. Cost: one forward and backward pass per batch, then three forward passes per place.
-    The net, its gradients and the global random state are left as they are.
+    `batches`: pairs (inputs, targets). Moves are fitted on all but the last and measured on the last; with a single
+    batch both are done on it, and scores are then too high where it has few rows for the layers' features (use several
+    times as many rows as features). `loss(outputs, targets)`: the mean loss. Cost: one forward and backward pass per
+    batch, then three forward passes per place. The net, its gradients and the global random state are left as they are.
     """
     if not batches:
         raise GrowthError("scores need at least one batch")

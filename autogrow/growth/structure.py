@@ -1,8 +1,8 @@
 """Where a net can grow: its hidden widths and the places where a layer can be inserted, found by tracing.
 
-Works on any supported `nn.Module`, not only on ours. Which widths are one (a residual stream, a gate, the channels in front of and behind a
-depthwise convolution) follows from what the tensors meet on their way (`structure_axes`); a width touched by something growth does not
-know is refused, by name and with the reason.
+Works on any supported `nn.Module`, not only on ours. Which widths are one (a residual stream, a gate, the channels in
+front of and behind a depthwise convolution) follows from what the tensors meet on their way (`structure_axes`); a width
+touched by something growth does not know is refused, by name and with the reason.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from autogrow.growth.structure_axes import Axis, Width, fix, resolve
 from autogrow.growth.structure_depth import depth_sites, site_behind
+from autogrow.growth.structure_example import Example
+from autogrow.growth.structure_rules import run_trace
 from autogrow.growth.structure_sites import DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.structure_state import normed
-from autogrow.growth.structure_trace import Example, Trace, Value, run_trace
+from autogrow.growth.structure_trace import Trace, Value
 
 
 def unwrapped(net: nn.Module) -> nn.Module:
@@ -31,8 +33,9 @@ def unwrapped(net: nn.Module) -> nn.Module:
 def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     """Find every hidden width and every insertion site of a net.
 
-    `example`: a batch of inputs (a tensor, a sequence of arguments or a mapping of them); left out, its shape is inferred from the first
-    layer. The net is run once on it, in eval mode, and left as it was. Raises GrowthError where the net cannot be traced.
+    `example`: a batch of inputs (a tensor, a sequence of arguments or a mapping of them); left out, its shape is
+    inferred from the first layer. The net is run once on it, in eval mode, and left as it was. Raises GrowthError where
+    the net cannot be traced.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> print(growth_sites(net))
@@ -73,7 +76,7 @@ def _fix_tied(trace: Trace) -> None:
 
 
 def _fix_normed_together(trace: Trace) -> None:
-    """LayerNorm or RMSNorm over several widths side by side: one cannot grow without changing the others' statistics."""
+    """LayerNorm or RMSNorm over several widths side by side: none grows without changing the others' statistics."""
     for note in trace.notes.values():
         if note.kind in ("norm:layer", "norm:rms") and note.module in trace.layers:
             axis = resolve(trace.layers[note.module][0])

@@ -1,10 +1,11 @@
 """Which widths the axes of a tensor are made of, and which widths turn out to be one.
 
-An axis is a row of segments; a segment is a width (a variable with a size) of which every unit takes `block` neighbouring
-positions: flattening (B, C, H, W) turns a channel axis [C] into [C with block H·W], concatenation puts segments one behind the other,
-`chunk(2)` makes [C, C]. Where two tensors meet (a residual add, a gate) their axes are unified: variables are bound to each other, cut
-in parts or coarsened (a group norm sees groups of channels), until both axes are the same row. What is left unbound in the end
-are the widths of the net; everything that is bound together grows by one map.
+An axis is a row of segments; a segment is a width (a variable with a size) of which every unit takes `block`
+neighbouring positions: flattening (B, C, H, W) turns a channel axis [C] into [C with block H·W], concatenation puts
+segments one behind the other, `chunk(2)` makes [C, C]. Where two tensors meet (a residual add, a gate) their axes are
+unified: variables are bound to each other, cut in parts or coarsened (a group norm sees groups of channels), until both
+axes are the same row. What is left unbound in the end are the widths of the net; everything that is bound together
+grows by one map.
 """
 
 from __future__ import annotations

@@ -11,9 +11,8 @@ from autogrow.growth.activations import activation_facts
 from autogrow.growth.blocks import ResidualBlock
 from autogrow.growth.layers import layer_type
 from autogrow.growth.structure_axes import Axis, Width, length, resolve
-from autogrow.growth.structure_rules import function_name
 from autogrow.growth.structure_sites import DepthSite, Sites, WidthSite
-from autogrow.growth.structure_trace import Trace
+from autogrow.growth.structure_trace import Trace, function_name
 
 
 def depth_sites(trace: Trace, sites: Mapping[Width, WidthSite]) -> tuple[dict[str, DepthSite], dict[str, str]]:

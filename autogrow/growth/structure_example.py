@@ -21,8 +21,9 @@ def call_arguments(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """An example as positional and keyword arguments for the net, on its device and, if floating, in its dtype.
 
-    `example`: a tensor, a sequence of positional arguments, a mapping of keyword arguments; None: the shape is inferred from the
-    first layer. `rows`: how many of its first rows are taken (None: all). Raises GrowthError where it cannot be.
+    `example`: a tensor, a sequence of positional arguments, a mapping of keyword arguments; None: the shape is inferred
+    from the first layer. `rows`: how many of its first rows are taken (None: all). Raises GrowthError where it cannot
+    be.
     """
     like = next((p for p in net.parameters() if p.is_floating_point()), None)
     if example is None:

@@ -1,40 +1,73 @@
-"""Tensors that are joined, and parts that are taken of them: cat, stack, chunk, split, GLU, slices, expand."""
+"""Tensors that meet or are joined, and parts of them: sums, products, cat, stack, chunk, split, GLU, slices, expand."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from torch import Tensor, fx
+from torch import Tensor
 
 from autogrow.growth.structure_axes import Axis, Segment, Width, fix, length, new_axis, unify
+from autogrow.growth.structure_trace import Call, Value
 
-if TYPE_CHECKING:
-    from autogrow.growth.structure_rules import Interpreter
-    from autogrow.growth.structure_trace import Value
-
-
-def dim_of(node: fx.Node, run: Interpreter, position: int, default: int, name: str = "dim") -> int:
-    """The dimension an operation runs along: given by name, by position, or left out."""
-    args, kwargs = run.fetch_args_kwargs_from_env(node)
-    return int(kwargs.get(name, args[position] if len(args) > position else default))
+ADD = {"add", "sub", "iadd", "isub", "add_", "sub_", "radd", "rsub"}
+MUL = {"mul", "multiply", "imul", "mul_"}
+DIV = {"truediv", "div", "itruediv", "div_", "true_divide", "divide"}
+ELEMENTWISE = ADD | MUL | DIV | {"maximum", "minimum", "max", "min", "pow", "where", "lerp"}
 
 
-def cat(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value:
+def elementwise_kind(call: Call) -> str:
+    """What an elementwise operation does to a new unit's value: one tensor is shifted or scaled, or several meet."""
+    name, sources = call.name.removesuffix("_"), list(call.shapes)
+    if len(sources) > 1:
+        return "add" if name in ADD else "mul" if name in MUL else "mix"
+    first = call.node.args and call.node.args[0] is sources[0]
+    return "shift" if name in ADD else "linear" if name in MUL or (name in DIV and first) else "mix"
+
+
+def elementwise(call: Call) -> Value:
+    """Tensors that meet element by element: where both have a width it is the same one."""
+    axes: list[Axis | None] = []
+    for back in range(call.result.ndim, 0, -1):
+        met: list[tuple[int, Axis | None]] = []
+        for source, shape in call.shapes.items():
+            value = call.values[source]
+            if isinstance(value, tuple) and len(shape) >= back:
+                met.append((shape[-back], value[-back]))
+        axes.append(_meet(call.result.shape[-back], met))
+    return tuple(axes)
+
+
+def _meet(size: int, met: Sequence[tuple[int, Axis | None]]) -> Axis | None:
+    """One axis out of several that meet in a dimension of `size`."""
+    tracked = [axis for _, axis in met if axis is not None]
+    for extent, axis in met:
+        if extent != size and axis is not None:
+            fix(axis, "it is a single unit that is spread over a whole axis")
+    whole = [axis for extent, axis in met if extent == size and axis is not None]
+    if any(axis is None for extent, axis in met if extent == size and size > 1):
+        for axis in tracked:
+            fix(axis, "it meets a tensor along an axis that is not a width")
+    for axis in whole[1:]:
+        unify(whole[0], axis)
+    return whole[0] if whole else None
+
+
+def cat(call: Call) -> Value:
     """Along the joined dimension the axes lie behind each other, along the others they are the same."""
-    listed: Any = node.args[0] if node.args else node.kwargs.get("tensors")
-    if not isinstance(listed, (tuple, list)) or not isinstance(result, Tensor):
+    listed: Any = call.node.args[0] if call.node.args else call.node.kwargs.get("tensors")
+    if not isinstance(listed, (tuple, list)) or not isinstance(call.result, Tensor):
         return None
-    dim = dim_of(node, run, 1, 0) % result.ndim
+    dim = call.dim(1, 0) % call.result.ndim
     out: list[Axis | None] = []
-    for d in range(result.ndim):
-        axes = [run.trace.values[part][d] for part in listed]
+    for d in range(call.result.ndim):
+        axes = [call.values[part][d] for part in listed]
         if d != dim:
             out.append(_joined(axes))
         elif all(axis is None for axis in axes):
             out.append(None)
         else:
-            sizes = [run.trace.shapes[part][d] for part in listed]
+            sizes = [call.shapes[part][d] for part in listed]
             row = [
                 new_axis(size, "not a width") if axis is None else axis for axis, size in zip(axes, sizes, strict=True)
             ]
@@ -42,11 +75,11 @@ def cat(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value:
     return tuple(out)
 
 
-def stack(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value:
+def stack(call: Call) -> Value:
     """A new dimension that is no width; along the others the axes are the same."""
-    listed: Any = node.args[0]
-    dim = dim_of(node, run, 1, 0) % result.ndim
-    axes = [_joined([run.trace.values[p][d] for p in listed]) for d in range(result.ndim - 1)]
+    listed: Any = call.node.args[0]
+    dim = call.dim(1, 0) % call.result.ndim
+    axes = [_joined([call.values[p][d] for p in listed]) for d in range(call.result.ndim - 1)]
     return (*axes[:dim], None, *axes[dim:])
 
 
@@ -61,30 +94,33 @@ def _joined(axes: Sequence[Axis | None]) -> Axis | None:
     return known[0] if known else None
 
 
-def chunk(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value:
+def chunk(call: Call) -> Value:
     """Equal parts of an axis grow equally: [V, V, …], so that chunk finds the same borders again."""
-    dim = dim_of(node, run, 2, 0) % len(value)
+    value, count = call.value, len(call.result)
+    dim = call.dim(2, 0) % len(value)
     axis = value[dim]
     if axis is None:
-        return [value] * len(result)
-    if len({part.shape[dim] for part in result}) > 1:
+        return [value] * count
+    if len({part.shape[dim] for part in call.result}) > 1:
         fix(axis, "chunk cuts it in unequal parts")
-        return [(*value[:dim], None, *value[dim + 1 :])] * len(result)
-    part: Axis = (Segment(Width(length(axis) // len(result))),)
-    unify(part * len(result), axis)
-    return [(*value[:dim], part, *value[dim + 1 :])] * len(result)
+        return [(*value[:dim], None, *value[dim + 1 :])] * count
+    part: Axis = (Segment(Width(length(axis) // count)),)
+    unify(part * count, axis)
+    return [(*value[:dim], part, *value[dim + 1 :])] * count
 
 
-def split(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value:
+def split(call: Call) -> Value:
     """Parts of sizes written in the code: a width that is cut so cannot grow."""
-    dim = dim_of(node, run, 2, 0) % len(value)
+    value = call.value
+    dim = call.dim(2, 0) % len(value)
     if value[dim] is not None:
         fix(value[dim], "split writes the size of its parts into the code; use chunk")
-    return [(*value[:dim], None, *value[dim + 1 :])] * len(result)
+    return [(*value[:dim], None, *value[dim + 1 :])] * len(call.result)
 
 
-def halves(value: Value, dim: int) -> Value:
-    """What is left of the axes when one half along `dim` gates the other."""
+def glu(call: Call) -> Value:
+    """Gated linear unit: one half along the dimension gates the other, and one half is left."""
+    value, dim = call.value, call.dim(1, -1)
     axis = value[dim]
     if axis is None:
         return value
@@ -95,14 +131,9 @@ def halves(value: Value, dim: int) -> Value:
     return tuple(out)
 
 
-def glu(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value:
-    """Gated linear unit."""
-    return halves(value, dim_of(node, run, 1, -1))
-
-
-def getitem(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value:
+def getitem(call: Call) -> Value:
     """An element of a list of tensors, or dimensions of a tensor taken as a whole, in part or one entry of."""
-    index = run.fetch_args_kwargs_from_env(node)[0][1]
+    value, index = call.value, call.args[1]
     if isinstance(value, list):
         return value[index]
     if not isinstance(value, tuple):
@@ -128,15 +159,15 @@ def getitem(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value
     return (*out, *axes)
 
 
-def expand(node: fx.Node, run: Interpreter, value: Value, result: Any) -> Value:
+def expand(call: Call) -> Value:
     """Dimensions of size 1 are spread; what was a width stays one where its size is not written in the code."""
-    before = run.trace.shapes[node.all_input_nodes[0]]
-    lead = result.ndim - len(before)
-    sizes = node.args[1:]
+    before, after = call.before, call.result.shape
+    lead = len(after) - len(before)
+    sizes = call.node.args[1:]
     flat: Any = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
     out: list[Axis | None] = [None] * lead
-    for d, axis in enumerate(value):
-        stays = before[d] == result.shape[lead + d]
+    for d, axis in enumerate(call.value):
+        stays = before[d] == after[lead + d]
         if axis is not None and (not stays or (isinstance(flat[lead + d], int) and flat[lead + d] != -1)):
             fix(axis, "expand writes its size into the code; use -1")
         out.append(axis if stays else None)

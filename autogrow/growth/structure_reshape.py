@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autogrow.growth.structure_axes import Axis, blocked, fix
-
-if TYPE_CHECKING:
-    from autogrow.growth.structure_trace import Value
+from autogrow.growth.structure_trace import Value
 
 
 def reshaped(value: Value, before: Sequence[int], after: Sequence[int], constant: Sequence[bool]) -> Value:

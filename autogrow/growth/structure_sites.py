@@ -23,8 +23,8 @@ class Span:
 class Port:
     """A parameter (or buffer) of a module that a width lies along, in dimension `dim`, at `spans`.
 
-    `role`: 'write' (the layer's rows), 'read' (its columns) or 'carry' (norms, depthwise weights, gains); `fill`: what a
-    carried tensor's new entries are (a number, 'mean' of the old ones, or 'draw').
+    `role`: 'write' (the layer's rows), 'read' (its columns) or 'carry' (norms, depthwise weights, gains); `fill`: what
+    a carried tensor's new entries are (a number, 'mean' of the old ones, or 'draw').
     """
 
     module: str
@@ -53,8 +53,8 @@ class SizeAttribute:
 class WidthSite:
     """A width: the layers that write it, carry it and read it. They grow together.
 
-    `name`: the first layer that writes it. `size`: its channels; it grows in steps of `unit` channels (1, or a group's size).
-    `through`: the modules and functions it passes on its way. `refused`: why it cannot be grown, or None.
+    `name`: the first layer that writes it. `size`: its channels; it grows in steps of `unit` channels (1, or a group's
+    size). `through`: the modules and functions it passes on its way. `refused`: why it cannot be grown, or None.
     """
 
     name: str
@@ -100,8 +100,8 @@ class DepthSite:
     """A place where a layer can be inserted: behind module `name`.
 
     `width`: the name of the width there, `size` its channels; `like`: the layer whose kind the inserted one will have;
-    `activation`: the activation module that is repeated behind it (None: there is none), `dropout` likewise; `norm`: the norm of the
-    stage, if any; `kinds`: the insertions that are exact there.
+    `activation`: the activation module that is repeated behind it (None: there is none), `dropout` likewise; `norm`:
+    the norm of the stage, if any; `kinds`: the insertions that are exact there.
     """
 
     name: str
@@ -122,8 +122,8 @@ class Sites:
     """Everything that can grow in a net, from input to output, and what cannot, with the reason.
 
     `widths`: growable hidden widths by name; `depths`: insertion sites by name; `fixed`: widths that cannot be grown;
-    `refused`: name → reason, for widths, insertion places and modules nothing is known of. `inputs`, `outputs`: the width the
-    net reads and the one it answers with, where there is exactly one.
+    `refused`: name → reason, for widths, insertion places and modules nothing is known of. `inputs`, `outputs`: the
+    width the net reads and the one it answers with, where there is exactly one.
     """
 
     widths: Mapping[str, WidthSite]

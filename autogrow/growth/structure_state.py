@@ -1,22 +1,20 @@
 """What a new unit's value is along the net: needed where a norm takes statistics over all units of a width.
 
-A new unit leaves LayerNorm's statistics alone if it equals the mean of the old units, RMSNorm's if it is zero. So all layers
-that write such a width write the mean row (or zeros), and this module follows that value through the graph: through what is linear
-and the same for every channel the mean stays the mean; a norm turns it into zero; an activation with σ(0) = 0 keeps zeros.
+A new unit leaves LayerNorm's statistics alone if it equals the mean of the old units, RMSNorm's if it is zero. So all
+layers that write such a width write the mean row (or zeros), and this module follows that value through the graph:
+through what is linear and the same for every channel the mean stays the mean; a norm turns it into zero; an activation
+with σ(0) = 0 keeps zeros.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import fx
 
 from autogrow.growth.structure_axes import Width, resolve
-
-if TYPE_CHECKING:
-    from autogrow.growth.structure_trace import Note, Trace
+from autogrow.growth.structure_trace import Note, Trace
 
 FREE, MEAN, ZERO, DEAD = "free", "mean", "zero", "dead"  # dead: zero, and no gradient comes back
 
@@ -25,9 +23,10 @@ FREE, MEAN, ZERO, DEAD = "free", "mean", "zero", "dead"  # dead: zero, and no gr
 class Normed:
     """How a width that a LayerNorm or RMSNorm normalises can be widened.
 
-    `kind`: 'layer' or 'rms'. `obstacle`: why fresh units cannot be added without changing the statistics, or None. `alive`: their outgoing
-    weights may be drawn freely, for what they read is zero and passes gradients back. `scaled`: where each RMSNorm normalises one
-    layer's output and nothing else reads that, these layers: their units can be split by scaling rows; else None.
+    `kind`: 'layer' or 'rms'. `obstacle`: why fresh units cannot be added without changing the statistics, or None.
+    `alive`: their outgoing weights may be drawn freely, for what they read is zero and passes gradients back. `scaled`:
+    where each RMSNorm normalises one layer's output and nothing else reads that, these layers: their units can be split
+    by scaling rows; else None.
     """
 
     kind: str

@@ -1,32 +1,27 @@
 """Run a net once on an example and note, node by node, which widths its tensors are made of.
 
-torch.fx, not torch.export: a symbolic trace of a small net takes 4 ms (an export 2 s), keeps the qualified names of modules and
-the calls of them as they are, and leaves shapes open. What fx cannot trace (control flow on data) becomes one opaque node,
-and the widths that touch it are refused by name. The graph is then interpreted on real tensors: `rules` says what each node does
-to the axes of its tensors.
+torch.fx, not torch.export: a symbolic trace of a small net takes 4 ms (an export 2 s), keeps the qualified names of
+modules and the calls of them as they are, and leaves shapes open. What fx cannot trace (control flow on data) becomes
+one opaque node, and the widths that touch it are refused by name. The graph is then interpreted on real tensors
+(`structure_rules`); a rule, which says what a node does to the axes of its tensors, is told of the node by a `Call`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import fx, nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth.activations import ActivationFacts
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.structure_axes import Axis
-from autogrow.growth.structure_example import Example, call_arguments
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from autogrow.growth.activations import ActivationFacts
 
 # what an untraceable forward raises: bool() or iteration of a proxy, len(), a proxy where a number is needed
 _TRACE_ERRORS = (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AttributeError)
@@ -84,6 +79,50 @@ class Trace:
     def calls(self, module: str) -> int:
         """How often a module is called in one forward pass."""
         return sum(n.op == "call_module" and n.target == module for n in self.graph.nodes)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node as a rule is told of it: what was called with what, what its inputs are made of, and what it answered.
+
+    `args`, `kwargs`: as they were on the example; those of `node` are as they stand in the graph (a number there is
+    written in the code, a node is computed). `values`, `shapes`: of the tensors that it reads, by their nodes.
+    `module`: None for a function or method.
+    """
+
+    node: fx.Node
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    values: Mapping[fx.Node, Value]
+    shapes: Mapping[fx.Node, torch.Size]
+    result: Any
+    module: nn.Module | None = None
+
+    @property
+    def name(self) -> str:
+        """The bare name of what is called: of the function or method, or of the module's class."""
+        return function_name(self.node) if self.module is None else type(self.module).__name__
+
+    @property
+    def value(self) -> Value:
+        """The axes of the first tensor that it reads."""
+        return next(iter(self.values.values()), None)
+
+    @property
+    def before(self) -> torch.Size:
+        """The shape of the first tensor that it reads."""
+        return self.shapes[self.node.all_input_nodes[0]]
+
+    def dim(self, position: int, default: int, name: str = "dim") -> int:
+        """The dimension it runs along: given by name, by position, or left out; a module's own."""
+        if self.module is not None:
+            return int(getattr(self.module, name))
+        return int(self.kwargs.get(name, self.args[position] if len(self.args) > position else default))
+
+
+def function_name(node: fx.Node) -> str:
+    """The bare name of the function or method a node calls."""
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
 
 
 class _Tracer(fx.Tracer):
@@ -147,61 +186,3 @@ def _without_hooks(net: nn.Module) -> Iterator[None]:
     finally:
         for module, hooks, pre_hooks in tables:
             module._forward_hooks, module._forward_pre_hooks = hooks, pre_hooks
-
-
-@contextmanager
-def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Iterator[None]:
-    """The net in eval or train mode (with or without its dropout modules), modes and buffers put back afterwards.
-
-    Buffers are put back in place: running statistics and counters are as they were.
-    """
-    modes = {module: module.training for module in net.modules()}
-    buffers = [(b, b.detach().clone()) for b in net.buffers()]
-    for module in modes:
-        module.training = train and (dropout or not isinstance(module, nn.modules.dropout._DropoutNd))
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
-
-
-def run_trace(net: nn.Module, example: Example | None) -> Trace:
-    """Trace the net and interpret it on the example.
-
-    Raises GrowthError where the net cannot be traced or does not run on the example.
-    """
-    from autogrow.growth.structure_rules import Interpreter  # the rules use what is defined here
-
-    args, kwargs = call_arguments(net, example)
-    with quiet(net):  # in eval mode: a forward that branches on self.training is traced as it predicts
-        names = [n for n in signature(type(net).forward).parameters if n != "self"]
-        graph, opaque = trace_graph(net, {*names[: len(args)], *kwargs})
-        trace = Trace(net, graph, opaque=opaque)
-        try:
-            Interpreter(trace).run(*_placeholders(graph, args, kwargs))
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
-            raise GrowthError(f"{type(net).__name__} does not run on the example: {reason}") from error
-    return trace
-
-
-def _placeholders(graph: fx.Graph, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
-    """Arguments in the order of the graph's placeholders."""
-    names = [str(n.target) for n in graph.nodes if n.op == "placeholder"]
-    unknown = [k for k in kwargs if k not in names]
-    if unknown:
-        raise GrowthError(f"the example's argument {unknown[0]!r} is not one of the net's: {', '.join(names)}")
-    if len(args) > len(names):
-        raise GrowthError(f"the example has {len(args)} arguments, the net takes {len(names)}")
-    missing = [name for name in names[len(args) :] if name not in kwargs]
-    if missing:
-        raise GrowthError(f"the example lacks the net's argument {missing[0]!r}")
-    return [*args, *(kwargs[name] for name in names[len(args) :])]
-
-
-__all__ = ["Example", "Note", "Sized", "Trace", "Use", "Value", "call_arguments", "quiet", "run_trace", "trace_graph"]

@@ -19,8 +19,9 @@ class Move:
 
     `old`/`new` are the tensors before and after (`old` is None for a tensor that did not exist), the names are their
     qualified names before and after. `index[d]` gives, for each position along dimension d of `new`, the position in
-    `old` it came from, −1 for a new entry; a dimension that is not in `index` is unchanged. `value[d]` and `grad[d]` are factors along
-    dimension d: what values were multiplied by, and what the loss gradient is multiplied by because of it.
+    `old` it came from, −1 for a new entry; a dimension that is not in `index` is unchanged. `value[d]` and `grad[d]`
+    are factors along dimension d: what values were multiplied by, and what the loss gradient is multiplied by because
+    of it.
     """
 
     old: Tensor | None
@@ -56,10 +57,11 @@ class Receipt:
 class Surgery:
     """One growth that was applied.
 
-    `moves`: every parameter and buffer that changed (others are as they were). `receipt`: its proof. `entry`: the growth as
-    plain data, one line of a recipe: replayed on the net as it was it gives the same architecture. `replay(copy)` applies
-    the same plan, with the same drawn values, to a structurally equal net (a weight average) and returns its moves.
-    `order`: the grown net's parameters in canonical order, for optimizers whose groups shall keep it.
+    `moves`: every parameter and buffer that changed (others are as they were). `receipt`: its proof. `entry`: the
+    growth as plain data, one line of a recipe: replayed on the net as it was it gives the same architecture.
+    `replay(copy)` applies the same plan, with the same drawn values, to a structurally equal net (a weight average) and
+    returns its moves. `order`: the grown net's parameters in canonical order, for optimizers whose groups shall keep
+    it.
     """
 
     moves: Sequence[Move]

@@ -16,7 +16,7 @@ from autogrow.growth.operators import Undo, operate, seeded, widened
 from autogrow.growth.parity import EXACT, Probe
 from autogrow.growth.structure import Sites, WidthSite, growth_sites, unwrapped
 from autogrow.growth.structure_axes import resolve
-from autogrow.growth.structure_trace import Example
+from autogrow.growth.structure_example import Example
 from autogrow.growth.surgery import Surgery
 
 _ZERO_OUTGOING = ZeroOutgoing()
@@ -34,9 +34,9 @@ def grow_to(
 ) -> list[Surgery]:
     """Grow a net in place until it has these hidden widths, from input to output: knowledge transfer to a larger net.
 
-    `widths`: one number for each width `growth_sites` lists, and one more for each layer to insert; layers are inserted behind the last
-    one (`kind` as in `deepen`). `depth`: how many widths there shall be; alone, inserted layers keep the width they find. All
-    of it happens or none: on an error the net is as it was.
+    `widths`: one number for each width `growth_sites` lists, and one more for each layer to insert; layers are inserted
+    behind the last one (`kind` as in `deepen`). `depth`: how many widths there shall be; alone, inserted layers keep
+    the width they find. All of it happens or none: on an error the net is as it was.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> [s.entry["op"] for s in grow_to(net, [16, 32])]
@@ -89,8 +89,9 @@ def _insertions(sites: Sites, now: list[int], widths: Sequence[int] | None, dept
 def extend_inputs(net: nn.Module, count: int, *, example: Example | None = None) -> Surgery:
     """Let a net read `count` more input features (columns, channels) behind those it has, in place.
 
-    Their weights start at zero: the output does not depend on them at first, and they learn from the first step on. `example`: a
-    batch of the inputs as they were. Raises GrowthError where the input is not read by layers along one axis.
+    Their weights start at zero: the output does not depend on them at first, and they learn from the first step on.
+    `example`: a batch of the inputs as they were. Raises GrowthError where the input is not read by layers along one
+    axis.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> extend_inputs(net, 2).receipt.max_abs_change, net(torch.zeros(1, 6)).shape
@@ -98,7 +99,7 @@ def extend_inputs(net: nn.Module, count: int, *, example: Example | None = None)
     """
     net = unwrapped(net)
     sites = growth_sites(net, example)
-    site = _end(net, sites, sites.inputs, count, "input")
+    site = _end(net, sites.inputs, count, "input")
     if sites.outputs is site:
         raise GrowthError("the net's input is carried to its output; it cannot be extended alone")
     argument, dim = _where(sites, site)
@@ -116,8 +117,8 @@ def extend_inputs(net: nn.Module, count: int, *, example: Example | None = None)
 def extend_outputs(net: nn.Module, count: int, *, example: Example | None = None) -> Surgery:
     """Let a net answer with `count` more outputs (classes, targets) behind those it has, in place.
 
-    The new ones answer 0 until they are trained; the old ones are unchanged. Raises GrowthError where the output is not written by a
-    layer along one axis.
+    The new ones answer 0 until they are trained; the old ones are unchanged. Raises GrowthError where the output is not
+    written by a layer along one axis.
 
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     >>> extend_outputs(net, 1).receipt.max_abs_change < 1e-12, net[2].out_features
@@ -125,7 +126,7 @@ def extend_outputs(net: nn.Module, count: int, *, example: Example | None = None
     """
     net = unwrapped(net)
     sites = growth_sites(net, example)
-    site = _end(net, sites, sites.outputs, count, "output")
+    site = _end(net, sites.outputs, count, "output")
     if sites.inputs is site:
         raise GrowthError("the net's input is carried to its output; it cannot be extended alone")
     plan = widening(
@@ -140,7 +141,7 @@ def _appended(site: WidthSite, count: int) -> NewUnits:
     return NewUnits(index, torch.ones(len(index)))
 
 
-def _end(net: nn.Module, sites: Sites, site: WidthSite | None, count: int, which: str) -> WidthSite:
+def _end(net: nn.Module, site: WidthSite | None, count: int, which: str) -> WidthSite:
     """The width at an end of the net, if it can be extended."""
     if count < 1:
         raise GrowthError(f"the net's {which} can only grow; {count} was asked for")

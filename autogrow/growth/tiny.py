@@ -12,7 +12,7 @@ from torch import Tensor
 from autogrow.errors import GrowthError
 from autogrow.growth.bottleneck import Batch, Loss, Units, width_layers
 from autogrow.growth.neurons import NewUnits, Request
-from autogrow.growth.neurons_data import activations, drawn_rows, is_norm, new_units, refuse_normed
+from autogrow.growth.neurons_data import activations, data_given, drawn_rows, is_norm, new_units, refuse_normed
 from autogrow.growth.patches import has_members, incoming_size
 from autogrow.growth.scene import Scene
 from autogrow.growth.structure import WidthSite
@@ -24,21 +24,27 @@ _HALVINGS = 6  # of the amplitude that a parabola likes, until real units decrea
 class Tiny:
     """New units that decrease the loss most, to first order, beyond what the readers' weights can do: not exact.
 
-    TINY (Verbockhaven et al. 2024, arXiv 2405.19816): incoming √σ S^{-1/2} u, outgoing √σ ω (see `bottleneck`). `amplitude` γ multiplies what they
-    add to the readers' outputs; None: the best one measured on the last batch (the others, if any, are what the units
-    are fitted to). Where the slope of the activation has two sides at 0 (ReLU) their mean counts, and each unit gets the sign with
-    which its curved part helps as well. Where units that look beyond the readers do not decrease the loss by themselves, those that do
-    not look beyond are taken. Units that the data has no direction for, and all where no amplitude helps, are drawn as
-    ZeroOutgoing's. Refused through norms, which would rescale the units, and where σ(0) ≠ 0.
+    TINY (Verbockhaven et al. 2024, arXiv 2405.19816): incoming √σ S^{-1/2} u, outgoing √σ ω (see `bottleneck`).
+    `amplitude` γ multiplies what they add to the readers' outputs; None: the best one measured on the last batch (the
+    others, if any, are what the units are fitted to). Where the slope of the activation has two sides at 0 (ReLU) their
+    mean counts, and each unit gets the sign with which its curved part helps as well. Where units that look beyond the
+    readers do not decrease the loss by themselves, those that do not look beyond are taken. Units that the data has no
+    direction for, and all where no amplitude helps, are drawn as ZeroOutgoing's. Refused through norms, which would
+    rescale the units, and where σ(0) ≠ 0.
     """
 
-    batches: Sequence[Batch] = field(repr=False)
-    loss: Loss = field(repr=False)
+    batches: Sequence[Batch] = field(default=(), repr=False)
+    loss: Loss | None = field(default=None, repr=False)
     amplitude: float | None = None
     exact: ClassVar[bool] = False
 
+    def on(self, batches: Sequence[Batch], loss: Loss) -> Tiny:
+        """The same with data to look at: pairs (inputs, targets), and the mean loss of outputs and targets."""
+        return replace(self, batches=batches, loss=loss)
+
     def propose(self, request: Request) -> NewUnits:
         """Fresh units at the end."""
+        batches, loss = data_given("Tiny", self.batches, self.loss)
         net, site = request.net, request.site
         refuse_normed(site)
         norms = [name for name in site.through if is_norm(net, name)]
@@ -49,7 +55,7 @@ class Tiny:
         acts = activations(net, site)
         slope = _slope(acts, site)
         writer, readers = width_layers(net, site)
-        scene = Scene(net, (writer, *readers), self.batches, self.loss)
+        scene = Scene(net, (writer, *readers), batches, loss)
         units = self._units(scene, site, request.units - site.units, acts, slope)
         size = incoming_size(net.get_submodule(writer))
         dead = ~units.outgoing.any(-2).unsqueeze(-1)

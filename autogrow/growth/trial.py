@@ -1,7 +1,7 @@
 """What a move of some layers' outputs would do to the loss, without touching the net.
 
-A move that is right to first order has no size of its own. Its size is found by measuring: the loss at one small step gives the curvature
-along the move, and with the known slope the step that a parabola likes best.
+A move that is right to first order has no size of its own. Its size is found by measuring: the loss at one small step
+gives the curvature along the move, and with the known slope the step that a parabola likes best.
 """
 
 from __future__ import annotations
@@ -10,17 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from autogrow.growth.bottleneck import Batch, Loss, evaluated, loss_of
+from autogrow.growth.bottleneck import Batch, Loss, loss_of
+from autogrow.growth.modes import quiet
 
 _FIRST_STEP = 0.1  # of the outputs' own norm: small enough for a parabola, large enough for float32
 
 
 @dataclass(frozen=True)
 class Trial:
-    """`slope`: first-order decrease of the loss per unit of amplitude; `amplitude`: the best one found; `gain`: the decrease there."""
+    """What a move gains.
+
+    `slope`: first-order decrease of the loss per unit of amplitude. `amplitude`: the best one found; `gain`: the
+    decrease there.
+    """
 
     slope: float
     amplitude: float
@@ -31,14 +35,14 @@ def loss_with(net: nn.Module, moves: Mapping[str, Tensor], amplitude: float, bat
     """The loss of a batch in eval mode with `amplitude` × a tensor added to the output of each named module."""
 
     def adding(move: Tensor) -> Callable[..., Tensor]:
-        def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        def hook(_module: nn.Module, _args: Any, output: Tensor) -> Tensor:
             return output + (amplitude * move).to(output)
 
         return hook
 
     handles = [net.get_submodule(name).register_forward_hook(adding(move)) for name, move in moves.items()]
     try:
-        with evaluated(net), torch.no_grad():
+        with quiet(net):
             return float(loss_of(net, batch, loss))
     finally:
         for handle in handles:
@@ -50,8 +54,8 @@ def best_amplitude(
 ) -> Trial:
     """How far to go along a move, and what that gains on the batch.
 
-    `slope`: Σ ⟨−∂L/∂output, move⟩. `size`: norm of the outputs that are moved. Three evaluations of the loss. A move that goes
-    uphill gains 0. Scaling a layer's output and its readers' weights against each other changes nothing here.
+    `slope`: Σ ⟨−∂L/∂output, move⟩. `size`: norm of the outputs that are moved. Three evaluations of the loss. A move
+    that goes uphill gains 0. Scaling a layer's output and its readers' weights against each other changes nothing here.
     """
     length = sum(float(move.norm()) ** 2 for move in moves.values()) ** 0.5
     if slope <= 0 or length == 0:

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from autogrow.data import Pipeline
 from autogrow.errors import CheckpointError, GrowthError
 from autogrow.growth import replay
+from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
 from autogrow.train.build import rebuild
 from autogrow.train.checkpoint import read_checkpoint, save_atomically
-from autogrow.train.measure import best_inverse_temperature, eval_mode, outputs_of
+from autogrow.train.measure import best_inverse_temperature, outputs_of
 from autogrow.train.module import CHECKPOINT_KEY, CHECKPOINT_VERSION, GrowingModule
 
 

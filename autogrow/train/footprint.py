@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from autogrow.data import Prepared
-from autogrow.train.measure import eval_mode
+from autogrow.growth.modes import eval_mode
 from autogrow.train.module import GrowingModule, make_optimizer
 from autogrow.train.setup import stream_of
 from autogrow.train.spec import FitSpec

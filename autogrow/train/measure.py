@@ -5,13 +5,14 @@ N rows, O outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from autogrow.growth.modes import eval_mode
 
 CHUNK = 4096  # rows per forward pass: large enough to be fast, small enough for any net of ours to fit in memory
 
@@ -27,19 +28,6 @@ class Measured:
     error: float
     score: float
     rows: int
-
-
-@contextmanager
-def eval_mode(net: nn.Module) -> Iterator[None]:
-    """The net in eval mode without gradients; each module's own mode is put back afterwards."""
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def outputs_of(predict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

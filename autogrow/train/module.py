@@ -48,11 +48,13 @@ class GrowingModule(pl.LightningModule):
         example: Tensor,
         calibration: Tensor,
         recipe: Sequence[Mapping[str, Any]] = (),
+        batches: Sequence[tuple[Tensor, Tensor]] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.spec, self.builder, self.task, self.example = spec, dict(builder), task, example
         self.calibration = calibration  # what an inserted BatchNorm takes its statistics from
+        self.batches = batches  # what new units are computed from, where the initializer does that
         self.average = 2.0 / steps_per_check  # the weight average forgets within about one check
         self.recipe: list[dict[str, Any]] = []
         self.rate = Rate(spec.optimizer.lr, spec.schedule.warmup)

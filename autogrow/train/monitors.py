@@ -10,9 +10,9 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
+from autogrow.growth.modes import eval_mode
 from autogrow.policy.book import Policy
 from autogrow.policy.needs import anneals, requires
-from autogrow.train.measure import eval_mode
 
 Measure = Callable[[pl.LightningModule], Mapping[str, float]]
 MEASURES = ("train_loss", "val_loss", "train_error", "val_error")

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from autogrow.data import Prepared
 from autogrow.growth.cost import counting
+from autogrow.growth.modes import eval_mode
 from autogrow.growth.scores import score_sites
-from autogrow.train.measure import eval_mode
 from autogrow.train.module import GrowingModule
 
 RECORDED = ("scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms")
 """What a run of ours can show a policy."""
 
-_SCORE_ROWS = 1024  # fitted on one half, judged on the other
+_LOOK_ROWS = 1024  # fitted on one half, judged on the other
 _LATENCY_CALLS = 200
 
 
@@ -41,8 +41,8 @@ class Observer:
     def __init__(self, prepared: Prepared, needs: Collection[str], device: torch.device) -> None:
         self.needs = frozenset(needs)
         self.train_rows = len(prepared.train)
-        self._x = prepared.train.x[:_SCORE_ROWS].to(device)
-        self._y = prepared.train.y[:_SCORE_ROWS].to(device)
+        self._x = prepared.train.x[:_LOOK_ROWS].to(device)
+        self._y = prepared.train.y[:_LOOK_ROWS].to(device)
 
     def look(self, module: GrowingModule) -> Observation:
         """What the policy asked to see of the net as it is."""
@@ -58,11 +58,7 @@ class Observer:
         return self._scored(module, measured)
 
     def _scored(self, module: GrowingModule, measured: dict[str, float]) -> Observation:
-        half = len(self._x) // 2
-        parts = [(self._x[:half], self._y[:half]), (self._x[half:], self._y[half:])]
-        members = module.spec.net.members
-        if members > 1:
-            parts = [(_repeated(x, members), _repeated(y, members)) for x, y in parts]
+        parts = look_batches(self._x, self._y, module.spec.net.members)
         with counting() as counted:
             scores = score_sites(module.net, parts, module.loss, sites=module.sites)
         return Observation({name: score.gain for name, score in scores.found.items()}, measured, counted.flops)
@@ -78,6 +74,14 @@ def latency_p95(module: GrowingModule, row: Tensor) -> float:
             if call >= 20:
                 taken.append(1e3 * (time.perf_counter() - began))
     return float(np.percentile(taken, 95))
+
+
+def look_batches(x: Tensor, y: Tensor, members: int) -> list[tuple[Tensor, Tensor]]:
+    """The first rows in two halves, as the net takes them: one that moves or new units are fitted to, one to judge on."""
+    x, y = x[:_LOOK_ROWS].clone(), y[:_LOOK_ROWS].clone()  # a copy of the net does not copy all the data
+    half = len(x) // 2
+    parts = [(x[:half], y[:half]), (x[half:], y[half:])]
+    return parts if members == 1 else [(_repeated(x, members), _repeated(y, members)) for x, y in parts]
 
 
 def _repeated(t: Tensor, members: int) -> Tensor:

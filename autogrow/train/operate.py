@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
 from autogrow.growth.cost import counting
+from autogrow.growth.neurons_data import Learned
 from autogrow.growth.optimizer import check_optimizer, place_state, state_by_name
 from autogrow.growth.surgery import Surgery
 from autogrow.policy.event import Event
@@ -49,13 +52,21 @@ def applied(module: GrowingModule, action: Action, generator: torch.Generator) -
             action,
             example=module.example,
             generator=generator,
-            neurons=module.spec.neurons,
+            neurons=_neurons(module),
             calibration=module.calibration,
         )
         surgery.replay(module.ema)
     module.recipe.append(dict(surgery.entry))
     module.architecture_changed()
     return surgery, counted.flops
+
+
+def _neurons(module: GrowingModule) -> Any:
+    """What new units start as; an initializer that learns from data is given rows and loss."""
+    neurons = module.spec.neurons
+    if not isinstance(neurons, Learned):
+        return neurons
+    return neurons.on([(x.to(module.device), y.to(module.device)) for x, y in module.batches], module.loss)
 
 
 def install(

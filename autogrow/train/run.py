@@ -26,6 +26,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 import autogrow
 from autogrow.data import Prepared, Split, TensorStream, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.checkpoint import BEST, FOLDER, CheckpointWriter, newest_whole
@@ -34,7 +35,7 @@ from autogrow.train.controller import LifeCycleController
 from autogrow.train.deliver import Delivered, calibrate, deliver, save_delivered
 from autogrow.train.display import Silent, View
 from autogrow.train.ledger import LEDGER, Ledger, write_atomically, write_json, write_metrics
-from autogrow.train.measure import eval_mode, measure, outputs_of
+from autogrow.train.measure import measure, outputs_of
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
 from autogrow.train.observe import Observer

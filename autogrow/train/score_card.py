@@ -10,7 +10,8 @@ import torchmetrics.functional as tm
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.train.measure import eval_mode, outputs_of
+from autogrow.growth.modes import eval_mode
+from autogrow.train.measure import outputs_of
 
 if TYPE_CHECKING:
     from autogrow.data import Prepared, Split

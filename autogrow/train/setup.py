@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 
+from torch import Tensor
+
 from autogrow.data import Prepared, TensorStream
+from autogrow.growth.neurons_data import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost
 from autogrow.train.build import builder_for
 from autogrow.train.continued import Source
 from autogrow.train.deliver import example_rows
 from autogrow.train.module import GrowingModule
-from autogrow.train.observe import RECORDED
+from autogrow.train.observe import RECORDED, look_batches
 from autogrow.train.spec import AUTO, FitSpec
 
 
@@ -45,9 +48,16 @@ def module_of(spec: FitSpec, prepared: Prepared, source: Source | None = None) -
         example=example if source is None else source.ours["delivery"]["example"],
         calibration=example_rows(prepared.train.x, spec.net.members, rows=512),
         recipe=() if source is None else source.ours["recipe"],
+        batches=_looked_at(spec, prepared),
     )
     module.example = example
     return module
+
+
+def _looked_at(spec: FitSpec, prepared: Prepared) -> list[tuple[Tensor, Tensor]]:
+    """The rows that new units are computed from; none where the initializer needs none."""
+    rows = prepared.train
+    return look_batches(rows.x, rows.y, spec.net.members) if isinstance(spec.neurons, Learned) else []
 
 
 def step_limit(spec: FitSpec, stream: TensorStream) -> int | None:

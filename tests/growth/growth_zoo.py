@@ -188,7 +188,7 @@ class Shared(nn.Module):
 class Functional(nn.Module):
     """Activations as functions, PReLU with a slope per channel, a transposed convolution, keyword arguments."""
 
-    def __init__(self, act: Act) -> None:
+    def __init__(self, _act: Act) -> None:
         super().__init__()
         self.down, self.slope = nn.Conv1d(2, 6, 4, stride=2), nn.PReLU(6)
         self.up, self.head = nn.ConvTranspose1d(6, 4, 4, stride=2), nn.Conv1d(4, 2, 1)
@@ -252,10 +252,10 @@ CASES: dict[str, Case] = {
     "functional": Case(Functional, (4, 2, 10), {"down": 6, "up": 4}),
     "rearranged": Case(Rearranged, (4, 2, 6, 6), {"one": 4, "mix": 5}),
     "two_inputs": Case(TwoInputs, (9, 5), {"left": 6}),
-    "dense_batch": Case(lambda a: DenseNet(5, [6, 6], 3, norm="batch", residual=True), (9, 5), {"hidden.0.linear": 6}),
-    "members": Case(lambda a: DenseNet(5, [6, 7], 3, members=2), (2, 9, 5), {"hidden.0.linear": 6, "hidden.1.linear": 7}),
-    "rms": Case(lambda a: DenseNet(5, [6, 7], 3, norm="rms", members=2), (2, 9, 5), {"hidden.0.linear": 6, "hidden.1.linear": 7}),
-    "images": Case(lambda a: DenseNet((2, 3, 3), [6], 3, dropout=0.2), (9, 2, 3, 3), {"hidden.0.linear": 6}),
+    "dense_batch": Case(lambda _: DenseNet(5, [6, 6], 3, norm="batch", residual=True), (9, 5), {"hidden.0.linear": 6}),
+    "members": Case(lambda _: DenseNet(5, [6, 7], 3, members=2), (2, 9, 5), {"hidden.0.linear": 6, "hidden.1.linear": 7}),
+    "rms": Case(lambda _: DenseNet(5, [6, 7], 3, norm="rms", members=2), (2, 9, 5), {"hidden.0.linear": 6, "hidden.1.linear": 7}),
+    "images": Case(lambda _: DenseNet((2, 3, 3), [6], 3, dropout=0.2), (9, 2, 3, 3), {"hidden.0.linear": 6}),
 }  # fmt: skip
 
 ACTS: dict[str, Act] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "selu": nn.SELU}

@@ -1,4 +1,4 @@
-"""The laws of growth, over topologies × widths × activations × norms × initializers, in float64; and each law seen failing.
+"""The laws of growth, over topologies × widths × activations × norms × initializers, in float64; each law seen failing.
 
 Outputs are pre-softmax, changes are largest absolute ones, biases and norm statistics are far from their defaults.
 """
@@ -105,7 +105,7 @@ def test_widening_through_norms_over_all_units_keeps_the_function(norm, activati
 
 @pytest.mark.parametrize(("norm", "activation", "members"), NORMED)
 def test_new_units_learn_whatever_the_norm_and_activation(norm, activation, members):
-    """Exactness is worth nothing if the new units are dead: after a few steps all their weights have moved, each its own way."""
+    """Exactness is worth nothing if new units are dead: in a few steps all their weights move, each its own way."""
     net, example = normed(norm, activation, members)
     widen(net, "hidden.0.linear", 8)
     unit = [-2, -1]
@@ -429,13 +429,10 @@ def test_a_failed_growth_leaves_the_net_as_it_was(step, monkeypatch):
         monkeypatch.setattr("autogrow.growth.plan._set", _fails_at_third(plan._set))
         expected = RuntimeError
     elif step == "forward":
-        net.register_forward_hook(
-            lambda m, args, out: _raise(RuntimeError("no")) if net.expand.out_channels > 8 else None
-        )
+        net.register_forward_hook(lambda *_: _raise(RuntimeError("no")) if net.expand.out_channels > 8 else None)
         expected = GrowthError
     else:
-        real = Probe.receipt
-        monkeypatch.setattr(Probe, "receipt", lambda self, *a, **k: (_raise(KeyboardInterrupt()), real))
+        monkeypatch.setattr(Probe, "receipt", lambda *_, **__: _raise(KeyboardInterrupt()))
         expected = KeyboardInterrupt
     with pytest.raises(expected):
         widen(net, "expand", 12, example=example)
@@ -470,13 +467,13 @@ def _fails_at_third(real):
 def test_a_failed_insertion_leaves_the_net_as_it_was(monkeypatch):
     net, example = make("plain")
     modules = [id(m) for m in net.modules()]
-    monkeypatch.setattr("autogrow.growth.insertion.square", lambda layer: torch.empty(7, 7))  # forgets the identity
+    monkeypatch.setattr("autogrow.growth.insertion.square", lambda _layer: torch.empty(7, 7))  # forgets the identity
     with pytest.raises(ParityError):
         deepen(net, "1", kind="identity", example=example)
     assert modules == [id(m) for m in net.modules()]
 
 
-def test_a_whole_target_is_reached_or_nothing(monkeypatch):
+def test_a_whole_target_is_reached_or_nothing():
     from autogrow.growth import grow_to
 
     net, example = make("plain")

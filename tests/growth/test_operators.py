@@ -105,7 +105,7 @@ def test_marks_modes_frozen_parameters_and_hooks_stay():
     net.hidden[0].linear.weight.requires_grad_(False)
     net.hidden[0].linear.weight.no_decay = True
     calls = []
-    net.hidden[0].linear.register_forward_hook(lambda *a: calls.append(1))
+    net.hidden[0].linear.register_forward_hook(lambda *_: calls.append(1))
     modules = [id(m) for m in net.modules()]
     widen(net, "hidden.0.linear", 8)
     weight = net.hidden[0].linear.weight
@@ -325,7 +325,7 @@ def test_a_calibrated_batch_norm_is_exact_in_train_mode_on_its_batch_and_in_eval
 def test_hooks_of_a_copied_activation_stay_with_the_original():
     net = dense()
     calls = []
-    net.hidden[0].act.register_forward_hook(lambda *a: calls.append(1))
+    net.hidden[0].act.register_forward_hook(lambda *_: calls.append(1))
     deepen(net, "hidden.0.act")
     calls.clear()
     net(X)

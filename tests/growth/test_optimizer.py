@@ -1,4 +1,4 @@
-"""Laws of the optimizer's state under growth: the old block goes on as if nothing had happened, fresh entries are bounded."""
+"""Laws of the optimizer's state under growth: the old block goes on as if nothing had been, fresh ones are bounded."""
 
 import copy
 import math
@@ -59,7 +59,7 @@ def trained(name: str, steps: int = 8) -> tuple[nn.Sequential, torch.optim.Optim
 
 
 def grow(net: nn.Sequential, source: list[int], share: list[float] | None = None) -> Surgery:
-    """Widen the hidden layer: unit j from unit source[j] (−1: fresh, zero outgoing), with `share` of its outgoing weights."""
+    """Widen the hidden layer: unit j from source[j] (−1: fresh, zero outgoing), `share` of its outgoing weights."""
     index, first, last = torch.tensor(source), net[0], net[2]
     factor = torch.ones(len(source)).double() if share is None else torch.tensor(share, dtype=torch.float64)
     fresh = (index < 0).nonzero().flatten()
@@ -79,7 +79,7 @@ def grow(net: nn.Sequential, source: list[int], share: list[float] | None = None
         moves.append(Move(old, new, name, name, {dim: index}, value_factor, grad_factor))
         setattr(layer, kind, new)
     first.out_features = last.in_features = len(source)
-    return Surgery(moves, Receipt(None, 0.0), {}, lambda net: [], tuple(net.parameters()))
+    return Surgery(moves, Receipt(None, 0.0), {}, lambda _net: [], tuple(net.parameters()))
 
 
 FRESH = [0, 1, 2, 3, 4, -1, -1, -1]
@@ -113,9 +113,12 @@ def test_the_twin_law_fails_where_state_is_dropped(mode):
     assert (net[0].weight[:5] - twin[0].weight).abs().max() > 1e-3
 
 
-def one_step_error(name: str, damage=lambda optimizer: None) -> float:
-    """Relative difference of the function's change over the next step, grown by a split against ungrown, the updates rescaled
-    as growth.md derives: outgoing × λ; incoming ÷ λ where the update is proportional to the gradient."""
+def one_step_error(name: str, damage=lambda _optimizer: None) -> float:
+    """Relative difference of the function's change over the next step, grown by a split against ungrown.
+
+    The updates are rescaled as they are derived: outgoing × λ; incoming ÷ λ where the update is proportional to the
+    gradient.
+    """
     net, optimizer = trained(name)
     twin, twin_optimizer = trained(name)
     before = twin(X).detach()
@@ -241,7 +244,7 @@ def deepen(net: nn.Sequential) -> tuple[nn.Sequential, Surgery]:
     layer = nn.Linear(5, 5).double()
     grown = nn.Sequential(net[0], nn.Sequential(net[1], layer), net[2])
     moves = [Move(None, p, None, f"1.1.{n}") for n, p in layer.named_parameters()]
-    return grown, Surgery(moves, Receipt(None, 0.0), {}, lambda net: [], tuple(grown.parameters()))
+    return grown, Surgery(moves, Receipt(None, 0.0), {}, lambda _net: [], tuple(grown.parameters()))
 
 
 def test_new_parameters_join_the_group_of_their_kind_in_canonical_order():

@@ -1,4 +1,4 @@
-"""Mistakes that published implementations of growth make, written anew as deliberately wrong operators: our laws see each of them.
+"""Mistakes that published implementations of growth make, as deliberately wrong operators: our laws see each of them.
 
 Every wrong operator stands beside the right one, which differs in the one place that matters and passes the same law.
 """
@@ -259,7 +259,7 @@ def test_new_tensors_that_no_group_holds():
     assert not torch.equal(net[0].weight, before)
 
 
-def write_noise(net: nn.Module, example: Tensor) -> None:
+def write_noise(net: nn.Module, _example: Tensor) -> None:
     weight = net[0].weight.data
     weight[:2] += 0.1 * randn(2, 6)
     set_linear(net[0], weight[MAP], net[0].bias[MAP])

@@ -13,6 +13,8 @@ from autogrow.growth.bottleneck import best_units, record, width_problem
 from autogrow.growth.cost import cost
 from autogrow.growth.gradmax import GradMax
 from autogrow.growth.linear_algebra import fit, leading_svd, leading_svd_of_product, whitening
+from autogrow.growth.neurons import ZeroOutgoing
+from autogrow.growth.neurons_data import Learned
 from autogrow.growth.patches import aligned, answer
 from autogrow.growth.scores import score_sites
 from autogrow.growth.tiny import Tiny
@@ -236,7 +238,7 @@ def test_convolutions_are_scored_where_places_correspond():
 # -- data-driven neurons
 
 
-def gradmax_net(activation: nn.Module, **extra) -> tuple[nn.Module, list]:
+def gradmax_net(activation: nn.Module) -> tuple[nn.Module, list]:
     net = seeded(lambda: nn.Sequential(nn.Linear(6, 5), activation, nn.Linear(5, 4)))
     return net, batches(seeded(lambda: nn.Linear(6, 4), 1), 50, 6, count=1)
 
@@ -359,6 +361,21 @@ def test_refusals_name_the_reason(neurons):
     with pytest.raises(GrowthError, match="pooling, flatten or a permutation lies between"):
         widen(pooled, "hidden.0.conv", 5, example=image, neurons=neurons([(image, randn(5, 3))], mse))
     assert math.prod(pooled.hidden[0].conv.weight.shape) == 27
+
+
+@pytest.mark.parametrize("neurons", [GradMax(side="incoming", scale=0.3), Tiny(amplitude=0.01)])
+def test_data_may_be_given_after_the_settings(neurons):
+    data = batches(seeded(lambda: nn.Linear(6, 3), 1), 50, 6)
+    early, late = (seeded(lambda: DenseNet(6, [5], 3)) for _ in range(2))
+    with pytest.raises(GrowthError, match=rf"{type(neurons).__name__} computes new units from data and was given none"):
+        widen(late, "hidden.0.linear", 8, example=data[0][0], neurons=neurons)
+    assert late.hidden[0].linear.out_features == 5
+    settings = {k: v for k, v in neurons.to_plain().items() if k != "name"}
+    widen(early, "hidden.0.linear", 8, example=data[0][0], neurons=type(neurons)(data, mse, **settings))
+    widen(late, "hidden.0.linear", 8, example=data[0][0], neurons=neurons.on(data, mse))
+    assert all(torch.equal(a, b) for a, b in zip(early.parameters(), late.parameters(), strict=True))
+    assert isinstance(neurons, Learned)
+    assert not isinstance(ZeroOutgoing(), Learned)
 
 
 def test_data_driven_neurons_say_what_they_are():

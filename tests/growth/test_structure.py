@@ -123,13 +123,13 @@ class Branching(nn.Module):
 
 
 def _parametrized() -> nn.Module:
-    net = Lambda(lambda s, h: h)
+    net = Lambda(lambda _, h: h)
     nn.utils.parametrizations.orthogonal(net.first)
     return net
 
 
 def _weight_normed() -> nn.Module:
-    net = Lambda(lambda s, h: h)
+    net = Lambda(lambda _, h: h)
     net.first = nn.utils.spectral_norm(net.first)
     return net
 
@@ -137,7 +137,7 @@ def _weight_normed() -> nn.Module:
 def _pruned() -> nn.Module:
     from torch.nn.utils import prune
 
-    net = Lambda(lambda s, h: h)
+    net = Lambda(lambda _, h: h)
     prune.l1_unstructured(net.first, "weight", amount=0.5)
     return net
 
@@ -154,27 +154,27 @@ class TwoWidths(nn.Module):
 REFUSED = {
     "tied": (Tied, "encode", "'encode.weight' and 'twin.weight' are one parameter"),
     "control flow in a submodule": (lambda: Lambda(lambda s, h: s.b(h), b=Branching()), "first", "'b' (Branching): its forward cannot be traced"),
-    "constant reshape": (lambda: Lambda(lambda s, h: h.view(-1, 6)), "first", "writes the size 6 into the code; use -1 or flatten(1)"),
-    "reshape cuts": (lambda: Lambda(lambda s, h: h.view(-1, 2, 3).flatten(1)), "first", "a reshape cuts or mixes it"),
-    "reshape with the batch": (lambda: Lambda(lambda s, h: h.reshape(-1).view(h.size(0), -1)), "first", "a reshape mixes it with the batch"),
+    "constant reshape": (lambda: Lambda(lambda _, h: h.view(-1, 6)), "first", "writes the size 6 into the code; use -1 or flatten(1)"),
+    "reshape cuts": (lambda: Lambda(lambda _, h: h.view(-1, 2, 3).flatten(1)), "first", "a reshape cuts or mixes it"),
+    "reshape with the batch": (lambda: Lambda(lambda _, h: h.reshape(-1).view(h.size(0), -1)), "first", "a reshape mixes it with the batch"),
     "attention": (lambda: Lambda(lambda s, h: s.m(h, h, h)[0], m=nn.MultiheadAttention(6, 2)), "first", "'m' (MultiheadAttention)"),
     "recurrent": (lambda: Lambda(lambda s, h: s.m(h)[0], m=nn.LSTM(6, 6)), "first", "'m' (LSTM)"),
-    "softmax": (lambda: Lambda(lambda s, h: h.softmax(-1)), "first", "softmax runs over it"),
+    "softmax": (lambda: Lambda(lambda _, h: h.softmax(-1)), "first", "softmax runs over it"),
     "softmax module": (lambda: Lambda(lambda s, h: s.m(h), m=nn.Softmax(dim=1)), "first", "Softmax runs over it"),
-    "matmul": (lambda: Lambda(lambda s, h: h @ torch.ones(6, 6)), "first", "it goes through matmul()"),
+    "matmul": (lambda: Lambda(lambda _, h: h @ torch.ones(6, 6)), "first", "it goes through matmul()"),
     "functional layer": (lambda: Lambda(lambda s, h: F.linear(h, s.last.weight.t() @ s.last.weight)), "first", "it goes through linear()"),
-    "global maximum": (lambda: Lambda(lambda s, h: h / h.max()), "first", "it goes through max()"),
-    "mean over units": (lambda: Lambda(lambda s, h: h - h.mean(-1, keepdim=True)), "first", "mean runs over it"),
-    "slice": (lambda: Lambda(lambda s, h: torch.cat([h[:, :3], h[:, 3:]], 1)), "first", "by numbers written in the code"),
-    "split": (lambda: Lambda(lambda s, h: torch.cat(h.split(2, 1), 1)), "first", "split writes the size"),
-    "meets a constant": (lambda: Lambda(lambda s, h: h + torch.ones(6)), "first", "it meets"),
+    "global maximum": (lambda: Lambda(lambda _, h: h / h.max()), "first", "it goes through max()"),
+    "mean over units": (lambda: Lambda(lambda _, h: h - h.mean(-1, keepdim=True)), "first", "mean runs over it"),
+    "slice": (lambda: Lambda(lambda _, h: torch.cat([h[:, :3], h[:, 3:]], 1)), "first", "by numbers written in the code"),
+    "split": (lambda: Lambda(lambda _, h: torch.cat(h.split(2, 1), 1)), "first", "split writes the size"),
+    "meets a constant": (lambda: Lambda(lambda _, h: h + torch.ones(6)), "first", "it meets"),
     "one unit for all": (lambda: Lambda(lambda s, h: h * s.gate(h), gate=nn.Linear(6, 1)), "gate", "a single unit that is spread over a whole axis"),
     "parametrized": (_parametrized, "first", "it is parametrized"),
     "weight norm": (_weight_normed, "first", "its weight is not a parameter but computed"),
     "pruned": (_pruned, "first", "its weight is not a parameter but computed"),
     "several dimensions": (lambda: nn.Sequential(nn.Conv1d(2, 4, 1), nn.LayerNorm([4, 3]), nn.Flatten(), nn.Linear(12, 2)), "0", "normalises over several dimensions"),
     "norm over two widths": (TwoWidths, "a", "normalises it together with others"),
-    "output": (lambda: Lambda(lambda s, h: h), "last", "it is the net's output"),
+    "output": (lambda: Lambda(lambda _, h: h), "last", "it is the net's output"),
     "max_norm": (lambda: nn.Sequential(nn.Embedding(5, 4, max_norm=1.0), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2)), "0", "max_norm"),
 }  # fmt: skip
 
@@ -239,7 +239,7 @@ def test_hooks_never_see_symbols():
     net, example = make("conv")
     seen = []
     for module in net.modules():
-        module.register_forward_hook(lambda m, args, out: seen.append(type(out)))
+        module.register_forward_hook(lambda _module, _args, out: seen.append(type(out)))
     growth_sites(net, example)
     assert set(seen) <= {Tensor}
     assert all(m._forward_hooks for m in net.modules())

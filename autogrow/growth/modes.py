@@ -1,0 +1,47 @@
+"""A net put in another mode for a moment: to look at it, or to run it without leaving a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def eval_mode(net: nn.Module) -> Iterator[None]:
+    """The net in eval mode without gradients; each module's own mode is put back afterwards."""
+    with _modes_put_back(net):
+        net.eval()
+        yield
+
+
+@contextmanager
+def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Iterator[None]:
+    """The net in eval or train mode (with or without its dropout modules), modes and buffers put back afterwards.
+
+    Without gradients, unless they are enabled inside. Only modes are set: a `train` method of the net's own is not
+    called. Buffers are put back in place: running statistics and counters are as they were.
+    """
+    buffers = [(b, b.detach().clone()) for b in net.buffers()]
+    with _modes_put_back(net):
+        for module in net.modules():
+            module.training = train and (dropout or not isinstance(module, nn.modules.dropout._DropoutNd))
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+
+
+@contextmanager
+def _modes_put_back(net: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in net.modules()}
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
