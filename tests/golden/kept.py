@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 FIXTURES, OLD_RUNS = HERE / "fixtures", HERE / "old_runs"
 UNTIMED = ("timing", "seconds", "cumulated_seconds")  # of this machine and moment, wherever they stand
 MENDED = ("behind", "decided_at")  # of an event: where a deepening went and what decided a growth, which were not told
+MENDED_OF = {"anneal": ("flops",)}  # its look at all of val was in the row's eval_flops alone
 
 Plain = dict[str, Any]
 
@@ -80,7 +81,10 @@ def of_tensor(tensor: Any) -> str:
 def unmended(row: Plain) -> Plain:
     """A ledger row without the fields of its event that older ledgers did not tell."""
     event = row.get("event")
-    return row if event is None else {**row, "event": {k: v for k, v in event.items() if k not in MENDED}}
+    if event is None:
+        return row
+    mended = (*MENDED, *MENDED_OF.get(event["do"], ()))
+    return {**row, "event": {k: v for k, v in event.items() if k not in mended}}
 
 
 def without(value: Any, root: str) -> Any:

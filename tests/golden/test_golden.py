@@ -140,6 +140,8 @@ def test_what_is_missing_and_what_is_new_is_said():
 
 
 def test_only_the_mended_fields_of_an_event_are_left_out():
+    assert unmended({"event": {"do": "anneal", "flops": 9}}) == {"event": {"do": "anneal"}}
+    assert unmended({"event": {"do": "widen", "flops": 9}}) == {"event": {"do": "widen", "flops": 9}}
     event = {"do": "deepen", "behind": "hidden.0.act", "decided_at": 3, "after": {"widths": {}}, "kind": "identity"}
     row = {"check": 4, "decided_at": 1, "event": event}
     assert unmended(row) == {
