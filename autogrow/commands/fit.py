@@ -182,7 +182,10 @@ def remove_if_empty(folder: Path) -> None:
     for path in (folder, *list(folder.parents)[:2]):
         if not path.is_dir() or not is_empty(path) or Path.cwd().is_relative_to(path) or not remove_lock(path):
             return
-        path.rmdir()
+        try:
+            path.rmdir()
+        except OSError:
+            return  # somebody has begun in it just now
 
 
 def _quoted(path: Path) -> str:

@@ -78,9 +78,8 @@ class Draft:
     def put(self, path: Path) -> None:
         """Flush it to disk and make it `path`."""
         self.file.flush()
-        with open(
-            self.path, "rb", opener=_no_link
-        ) as whole:  # by its name: who wrote to it may have moved another there
+        # by its name: who wrote to it may have moved another there
+        with open(self.path, "rb", opener=_no_link) as whole:
             if stat.S_IMODE(os.fstat(whole.fileno()).st_mode) != self._mode:
                 os.fchmod(whole.fileno(), self._mode)
             os.fsync(whole.fileno())
@@ -95,8 +94,13 @@ class Draft:
 
 def open_to_append(path: Path) -> IO[bytes]:
     """A file open for writing at its end, made where there is none. Raises CheckpointError, in one line, for a link."""
+    return open_no_link(path, "ab")
+
+
+def open_no_link(path: Path, mode: str) -> IO[bytes]:
+    """A file as `open` opens it in a binary mode. Raises CheckpointError, in one line, for a link."""
     try:
-        return open(path, "ab", opener=_no_link)
+        return open(path, mode, opener=_no_link)
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
@@ -106,14 +110,11 @@ def open_to_append(path: Path) -> IO[bytes]:
 def remove_leftovers(folder: Path) -> None:
     """Remove drafts of processes that were killed. Those that somebody is at work on, and files of any other name, stay."""
     for path in folder.iterdir():
-        if not _OURS.fullmatch(path.name) or not path.is_file() or path.is_symlink():
-            continue
-        with (
-            suppress(OSError),
-            open(path, "r+b", opener=_no_link) as file,
-        ):  # in its place meanwhile, or not ours to remove
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
+        if _OURS.fullmatch(path.name):
+            # one that is in its place meanwhile, that somebody is at work on, or that we may not remove stays
+            with suppress(OSError), open(path, "r+b", opener=_no_link) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def _no_link(path: str, flags: int) -> int:

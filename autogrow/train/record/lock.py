@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import socket
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from autogrow.errors import ConfigError
-from autogrow.train.record.files import remove_leftovers
+from autogrow.train.record.files import open_no_link, remove_leftovers
 from autogrow.train.record.folder import CHECKPOINTS, COPIES, LOCK
 
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # as Lightning reads them
@@ -68,7 +67,7 @@ def locked(file: IO[bytes]) -> bool:
 def remove_lock(folder: Path) -> bool:
     """Remove a lock that nobody holds (any more); False where somebody does."""
     try:
-        file = _opened(folder / LOCK, "r+b")
+        file = open_no_link(folder / LOCK, "r+b")
     except FileNotFoundError:
         return True
     with file:
@@ -84,7 +83,7 @@ def _taken(folder: Path, who: str) -> IO[bytes]:
         while True:
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                file = _opened(path, "a+b")
+                file = open_no_link(path, "a+b")
             except FileNotFoundError:
                 continue  # somebody has just removed the folder, who had begun nothing in it
             if not locked(file):
@@ -98,15 +97,6 @@ def _taken(folder: Path, who: str) -> IO[bytes]:
     except OSError as error:
         raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
     return file
-
-
-def _opened(path: Path, mode: str) -> IO[bytes]:
-    try:
-        return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise ConfigError(f"{path} is a link, which is not written through: remove it") from None
 
 
 def _is_still(file: IO[bytes], path: Path) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from autogrow.cli import main
 from autogrow.commands.fit import remove_if_empty
-from autogrow.errors import ConfigError
+from autogrow.errors import ConfigError, UsageError
 from autogrow.train.record.lock import lock, locked, remove_lock
 
 HOLDS = """
@@ -122,7 +122,7 @@ def test_a_link_in_its_place_and_a_folder_that_cannot_be_are_said_in_one_line(tm
     (tmp_path / "victim").write_text("precious")
     (tmp_path / ".lock").symlink_to(tmp_path / "victim")
     for folder, said in ((tmp_path, ".lock is a link"), (tmp_path / "victim" / "run", "victim/run cannot be written")):
-        with pytest.raises(ConfigError, match=re.escape(said)):
+        with pytest.raises(UsageError, match=re.escape(said)):
             take(folder)
     assert (tmp_path / "victim").read_text() == "precious"
 
