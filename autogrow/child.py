@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -12,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
+
+from autogrow.train.record.files import open_to_append
 
 
 class Child(Protocol):
@@ -59,20 +60,6 @@ class Process:
         self._process.wait()
 
 
-def locked(log: IO[bytes]) -> bool:
-    """Take the lock on an open log; False where another process has it.
-
-    A child inherits it with its standard output: it is held while any of them lives, also one whose parent was killed.
-    """
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # a file system that knows no locks
-    return True
-
-
 def run_to_end(command: Sequence[str], log: str, environment: Mapping[str, str], folder: str) -> int:
     """Run a command from within a worker of a cluster; its exit code. What asks the worker to end asks the command.
 
@@ -80,7 +67,7 @@ def run_to_end(command: Sequence[str], log: str, environment: Mapping[str, str],
     """
     # a plain run: Lightning would take the one task that SLURM gives us for all of its processes
     kept = {k: v for k, v in os.environ.items() if k not in ("HYDRA_FULL_ERROR", "SLURM_NTASKS")}
-    with Path(log).open("ab") as out:
+    with open_to_append(Path(log)) as out:
         process = subprocess.Popen(
             list(command), cwd=folder, env={**kept, **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from autogrow.child import Child, Process, Start, environment, locked
-from autogrow.errors import InterruptedRunError
+from autogrow.child import Child, Process, Start, environment
+from autogrow.errors import CheckpointError, InterruptedRunError
+from autogrow.train.record.files import open_to_append
+from autogrow.train.record.folder import LOG, RESULT, is_begun, is_complete, read_config
+from autogrow.train.record.lock import locked
 
-LOG = "log.txt"
-RESULT, CONFIG = "result.json", "config.yaml"  # of a run folder
 GRACE = 30.0  # seconds that a child has to write its checkpoint when it is asked to end
 
 WAITING, RUNNING, DONE, SKIPPED, FAILED, INTERRUPTED = "waiting", "running", "done", "skipped", "failed", "interrupted"
@@ -61,11 +62,11 @@ class Job:
 
     def is_done(self) -> bool:
         """Whether this very run has come to its end."""
-        return (self.folder / RESULT).is_file() and self.begun()
+        return is_complete(self.folder) and self.begun()
 
     def in_the_way(self) -> str:
         """What is wrong with starting it: its folder holds another run, which is not overwritten. Else empty."""
-        if not ((self.folder / RESULT).is_file() or (self.folder / CONFIG).is_file()) or self.begun():
+        if not (is_complete(self.folder) or is_begun(self.folder)) or self.begun():
             return ""
         if self.config is None:
             return f"{self.folder} holds a run of another command, which is not overwritten"
@@ -77,8 +78,7 @@ class Job:
         return f"{self.folder} holds a run of another config{differs}, which is not overwritten"
 
     def _config(self) -> str:
-        path = self.folder / CONFIG
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        return read_config(self.folder) if is_begun(self.folder) else ""
 
 
 @dataclass
@@ -151,13 +151,17 @@ def _start(outcome: Outcome, start: Start) -> None:
         outcome.state, outcome.code = SKIPPED, 0
         return
     job.folder.mkdir(parents=True, exist_ok=True)
-    log = job.log.open("ab")
+    try:
+        log = open_to_append(job.log)
+    except CheckpointError as error:
+        outcome.state, outcome.code, outcome.message = FAILED, 2, str(error)
+        return
     if not locked(log):
         log.close()
         outcome.state, outcome.code = FAILED, 2
         outcome.message = f"another process is at work in {job.folder}: end it, or wait for it"
         return
-    goes_on = job.resume is not None and job.begun() and (job.folder / CONFIG).is_file()
+    goes_on = job.resume is not None and job.begun() and is_begun(job.folder)
     command = job.resume if goes_on and job.resume is not None else job.command
     if not goes_on:
         log.truncate(0)
@@ -180,7 +184,7 @@ def _has_ended(outcome: Outcome) -> bool:
         outcome._log.close()
     if code != 0:
         outcome.message = f"exit code {code}: {last_line(outcome.job.log)}"
-    elif not (outcome.job.folder / RESULT).is_file():
+    elif not is_complete(outcome.job.folder):
         outcome.state, outcome.message = FAILED, f"it ended without a {RESULT}: {last_line(outcome.job.log)}"
     return True
 

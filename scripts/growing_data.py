@@ -29,8 +29,9 @@ from study_cells import Cell, append, read_cells
 from autogrow.config import CONF_DIR, register_schema, spec_from
 from autogrow.data import count_stages
 from autogrow.launcher import register_launcher
-from autogrow.train.arriving import CARD, StageSpec, fit_stages
-from autogrow.train.ledger import write_json
+from autogrow.train.arriving import StageSpec, fit_stages
+from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import CARD
 from autogrow.train.run import fit
 from autogrow.train.spec import FitSpec
 

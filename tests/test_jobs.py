@@ -10,6 +10,7 @@ import pytest
 from autogrow import child
 from autogrow.errors import InterruptedRunError
 from autogrow.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, Job, environment, run_jobs
+from autogrow.train.record.lock import locked
 
 WRITES = "import pathlib, sys; pathlib.Path(sys.argv[1], 'result.json').write_text('{}'); print('written')"
 
@@ -134,7 +135,7 @@ def test_a_folder_where_a_process_is_still_at_work_is_left_alone(tmp_path):
     one = job(tmp_path / "one", "import time; time.sleep(60)")
     one.folder.mkdir()
     with one.log.open("ab") as log:
-        assert child.locked(log)
+        assert locked(log)
         orphan = child.Process(one.command, log, None)
     try:
         (outcome,) = run_jobs([one])

@@ -116,15 +116,19 @@ def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, tmp_path, 
 
 
 def test_two_watches_do_not_share_a_folder_of_runs(tmp_path, parts, capsys):
-    import fcntl
-
     shutil.copy(parts[0], tmp_path / "drops")
     out = tmp_path / "runs" / "watch" / "drops"
-    out.mkdir(parents=True)
-    with (out / "watch.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    holds = "import pathlib, sys; from autogrow.train.record.lock import lock\n"
+    holds += "with lock(pathlib.Path(sys.argv[1]), 'autogrow watch'): print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", holds, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as another:
+        assert another.stdout.readline()
         assert call("watch", "drops", *QUICK, "watch.once=true") == 2
-    assert "is in use by another autogrow watch" in capsys.readouterr().err
+        assert [p.name for p in out.iterdir()] == [".lock"]
+        another.stdin.close()
+    error = capsys.readouterr().err
+    assert f"{out} is in use by another autogrow watch (pid {another.pid} on " in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.slow
@@ -167,5 +171,5 @@ def test_three_drops_with_kills_in_the_middle(tmp_path, parts):
     whole = prepare(spec).card["splits"]
     assert json.loads((out / "run_2" / "data_card.json").read_text())["splits"] == whole
     assert sorted(p.name for p in out.iterdir()) == [
-        "files", "latest.json", "run_0", "run_1", "run_2", "watch.json", "watch.lock",
+        "files", "latest.json", "run_0", "run_1", "run_2", "watch.json",
     ]  # fmt: skip

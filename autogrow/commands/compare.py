@@ -14,14 +14,17 @@ from autogrow.commands.compare_plan import CompareConfig, checked_plan
 from autogrow.commands.fit import remove_if_empty
 from autogrow.commands.search import register_search
 from autogrow.compare.comparison import Comparison, compare_folder, write
+from autogrow.compare.plan import Plan
 from autogrow.compare.progress import Progress, summary_lines
 from autogrow.composition import run_hydra
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
 from autogrow.jobs import run_jobs
 from autogrow.overrides import key_of
 from autogrow.report.comparison import write_comparison
+from autogrow.train.record.folder import COMPARED, COMPARED_PAGE, RESULT
+from autogrow.train.record.lock import lock
 
-RESULTS = "*/*/result.json"
+RESULTS = f"*/*/{RESULT}"
 """Where a comparison's finished runs are, by their last file."""
 
 
@@ -47,10 +50,14 @@ def run(rest: Sequence[str]) -> int:
 def _compare(cfg: DictConfig, rest: Sequence[str], interrupted: list[InterruptedRunError]) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        plan = checked_plan(cfg, rest, folder)
+        with lock(folder, "autogrow compare"):
+            _run(checked_plan(cfg, rest, folder), folder, interrupted)
     except UsageError:
         remove_if_empty(folder)
         raise
+
+
+def _run(plan: Plan, folder: Path, interrupted: list[InterruptedRunError]) -> None:
     plan.write()
     try:
         with Progress(plan) as progress:
@@ -100,5 +107,5 @@ def show(folder: Path, comparison: Comparison) -> None:
         console.print(f"missing: {failure['arm']} seed {failure['seed']}: {failure['message']}")
     for warning in plain["warnings"]:
         console.print(f"note: {warning}")
-    page = folder / "compare.html"
-    console.print(f"{page if page.is_file() else folder / 'compare.json'}")
+    page = folder / COMPARED_PAGE
+    console.print(f"{page if page.is_file() else folder / COMPARED}")

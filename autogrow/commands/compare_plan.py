@@ -19,13 +19,13 @@ from autogrow.compare.affordable import check_one_pass
 from autogrow.compare.arms import EXAMPLE, GROW, Arm, arm_from
 from autogrow.compare.grouping import read_plan
 from autogrow.compare.plan import Plan, seeds_from
-from autogrow.compare.runs import PLAN
 from autogrow.config import FitConfig, instantiate, spec_from
 from autogrow.data import prepare
 from autogrow.errors import ConfigError, UsageError, nearest
 from autogrow.jobs import environment
 from autogrow.overrides import key_of
 from autogrow.policy.needs import never_grows
+from autogrow.train.record.folder import PLAN, is_empty
 from autogrow.train.run import quiet_lightning
 
 OWN = ("seeds", "arms", "jobs", "target")
@@ -130,7 +130,7 @@ def _arms(names: Sequence[str], kind: str) -> tuple[Arm, ...]:
 
 def _check_folder(plan: Plan) -> None:
     folder = plan.folder
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or is_empty(folder):
         return
     if not (folder / PLAN).is_file():
         raise ConfigError(f"{folder} holds something else than a comparison; give another hydra.run.dir")

@@ -20,11 +20,13 @@ from autogrow.overrides import quoted, unquoted
 from autogrow.report import write_report
 from autogrow.report.stages import write_stages_report
 from autogrow.train import words
-from autogrow.train.arriving import CARD, StageSpec, fit_stages
+from autogrow.train.arriving import StageSpec, fit_stages
 from autogrow.train.display import Display, Silent, View
-from autogrow.train.ledger import write_json
 from autogrow.train.loggers import Logged
-from autogrow.train.run import RESULT, Result, fit
+from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import CARD, CONFIG, REPORT, RESULT, is_begun, is_complete, is_empty, read_config
+from autogrow.train.record.lock import lock, remove_lock
+from autogrow.train.run import Result, fit
 from autogrow.train.spec import FitSpec
 
 MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
@@ -47,25 +49,31 @@ def _fit_job(cfg: DictConfig) -> float:
     overrides = list(hydra_cfg.overrides.task)
     resume = cfg.resume is not None
     try:
-        if resume:
-            cfg = _config_to_resume(out, overrides)
-        spec = spec_from(cfg, out=out)
-        if arrives(spec):
-            return fit_arriving(cfg, out, overrides, resume=resume)
-        first = (
-            os.environ.get("LOCAL_RANK", "0") == "0"
-        )  # Lightning sets it in the processes that it starts beside this one
-        with _view(cfg, out) if first else Silent() as display:
-            result = fit(spec, display=display, resume=resume)
-            if result.folder is not None:
-                finish_folder(result, spec.config, overrides)
-                display.finish(result.summary, str(out), result.rows)
+        with lock(out, "autogrow fit"):
+            return _fitted(cfg, out, overrides, resume=resume)
     except UsageError:
         remove_if_empty(out)
         raise
     except OSError as error:
         what = f"{out}: {error.strerror or error}"
         raise TrainingError(f"{what}; files written before are whole, go on with: autogrow fit resume={out}") from error
+
+
+def _fitted(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
+    if resume:
+        _check_resumable(out)  # it may have come to its end since
+        cfg = _config_to_resume(out, overrides)
+    spec = spec_from(cfg, out=out)
+    if arrives(spec):
+        return fit_arriving(cfg, out, overrides, resume=resume)
+    first = (
+        os.environ.get("LOCAL_RANK", "0") == "0"
+    )  # Lightning sets it in the processes that it starts beside this one
+    with _view(cfg, out) if first else Silent() as display:
+        result = fit(spec, display=display, resume=resume)
+        if result.folder is not None:
+            finish_folder(result, spec.config, overrides)
+            display.finish(result.summary, str(out), result.rows)
     return float(result.summary["val"]["loss"])
 
 
@@ -96,7 +104,7 @@ def fit_arriving(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume
     write_stages_report(out, result=result, config=spec.config, command=command)
     write_json(out / RESULT, result)
     print("\n" + "\n".join(stage_lines(result)))
-    print(f"  report      {out}/report.html")
+    print(f"  report      {out}/{REPORT}")
     return float(result["val"]["loss"])
 
 
@@ -143,9 +151,9 @@ def finish_folder(result: Result, config: str, overrides: Sequence[str], *, comm
 
 
 def _check_resumable(folder: Path) -> None:
-    if not (folder / "config.yaml").is_file():
-        raise CheckpointError(f"resume={folder}: there is no run to go on with (no config.yaml)")
-    if (folder / RESULT).is_file():
+    if not is_begun(folder):
+        raise CheckpointError(f"resume={folder}: there is no run to go on with (no {CONFIG})")
+    if is_complete(folder):
         raise CheckpointError(f"resume={folder}: this run is complete ({RESULT} is there); nothing was done")
 
 
@@ -156,7 +164,7 @@ def _config_to_resume(folder: Path, overrides: Sequence[str]) -> DictConfig:
             raise ConfigError(
                 f"resume takes its config from the run; only {', '.join(MAY_CHANGE_ON_RESUME)} may change, not {key}"
             )
-    kept = OmegaConf.load(folder / "config.yaml")
+    kept = OmegaConf.create(read_config(folder))
     dotted = [o for o in overrides if not o.startswith("resume=")]
     merged: Any = OmegaConf.merge(OmegaConf.structured(FitConfig), kept, OmegaConf.from_dotlist(dotted))
     return merged  # type: ignore[no-any-return]
@@ -165,6 +173,9 @@ def _config_to_resume(folder: Path, overrides: Sequence[str]) -> DictConfig:
 def remove_if_empty(folder: Path) -> None:
     """Leave nothing half-written behind: a run folder that holds nothing goes, and parents that were made for it."""
     for path in (folder, *list(folder.parents)[:2]):
-        if not path.is_dir() or any(path.iterdir()) or Path.cwd().is_relative_to(path):
+        if not path.is_dir() or not is_empty(path) or Path.cwd().is_relative_to(path) or not remove_lock(path):
             return
-        path.rmdir()
+        try:
+            path.rmdir()
+        except OSError:
+            return  # somebody has begun in it just now

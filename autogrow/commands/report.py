@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from autogrow.commands.compare import build, show
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.report import write_report
 from autogrow.report.stages import write_stages_report
-from autogrow.train.arriving import CARD, STAGES
-from autogrow.train.ledger import LEDGER, read_ledger
-from autogrow.train.run import RESULT
+from autogrow.train.ledger import read_ledger
+from autogrow.train.record.folder import (
+    LEDGER,
+    RESULT,
+    RESULT_KEYS,
+    STAGES,
+    Plain,
+    is_complete,
+    read_card,
+    read_config,
+    read_result,
+)
 
 
 def run(rest: Sequence[str]) -> int:
@@ -23,7 +30,7 @@ def run(rest: Sequence[str]) -> int:
     folder = Path(rest[0])
     if (folder / STAGES).is_file():
         print(_stages_report(folder))
-    elif (folder / LEDGER).is_file() or (folder / RESULT).is_file():
+    elif (folder / LEDGER).is_file() or is_complete(folder):
         print(_report(folder))
     else:
         show(folder, build(folder))
@@ -37,21 +44,20 @@ def _report(folder: Path) -> Path:
         folder,
         rows=rows,
         result=result,
-        card=json.loads((folder / CARD).read_text(encoding="utf-8")),
-        config=(folder / "config.yaml").read_text(encoding="utf-8"),
+        card=read_card(folder),
+        config=read_config(folder),
         command=result.get("command", ""),
     )
 
 
 def _stages_report(folder: Path) -> Path:
-    result = _result(folder)
-    config = (folder / "config.yaml").read_text(encoding="utf-8")
-    return write_stages_report(folder, result=result, config=config, command=result.get("command", ""))
+    result = _result(folder, (*RESULT_KEYS, "data", "total", "stages"))
+    return write_stages_report(folder, result=result, config=read_config(folder), command=result.get("command", ""))
 
 
-def _result(folder: Path) -> dict[str, Any]:
-    if not (folder / RESULT).is_file():
+def _result(folder: Path, needs: Sequence[str] = RESULT_KEYS) -> Plain:
+    if not is_complete(folder):
         raise CheckpointError(
             f"{folder} holds no {RESULT}: the run is not complete; go on with autogrow fit resume={folder}"
         )
-    return dict(json.loads((folder / RESULT).read_text(encoding="utf-8")))
+    return read_result(folder, needs)

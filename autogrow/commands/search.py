@@ -18,7 +18,8 @@ from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from
 from autogrow.errors import ConfigError, UsageError, nearest
 from autogrow.policy.needs import never_grows
-from autogrow.train.run import RESULT
+from autogrow.train.record.folder import REPORT, is_complete
+from autogrow.train.record.lock import lock
 
 
 @dataclass
@@ -54,7 +55,8 @@ def search_from(cfg: DictConfig) -> Search:
 def _job(cfg: DictConfig) -> float:
     out = Path(HydraConfig.get().runtime.output_dir)
     try:
-        return _search(cfg, out)
+        with lock(out, "autogrow search"):
+            return _search(cfg, out)
     except UsageError:
         remove_if_empty(out)
         raise
@@ -62,7 +64,7 @@ def _job(cfg: DictConfig) -> float:
 
 def _search(cfg: DictConfig, out: Path) -> float:
     how = search_from(cfg)
-    if cfg.resume is not None or (out / RESULT).is_file():
+    if cfg.resume is not None or is_complete(out):
         raise ConfigError(
             f"{out} holds a finished search; give another hydra.run.dir"
             if cfg.resume is None
@@ -79,5 +81,5 @@ def _search(cfg: DictConfig, out: Path) -> float:
         f"chosen: trial {summary['search']['chosen'] + 1}, {'-'.join(map(str, summary['widths']))}: test {metric} "
         f"{summary['test'][metric]:.4g}; the search took {cost['train_flops'] / 1e9:.4g} GFLOP and {cost['seconds']:.0f} s"
     )
-    print(out / "report.html")
+    print(out / REPORT)
     return float(summary["val"]["loss"])

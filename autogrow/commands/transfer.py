@@ -20,8 +20,8 @@ from autogrow.deploy.sklearn_nets import warn_of_pickle
 from autogrow.errors import ConfigError
 from autogrow.growth import Receipt
 from autogrow.train.checkpoint import save_atomically
-from autogrow.train.ledger import write_json
 from autogrow.train.module import CHECKPOINT_KEY
+from autogrow.train.record.files import write_json
 
 NAME = "larger.ckpt"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -17,7 +16,6 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from autogrow.child import locked
 from autogrow.commands.fit import finish_folder, remove_if_empty
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from, typed
@@ -28,10 +26,11 @@ from autogrow.policy.history import History, Row
 from autogrow.train import words
 from autogrow.train.display import View
 from autogrow.train.inbox import TAKEN, Drop, Inbox
-from autogrow.train.run import RESULT, fit
+from autogrow.train.record.folder import is_begun, is_complete, read_config, read_result
+from autogrow.train.record.lock import lock
+from autogrow.train.run import fit
 from autogrow.train.watching import WatchSpec, check_watch, watch
 
-LOCK = "watch.lock"
 OWN = ("watch", "hydra")
 
 
@@ -69,7 +68,7 @@ def _watch_job(cfg: DictConfig) -> int:
         spec_from(
             _for_run(cfg, inbox, ["unknown"], None), out=None
         )  # what cannot be right is said before anything is written
-        with _alone(out), _leave_on_signal():
+        with lock(out, "autogrow watch"), _leave_on_signal():
             inbox.save()
             _say(
                 f"watching {inbox.folder} for {cfg.data.source} files; runs, state and latest.json are in {os.path.relpath(out)}"
@@ -99,19 +98,20 @@ class _Learner:
 
     def __call__(self, drop: Drop, copies: list[str], before: str | None) -> dict[str, Any]:
         out = self.inbox.out / drop.run
-        if not (out / RESULT).is_file():
-            begun = (out / "config.yaml").is_file()
+        if not is_complete(out):
+            begun = is_begun(out)
             previous = None if before is None else self.inbox.out / before
             cfg: Any = _for_run(self.cfg, self.inbox, copies, previous)
             if begun:
-                cfg = OmegaConf.merge(OmegaConf.structured(FitConfig), OmegaConf.load(out / "config.yaml"))
+                cfg = OmegaConf.merge(OmegaConf.structured(FitConfig), OmegaConf.create(read_config(out)))
             spec = spec_from(cfg, out=out)
             start = "starts from nothing" if before is None else f"continues from {before}"
-            with _Lines(f"{drop.name}: {drop.run} {'goes on' if begun else start}") as view:
-                result = fit(spec, display=view, resume=begun)
             again = [f"{key}={value}" for key, value in (("data", cfg.data.source), ("data.path", spec.data.path))]
-            finish_folder(result, spec.config, [*again, f"data.arrival=files data.files=[{','.join(copies)}]"])
-        return dict(json.loads((out / RESULT).read_text(encoding="utf-8")))
+            with lock(out, "autogrow watch"):
+                with _Lines(f"{drop.name}: {drop.run} {'goes on' if begun else start}") as view:
+                    result = fit(spec, display=view, resume=begun)
+                finish_folder(result, spec.config, [*again, f"data.arrival=files data.files=[{','.join(copies)}]"])
+        return read_result(out)
 
 
 class _Lines(View):
@@ -159,16 +159,6 @@ def _for_run(cfg: DictConfig, inbox: Inbox, copies: Sequence[str], before: Path 
         if before is not None:
             own.continue_from = str(before)
     return own
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """One watch at a time for one folder of runs."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / LOCK).open("ab") as lock:
-        if not locked(lock):
-            raise ConfigError(f"{out} is in use by another autogrow watch")
-        yield
 
 
 @contextmanager

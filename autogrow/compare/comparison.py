@@ -15,13 +15,14 @@ from typing import Any
 from autogrow.compare.arms import GROW
 from autogrow.compare.curves import cost_to_target, curve, target_of
 from autogrow.compare.grouping import group, one_of_each, read_plan
-from autogrow.compare.runs import RESULT, Found, Run, find_runs
+from autogrow.compare.runs import Found, Run, find_runs
 from autogrow.compare.search_section import search_section
 from autogrow.compare.statistics import interquartile_mean, mean
 from autogrow.compare.verdicts import pairs_of, verdict
 from autogrow.compare.warn import warnings_about
-from autogrow.jobs import LOG, last_line
-from autogrow.train.ledger import write_atomically, write_json
+from autogrow.jobs import last_line
+from autogrow.train.record.files import write_atomically, write_json
+from autogrow.train.record.folder import COMPARED, LOG, ROWS, is_complete
 
 VERSION = 1
 
@@ -131,7 +132,7 @@ def _failures(folder: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     for arm in plan.get("arms", {}):
         for seed in plan["seeds"]:
             home = folder / run_folder(arm, seed)
-            if not (home / RESULT).is_file():
+            if not is_complete(home):
                 message = _why_missing(home / LOG)
                 out.append({"arm": arm, "seed": seed, "message": message, "log": f"{run_folder(arm, seed)}/{LOG}"})
     return out
@@ -166,10 +167,10 @@ def _machine() -> str:
 
 def write(folder: Path, comparison: Comparison) -> None:
     """Write compare.json and rows.csv, each whole or not at all."""
-    write_json(folder / "compare.json", comparison.plain)
+    write_json(folder / COMPARED, comparison.plain)
     columns = list(dict.fromkeys(key for row in comparison.rows for key in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(comparison.rows)
-    write_atomically(folder / "rows.csv", out.getvalue())
+    write_atomically(folder / ROWS, out.getvalue())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autogrow.compare.runs import CONFIG, PLAN, Run
+from autogrow.compare.runs import Run
 from autogrow.overrides import key_of
+from autogrow.train.record.folder import PLAN, RESULT, is_begun, read_config, read_plain
 
 _OF_A_RUN = re.compile(r"^(seed:|resume:|  split_seed:|hydra:)")
 """Lines of a config.yaml in which runs of one arm may differ."""
@@ -20,9 +20,7 @@ _NOT_AN_ARM = ("seed", "resume", "data.split_seed", "hydra")
 
 def read_plan(folder: Path) -> dict[str, Any]:
     """What a comparison planned for its folder; empty for a folder that is none."""
-    path = folder / PLAN
-    plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return plan
+    return read_plain(folder / PLAN) if (folder / PLAN).is_file() else {}
 
 
 def group(folder: Path, runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -71,8 +69,7 @@ def overrides_of(run: Run) -> list[str]:
 
 
 def _identity(run: Run) -> str:
-    path = run.folder / CONFIG
-    text = path.read_text(encoding="utf-8") if path.is_file() else str(overrides_of(run))
+    text = read_config(run.folder) if is_begun(run.folder) else str(overrides_of(run))
     return "\n".join(line for line in text.splitlines() if not _OF_A_RUN.match(line))
 
 
@@ -82,7 +79,7 @@ def one_of_each(arms: Mapping[str, Sequence[Run]]) -> tuple[dict[str, list[Run]]
     left_out = []
     for arm, runs in arms.items():
         newest: dict[tuple[int, str], Run] = {}
-        for run in sorted(runs, key=lambda r: (r.folder / "result.json").stat().st_mtime):
+        for run in sorted(runs, key=lambda r: (r.folder / RESULT).stat().st_mtime):
             if run.pair in newest:
                 left_out.append(
                     f"{newest[run.pair].name} is left out: {run.name} is a later run of the same arm and seed"

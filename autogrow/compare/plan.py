@@ -11,11 +11,12 @@ from typing import Any
 from autogrow.compare.arms import GROW, SEED, Arm, facts_of
 from autogrow.compare.comparison import run_folder
 from autogrow.compare.grouping import read_plan
-from autogrow.compare.runs import PLAN, read_run
+from autogrow.compare.runs import read_run
 from autogrow.errors import ConfigError
 from autogrow.jobs import FINISHED, Job, Outcome
 from autogrow.overrides import quoted
-from autogrow.train.ledger import write_json
+from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import PLAN
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,20 @@ from typing import Any
 
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.policy.history import Row
-from autogrow.train.ledger import LEDGER, read_ledger
-
-RESULT, CARD, CONFIG, TRIALS = "result.json", "data_card.json", "config.yaml", "trials.jsonl"
-PLAN = "plan.json"
-"""Of a comparison: which arms its folder holds, and what they are."""
+from autogrow.train.ledger import read_ledger
+from autogrow.train.record.folder import (
+    CONFIG,
+    LEDGER,
+    RESULT,
+    TRIALS,
+    is_complete,
+    read_card,
+    read_result,
+    read_trials,
+)
 
 _NEEDED = ("task", "seed", "val", "test", "train_flops", "eval_flops", "seconds", "parameters", "flops_per_sample")
+_NEEDED_OF_CARD = ("name", "fingerprint", "split", "splits")
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,7 @@ class Run:
     @cached_property
     def trials(self) -> list[dict[str, Any]]:
         """The trials of a search, in the order they were run; none for any other run."""
-        path = self.folder / TRIALS
-        if not path.is_file():
-            return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return read_trials(self.folder)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def find_runs(folder: Path) -> Found:
     runs, left_out = [], []
     for path in _run_folders(folder):
         name = str(path.relative_to(folder))
-        if not (path / RESULT).is_file():
+        if not is_complete(path):
             left_out.append(f"{name} is not finished and left out; go on with: autogrow fit resume={path}")
             continue
         try:
@@ -108,25 +111,10 @@ def find_runs(folder: Path) -> Found:
 def read_run(folder: Path, name: str = "") -> Run:
     """A finished run. Raises CheckpointError, in one line, for a folder that does not hold a whole one."""
     name = name or str(folder)
-    result, card = (_read(folder / file, name) for file in (RESULT, CARD))
-    for key in _NEEDED:
-        if key not in result:
-            raise CheckpointError(f"{name}: {RESULT} has no {key!r}")
+    result, card = read_result(folder, _NEEDED, name=name), read_card(folder, _NEEDED_OF_CARD, name=name)
     if not (folder / LEDGER).is_file():
         raise CheckpointError(f"{name}: there is no {LEDGER}")
     return Run(folder, name, result, card)
-
-
-def _read(path: Path, name: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{name}: there is no {path.name}") from None
-    except ValueError as error:
-        raise CheckpointError(f"{name}: {path.name} is not JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{name}: {path.name} does not hold a mapping")
-    return content
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:

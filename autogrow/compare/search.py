@@ -23,11 +23,25 @@ from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.policy.history import History, Row
 from autogrow.train.deliver import Delivered, load, relabel
 from autogrow.train.display import View
-from autogrow.train.ledger import LEDGER, read_ledger, write_atomically
-from autogrow.train.run import Result, evaluate, fit, start_folder
+from autogrow.train.ledger import read_ledger
+from autogrow.train.record.files import copy_file, write_atomically, write_json
+from autogrow.train.record.folder import (
+    BEST,
+    CHECKPOINTS,
+    CONFIG,
+    LEDGER,
+    LOCK,
+    TRIAL,
+    TRIAL_RUNS,
+    TRIALS,
+    is_begun,
+    read_plain,
+    read_trials,
+    start_folder,
+)
+from autogrow.train.run import Result, evaluate, fit
 from autogrow.train.spec import FitSpec
 
-TRIALS = "trials.jsonl"
 COSTS = ("train_flops", "eval_flops", "seconds")
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 
@@ -64,7 +78,7 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
     assert folder is not None
     trials = read_trials(folder)
     prepared = prepare(spec.data)
-    if not (folder / "config.yaml").is_file():
+    if not is_begun(folder):
         start_folder(folder, spec.config)
     study = _study(how, spec.seed)
     for number in range(how.trials):
@@ -83,14 +97,6 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
             say(line_of(trial, how.trials))
         _tell(study, asked, trial)
     return _deliver(spec, how, prepared, trials)
-
-
-def read_trials(folder: Path) -> list[Trial]:
-    """The trials that a search has finished, in order; none for a folder without."""
-    path = folder / TRIALS
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
 def line_of(trial: Trial, of: int) -> str:
@@ -182,7 +188,7 @@ def _run(
         trial |= {key: summary[key] for key in (*COSTS, "parameters", "flops_per_sample")}
         trial |= {"val_loss": summary["val"]["loss"], f"val_{metric}": summary["val"][metric]}
         trial |= {"score": summary["val"]["loss"]}
-        (out / "trial.json").write_text(json.dumps({"summary": summary, "card": result.card}), encoding="utf-8")
+        write_json(out / TRIAL, {"summary": summary, "card": result.card})
     elif view.reported:  # what was known of it when it ended
         known = min((r for r in view.rows if r.finite()), key=lambda r: r.score)
         trial |= {"val_loss": known.val_loss, f"val_{metric}": known.val_error}
@@ -211,9 +217,9 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
         raise TrainingError(f"none of the {len(trials)} trials ended with a net; the last: {trials[-1]['message']}")
     run = _path(folder, best["number"])
     if run.is_dir():
-        shutil.copytree(run, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("config.yaml"))
-    kept = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
-    checkpoint = folder / "checkpoints" / "best.ckpt"
+        _move_up(run, folder)
+    kept = read_plain(folder / TRIAL, ("summary",))
+    checkpoint = folder / CHECKPOINTS / BEST
     net = load(checkpoint)
     assert isinstance(net, Delivered)
     summary = {**kept["summary"], "test": evaluate(net, prepared.test, prepared, spec.metrics)}
@@ -229,13 +235,23 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     cost["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     summary["search_cost"] = cost
     relabel(checkpoint, summary)
-    shutil.rmtree(folder / "trials", ignore_errors=True)
-    (folder / "trial.json").unlink(missing_ok=True)
+    shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
+    (folder / TRIAL).unlink(missing_ok=True)
     return Result(summary, read_ledger(folder), net, prepared.card, folder)
 
 
+def _move_up(run: Path, folder: Path) -> None:
+    """Copy what a trial left into the folder of the search, which keeps its own config."""
+    for path in sorted(run.rglob("*")):
+        into = folder / path.relative_to(run)
+        if path.is_dir():
+            into.mkdir(exist_ok=True)
+        elif path.name not in (CONFIG, LOCK):
+            copy_file(path, into)
+
+
 def _path(folder: Path, number: int) -> Path:
-    return folder / "trials" / str(number)
+    return folder / TRIAL_RUNS / str(number)
 
 
 def _append(folder: Path, trial: Trial) -> None:

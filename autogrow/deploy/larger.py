@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,11 @@ from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth import Neurons, Receipt, ZeroOutgoing, grow_to, growth_sites
 from autogrow.growth.cost import cost
 from autogrow.growth.parity import Probe, Promise
-from autogrow.train.checkpoint import BEST, FOLDER, read_checkpoint, save_atomically
-from autogrow.train.continued import SPLIT
+from autogrow.train.checkpoint import read_checkpoint, save_atomically
 from autogrow.train.deliver import Delivered, load
 from autogrow.train.module import CHECKPOINT_KEY
+from autogrow.train.record.files import copy_file
+from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def transfer(
     if out is not None:
         save_atomically(content, Path(out))
         if path.with_suffix(SPLIT).is_file() and path != Path(out):
-            shutil.copyfile(path.with_suffix(SPLIT), Path(out).with_suffix(SPLIT))  # for those who go on from it
+            copy_file(path.with_suffix(SPLIT), Path(out).with_suffix(SPLIT))  # for those who go on from it
     return Transferred(delivered, content, grown.receipt, grown.before, grown.after)
 
 
@@ -118,9 +118,9 @@ def checkpoint_of(source: str | Path) -> Path:
     """The checkpoint that is meant: the file itself, or a run folder's best.ckpt."""
     path = Path(source)
     if path.is_dir():
-        best = path / FOLDER / BEST
+        best = path / CHECKPOINTS / BEST
         if not best.is_file():
-            raise CheckpointError(f"{path} holds no {FOLDER}/{BEST}: it is not the folder of a finished run")
+            raise CheckpointError(f"{path} holds no {CHECKPOINTS}/{BEST}: it is not the folder of a finished run")
         return best
     return path
 

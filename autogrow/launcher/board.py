@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from autogrow.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Job, Outcome
-from autogrow.launcher.progress import read_progress, read_result
+from autogrow.launcher.progress import read_progress, result_of
 from autogrow.launcher.task import why
 from autogrow.train import words
 
@@ -76,7 +76,7 @@ class Board:
         seconds = outcome.seconds
         if state == RUNNING:
             seconds = time.monotonic() - self._since[folder]
-        elif state == SKIPPED and (result := read_result(folder)) is not None:
+        elif state == SKIPPED and (result := result_of(folder)) is not None:
             seconds = result["seconds"]
         style = _STYLES[state]
         cells = [str(self._first + number), escape(outcome.job.name), f"[{style}]{SAID.get(state, state)}[/]"]
@@ -110,7 +110,7 @@ class Board:
 def _sentence(outcome: Outcome) -> str:
     if outcome.state == FAILED:
         return f"failed: {why(outcome)}"
-    result = read_result(outcome.job.folder)
+    result = result_of(outcome.job.folder)
     if outcome.state not in (DONE, SKIPPED) or result is None:
         return SAID.get(outcome.state, outcome.state)
     name = words.measure_name(result["task"])

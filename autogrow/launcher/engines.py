@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from autogrow.child import Child, Process, Start, run_to_end
 from autogrow.errors import ConfigError, nearest
+from autogrow.train.record.files import open_to_append
 
 EXECUTORS = ("process", "submitit_local", "submitit_slurm", "ray")
 _DAY = 24 * 60  # minutes; submitit's own default is 5
@@ -73,8 +74,8 @@ class SubmititChild:
         if error is not None and self._asked:
             return 143
         if error is not None:  # the cluster's, not the command's: the node went away, the time was over
-            with self._log.open("a", encoding="utf-8") as log:
-                log.write(f"{self._job.job_id}: {' '.join(str(error).split())}\n")
+            with open_to_append(self._log) as log:
+                log.write(f"{self._job.job_id}: {' '.join(str(error).split())}\n".encode())
             return 1
         return int(self._job.result())
 
@@ -126,8 +127,8 @@ class RayChild:
         except self._ray.exceptions.TaskCancelledError:
             return 143
         except self._ray.exceptions.RayError as error:
-            with self._log.open("a", encoding="utf-8") as log:
-                log.write(f"Ray: {str(error).strip().splitlines()[-1]}\n")
+            with open_to_append(self._log) as log:
+                log.write(f"Ray: {str(error).strip().splitlines()[-1]}\n".encode())
             return 1
 
     def terminate(self) -> None:

@@ -23,7 +23,7 @@ from autogrow.jobs import FINISHED, INTERRUPTED, WAITING, Job, Outcome, environm
 from autogrow.launcher.board import Board
 from autogrow.launcher.engines import start_on
 from autogrow.launcher.naming import folder_name, label, swept
-from autogrow.launcher.progress import read_result
+from autogrow.launcher.progress import result_of
 from autogrow.launcher.summary import shown
 from autogrow.launcher.task import InterruptedSweepError, Task, why
 from autogrow.overrides import quoted_if_needed
@@ -144,7 +144,7 @@ class ProcessLauncher(Launcher):
         returned.cfg, returned.overrides = cfg, cfg.hydra.overrides.task
         returned.hydra_cfg = OmegaConf.masked_copy(cfg, "hydra")
         returned.working_dir = str(outcome.job.folder)
-        done = read_result(outcome.job.folder) if outcome.state in FINISHED else None
+        done = result_of(outcome.job.folder) if outcome.state in FINISHED else None
         # Hydra's own sweeper would leave out the batches that follow a failed job; the task tells at the end what failed
         basic = "BasicSweeper" in str(self.config.hydra.sweeper.get("_target_"))
         returned.status = JobStatus.COMPLETED if basic or done is not None else JobStatus.FAILED

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autogrow.jobs import RESULT
-from autogrow.train.ledger import LEDGER
+from autogrow.train.record.folder import LEDGER, is_complete, read_result
 
 _TAIL = 1 << 16  # bytes; a row takes one to three thousand
+_SHOWN = ("task", "widths", "val", "train_flops", "seconds")
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,6 @@ def read_progress(folder: Path) -> Progress | None:
         return None  # a row longer than the tail, or not one of ours
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """What a finished run found; None for one that is not finished."""
-    path = folder / RESULT
-    if not path.is_file():
-        return None
-    plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return plain
+def result_of(folder: Path) -> dict[str, Any] | None:
+    """What a finished run found; None for one that is not finished. Raises CheckpointError for one that is not ours."""
+    return read_result(folder, _SHOWN) if is_complete(folder) else None

@@ -15,7 +15,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.train.ledger import write_atomically
+from autogrow.train.record.files import open_to_append, write_atomically
+from autogrow.train.record.folder import SOLUTIONS, STUDY
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _NAME = "autogrow"
-STUDY, RESULTS = "study.log", "optimization_results.yaml"
 SAMPLERS = ("tpe", "nsga2", "random")
 
 
@@ -59,6 +59,7 @@ class SearchStudy:
             "space": [f"{key}: {distribution_to_json(d)}" for key, d in self.space.items()],
             "overrides": list(rest),
         }
+        open_to_append(folder / STUDY).close()  # Optuna would write through a link
         storage = JournalStorage(JournalFileBackend(str(folder / STUDY)))
         try:
             self.study = optuna.load_study(study_name=_NAME, storage=storage)
@@ -119,8 +120,8 @@ class SearchStudy:
                 for t in self.front()
             ],
         }
-        write_atomically(self.folder / RESULTS, OmegaConf.to_yaml(OmegaConf.create(found)))
-        return self.folder / RESULTS
+        write_atomically(self.folder / SOLUTIONS, OmegaConf.to_yaml(OmegaConf.create(found)))
+        return self.folder / SOLUTIONS
 
     def _drawing(self, number: int, *, side_by_side: bool) -> BaseSampler:
         """A sampler for one trial, of a seed of its own: no state to lose between two processes."""

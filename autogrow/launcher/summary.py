@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from autogrow.jobs import FINISHED, Outcome
-from autogrow.launcher.progress import read_result
+from autogrow.launcher.progress import result_of
 from autogrow.launcher.task import Task
 from autogrow.train import words
 
@@ -39,7 +39,7 @@ def summary_table(outcomes: Sequence[Outcome], splits: Sequence[str] = ("val", "
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("job", justify="right")
     table.add_column("")
-    results = [read_result(o.job.folder) if o.state in FINISHED else None for o in outcomes]
+    results = [result_of(o.job.folder) if o.state in FINISHED else None for o in outcomes]
     measure = words.measure_name(next((r["task"] for r in results if r is not None), ""))
     for name in ("widths", *(f"{split} {measure}" for split in splits), "training", "time"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -26,11 +26,13 @@ from rich.table import Table
 from autogrow.errors import ConfigError, nearest
 from autogrow.launcher.objectives import check_objectives, values_of
 from autogrow.launcher.plugin import BY_NUMBER, TRIAL_FOLDERS, ProcessLauncher, register_plugin, subdir
-from autogrow.launcher.progress import read_result
+from autogrow.launcher.progress import result_of
 from autogrow.launcher.space import distribution
 from autogrow.launcher.study import SAMPLERS, SearchStudy
 from autogrow.launcher.summary import shown
 from autogrow.launcher.task import Task
+from autogrow.train.record.files import write_atomically
+from autogrow.train.record.folder import MULTIRUN
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -109,7 +111,7 @@ class OptunaSweeper(Sweeper):
             seed=self.seed,
             rest=fixed,
         )
-        OmegaConf.save(self.config, folder / "multirun.yaml")
+        write_atomically(folder / MULTIRUN, OmegaConf.to_yaml(self.config))
         size = self._batch_size()
         for start in range(0, self.n_trials, size):
             numbers = range(start, min(start + size, self.n_trials))
@@ -118,7 +120,7 @@ class OptunaSweeper(Sweeper):
                 continue
             jobs = [[*fixed, *(f"{key}={t.params[key]}" for key in space)] for t in trials]
             for trial, job in zip(trials, self.launcher.launch(jobs, trials[0].number), strict=True):
-                result = read_result(_folder(job))
+                result = result_of(_folder(job))
                 study.tell(trial.number, None if result is None else values_of(result, self.objectives))
         names = {t.number: subdir(self.config).replace(BY_NUMBER, str(t.number)) for t in study.study.trials}
         written = study.write({n: name for n, name in names.items() if (folder / name).is_dir()})

@@ -14,16 +14,15 @@ from autogrow.report.compare_figures import curves, dependences, differences, lo
 from autogrow.report.compare_plots import key
 from autogrow.report.templates import templates
 from autogrow.train import words
-from autogrow.train.ledger import write_atomically
-
-NAME = "compare.html"
+from autogrow.train.record.files import write_atomically
+from autogrow.train.record.folder import COMPARED_PAGE
 
 Plain = Mapping[str, Any]
 
 
 def write_comparison(folder: Path, comparison: Plain, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Write `compare.html` for what `compare.json` holds and return its path. rows: what `rows.csv` holds, one mapping per run."""
-    path = Path(folder) / NAME
+    path = Path(folder) / COMPARED_PAGE
     write_atomically(path, render(comparison, rows))
     return path
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,9 @@ from autogrow.report.chapters import Kept, chapters
 from autogrow.report.figure import axes, draw
 from autogrow.report.templates import templates
 from autogrow.train import words
+from autogrow.train.record.files import write_atomically
+from autogrow.train.record.folder import REPORT
 from autogrow.train.story import Story, headline, tell
-
-NAME = "report.html"
 
 
 def write_report(
@@ -34,19 +32,11 @@ def write_report(
     """Write `report.html` into a run folder and return its path.
 
     `rows` is the history, `result` what `result.json` holds, `card` the data card, `config` the resolved config as YAML,
-    `command` what reproduces the run. The page appears whole or not at all: it is written beside and renamed.
+    `command` what reproduces the run. The page appears whole or not at all.
     """
     html = render(rows=rows, result=result, card=card, config=config, command=command)
-    path = Path(folder) / NAME
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{NAME}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(html)
-        os.chmod(beside, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+    path = Path(folder) / REPORT
+    write_atomically(path, html)
     return path
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autogrow.report.page import NAME
 from autogrow.report.scale import Scale
 from autogrow.report.shapes import Axis, Curve, Dot, Panel
 from autogrow.report.templates import templates
 from autogrow.train import words
-from autogrow.train.ledger import write_atomically
+from autogrow.train.record.files import write_atomically
+from autogrow.train.record.folder import REPORT
 
 Plain = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ def write_stages_report(folder: Path, *, result: Plain, config: str, command: st
             versions=result.get("versions", {}),
         )
     )
-    path = Path(folder) / NAME
+    path = Path(folder) / REPORT
     write_atomically(path, html)
     return path
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +16,24 @@ from typing import Any
 from autogrow.data import count_stages, prepare
 from autogrow.errors import ConfigError, InterruptedRunError
 from autogrow.policy.event import Event
-from autogrow.train.checkpoint import BEST, FOLDER
 from autogrow.train.display import Silent, View
-from autogrow.train.ledger import read_ledger, write_atomically, write_json
-from autogrow.train.run import RESULT, Result, fit, start_folder
+from autogrow.train.ledger import read_ledger
+from autogrow.train.record.files import copy_file, write_atomically, write_json
+from autogrow.train.record.folder import (
+    BEST,
+    CHECKPOINTS,
+    STAGES,
+    STAGES_CSV,
+    is_begun,
+    is_complete,
+    read_card,
+    read_result,
+    start_folder,
+)
+from autogrow.train.record.lock import lock
+from autogrow.train.run import Result, fit
 from autogrow.train.spec import FitSpec
 
-CARD = "data_card.json"
-STAGES, STAGES_CSV = "stages.json", "stages.csv"
 SUMS = ("train_flops", "eval_flops", "seconds")
 
 Plain = dict[str, Any]
@@ -59,8 +67,8 @@ def fit_stages(
     count = check_stages(spec, stage)
     out = spec.out
     assert out is not None
-    if not resume or not (out / "config.yaml").is_file():
-        if (out / "config.yaml").is_file():
+    if not resume or not is_begun(out):
+        if is_begun(out):
             raise ConfigError(f"{out} already holds a run; go on with resume={out}, or give another hydra.run.dir")
         prepare(replace(spec.data, stage=0))  # what cannot be learned from is said before anything is written
         start_folder(out, spec.config)
@@ -69,10 +77,10 @@ def fit_stages(
     for number in range(count):
         own = configure(_stage(spec, stage, number, count, before))
         assert own.out is not None
-        if not (own.out / RESULT).is_file():
-            with view(own) as display:
+        if not is_complete(own.out):
+            with lock(own.out, "autogrow fit"), view(own) as display:
                 try:
-                    result = fit(own, display=display, resume=(own.out / "config.yaml").is_file())
+                    result = fit(own, display=display, resume=is_begun(own.out))
                 except InterruptedRunError as error:
                     raise InterruptedRunError(error.exit_code - 128, out) from None
                 complete(result, own)
@@ -115,9 +123,7 @@ def stage_folder(out: Path, number: int) -> Path:
 
 def _record(folder: Path, number: int, before: list[Plain]) -> Plain:
     """What a finished stage found and cost, in plain values, from its folder."""
-    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    rows = read_ledger(folder)
+    result, card, rows = read_result(folder), read_card(folder), read_ledger(folder)
     events = [row.event for row in rows if row.event is not None]
     sums = {key: result[key] + (before[-1][f"cumulated_{key}"] if before else 0) for key in SUMS}
     return {
@@ -172,13 +178,10 @@ def write_stages(out: Path, records: list[Plain]) -> None:
 def _summary(out: Path, records: list[Plain]) -> Plain:
     """What `result.json` of the whole chain holds: the last stage's, every stage in short, and the costs of all."""
     last = stage_folder(out, len(records) - 1)
-    result: Plain = json.loads((last / RESULT).read_text(encoding="utf-8"))
-    (out / FOLDER).mkdir(exist_ok=True)
-    temporary = out / FOLDER / f".{BEST}.tmp"
-    shutil.copyfile(last / FOLDER / BEST, temporary)
-    temporary.replace(out / FOLDER / BEST)
+    (out / CHECKPOINTS).mkdir(exist_ok=True)
+    copy_file(last / CHECKPOINTS / BEST, out / CHECKPOINTS / BEST)
     total = {key: records[-1][f"cumulated_{key}"] for key in SUMS}
-    return {**result, "total": total, "stages": records}
+    return {**read_result(last), "total": total, "stages": records}
 
 
-__all__ = ["CARD", "STAGES", "StageSpec", "check_stages", "fit_stages", "stage_folder"]
+__all__ = ["StageSpec", "check_stages", "fit_stages", "stage_folder"]

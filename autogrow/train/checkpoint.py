@@ -1,12 +1,11 @@
 """Checkpoints on disk: `last.ckpt` to go on from, `best.ckpt` to use. Each is whole or is not there.
 
-Files are written to a temporary name and renamed. `last.ckpt` is written at growths, at a change of phase, when the run is
+`last.ckpt` is written at growths, at a change of phase, when the run is
 interrupted, and else at most every few seconds: once per check would cost more than training a small net does.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
 import time
 import zipfile
@@ -17,8 +16,8 @@ import pytorch_lightning as pl
 import torch
 
 from autogrow.errors import CheckpointError
-
-FOLDER, LAST, PREVIOUS, BEST = "checkpoints", "last.ckpt", "previous.ckpt", "best.ckpt"
+from autogrow.train.record.files import drafting, writing
+from autogrow.train.record.folder import CHECKPOINTS, LAST, PREVIOUS
 
 
 class CheckpointWriter:
@@ -26,7 +25,7 @@ class CheckpointWriter:
 
     def __init__(self, folder: Path | None, *, seconds: float) -> None:
         self.run_folder = folder
-        self.folder = None if folder is None else folder / FOLDER
+        self.folder = None if folder is None else folder / CHECKPOINTS
         self.seconds = seconds
         self._written_at = time.monotonic()
 
@@ -39,25 +38,23 @@ class CheckpointWriter:
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{LAST}.tmp"
-        trainer.save_checkpoint(temporary)
+        last = self.folder / LAST
         if trainer.is_global_zero:
-            last = self.folder / LAST
-            if last.exists():
-                last.replace(self.folder / PREVIOUS)
-            temporary.replace(last)
+            with drafting(self.folder) as draft:
+                trainer.save_checkpoint(draft.path)
+                if last.exists():
+                    last.replace(self.folder / PREVIOUS)
+                draft.put(last)
+        else:
+            trainer.save_checkpoint(last)  # its part of it
         self._written_at = time.monotonic()
 
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
-    """torch.save to a temporary name, flush to disk, rename."""
+    """torch.save, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with writing(path) as file:
         torch.save(checkpoint, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -90,7 +87,7 @@ def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
     """
     complaints = []
     for name in (LAST, PREVIOUS):
-        path = folder / FOLDER / name
+        path = folder / CHECKPOINTS / name
         if not path.exists():
             continue
         try:

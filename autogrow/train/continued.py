@@ -13,20 +13,17 @@ from torch import nn
 
 from autogrow.data import Pipeline, Prepared
 from autogrow.data.continued.follow import TrainedOn
-from autogrow.data.continued.known_rows import KnownRows
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
 from autogrow.policy.event import Continued, Event
 from autogrow.train.absorb import absorb, outputs64, receipt, shrink_and_perturb
 from autogrow.train.build import rebuild
-from autogrow.train.checkpoint import BEST, FOLDER, read_checkpoint
+from autogrow.train.checkpoint import read_checkpoint
 from autogrow.train.deliver import Delivered, load
-from autogrow.train.ledger import write_bytes
 from autogrow.train.module import CHECKPOINT_KEY, GrowingModule
+from autogrow.train.record.files import write_bytes
+from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT, read_split
 from autogrow.train.spec import AUTO, FitSpec
-
-SPLIT = ".split.npz"
-"""In place of a checkpoint's `.ckpt`: which rows its net was trained, validated and tested on."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,10 @@ def read_source(given: str | Path) -> Source:
     """The net of a run folder or a checkpoint. Raises CheckpointError, in one line, for one that cannot be continued."""
     path = Path(given)
     if path.is_dir():
-        best = path / FOLDER / BEST
+        best = path / CHECKPOINTS / BEST
         if not best.is_file():
             raise CheckpointError(
-                f"continue_from={path} is not the folder of a finished run: there is no {FOLDER}/{BEST}"
+                f"continue_from={path} is not the folder of a finished run: there is no {CHECKPOINTS}/{BEST}"
             )
         path = best
     content = read_checkpoint(path)
@@ -59,11 +56,10 @@ def read_source(given: str | Path) -> Source:
     ours = content[CHECKPOINT_KEY]
     inner = net.net if ours["delivery"]["members"] == 1 else net.net.net
     assert isinstance(inner, nn.Module)
-    beside = path.with_suffix(SPLIT)
-    known = KnownRows.from_bytes(beside.read_bytes()) if beside.is_file() else None
+    known = read_split(path)
     if known is None:
         warnings.warn(
-            f"{beside} is not there: which rows the net of {path} was trained on is not known, and new test rows may be among them",
+            f"{path.with_suffix(SPLIT)} is not there: which rows the net of {path} was trained on is not known, and new test rows may be among them",
             stacklevel=2,
         )
     widths = tuple(content.get("result", {}).get("widths", ()))
@@ -131,7 +127,7 @@ def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: F
 def write_split(folder: Path, prepared: Prepared) -> None:
     """Write which rows are in which split beside the delivered net."""
     if prepared.known_rows is not None:
-        write_bytes((folder / FOLDER / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
+        write_bytes((folder / CHECKPOINTS / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
 
 
-__all__ = ["SPLIT", "Source", "adopted", "read_source", "take_over", "write_split"]
+__all__ = ["Source", "adopted", "read_source", "take_over", "write_split"]

@@ -24,6 +24,7 @@ from autogrow.data import lines
 from autogrow.policy.history import Event, History, Row, Stop
 from autogrow.train import words
 from autogrow.train.panel import panel
+from autogrow.train.record.folder import REPORT
 from autogrow.train.story import decided_reason, headline
 
 _ASCII = str.maketrans(
@@ -129,7 +130,7 @@ class Display(View):
         self._print(Text(headline(self._rows if rows is None else rows, result), style="bold"))
         sides = [(name, *(words.measure(name, result[s][name]) for s in ("val", "test"))) for name in (metric, "loss")]
         self._pairs([(name, f"{val:<10}{test}") for name, val, test in [("", "val", "test"), *sides]])
-        self._pairs([*words.facts(result).items(), ("report", f"{folder}/report.html")], whole=("report",))
+        self._pairs([*words.facts(result).items(), ("report", f"{folder}/{REPORT}")], whole=("report",))
 
     def close(self) -> None:
         """Take the live lines away and give the cursor back."""

@@ -7,8 +7,6 @@ is learned from, whatever happens to the file. A file with the same contents as 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,9 +15,9 @@ from typing import Any
 
 from autogrow.data import found_files
 from autogrow.errors import CheckpointError, ConfigError
-from autogrow.train.ledger import write_json
+from autogrow.train.record.files import Draft, drafting, write_json
+from autogrow.train.record.folder import COPIES, WATCHED, read_plain
 
-STATE, COPIES = "watch.json", "files"
 PENDING, TAKEN, SKIPPED, ASIDE = "pending", "taken", "skipped", "set aside"
 _BLOCK = 1 << 20
 
@@ -57,14 +55,14 @@ class Inbox:
         if not self.folder.is_dir():
             kind = "is a file" if self.folder.exists() else "does not exist"
             raise ConfigError(f"watch {self.folder}: the folder {kind}")
-        path = self.out / STATE
+        path = self.out / WATCHED
         if not path.is_file():
             return
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = read_plain(path, ("drops", "folder"))
             self.drops = [Drop(**drop) for drop in state["drops"]]
             watched = state["folder"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (CheckpointError, TypeError) as error:
             raise CheckpointError(f"{path} is not the state of a watched folder: {error}") from None
         if watched != str(self.folder.resolve()):
             raise ConfigError(f"{self.out} watches {watched}, not {self.folder}; give another hydra.run.dir")
@@ -107,28 +105,26 @@ class Inbox:
         if stamp is None:
             return None
         self.copies.mkdir(parents=True, exist_ok=True)
-        temporary = self.copies / f".{name}.tmp"
-        try:
-            sha256 = _copied(self.folder / name, temporary)
-        except OSError as error:
-            raise ConfigError(f"{self.folder / name} cannot be copied to {self.copies}: {error.strerror}") from None
-        if self._stamp(name) != stamp:
-            temporary.unlink()
-            self.look_again(name)
-            return None
-        drop = Drop(name, *stamp, sha256=sha256, run=run)
-        same = next((d for d in self.drops if d.sha256 == sha256 and d.state in (TAKEN, PENDING)), None)
-        if same is not None:
-            temporary.unlink()
-            drop.state, drop.run = SKIPPED, ""
-            drop.why = (
-                f"it holds the same as {same.name} (sha256 {sha256[:12]})"
-                if same.name != name
-                else "touched, not changed"
-            )
-        else:
-            drop.copy = self._free_name(name)
-            temporary.replace(self.copies / drop.copy)
+        with drafting(self.copies) as copy:
+            try:
+                sha256 = _copied(self.folder / name, copy)
+            except OSError as error:
+                raise ConfigError(f"{self.folder / name} cannot be copied to {self.copies}: {error.strerror}") from None
+            if self._stamp(name) != stamp:
+                self.look_again(name)
+                return None
+            drop = Drop(name, *stamp, sha256=sha256, run=run)
+            same = next((d for d in self.drops if d.sha256 == sha256 and d.state in (TAKEN, PENDING)), None)
+            if same is not None:
+                drop.state, drop.run = SKIPPED, ""
+                drop.why = (
+                    f"it holds the same as {same.name} (sha256 {sha256[:12]})"
+                    if same.name != name
+                    else "touched, not changed"
+                )
+            else:
+                drop.copy = self._free_name(name)
+                copy.put(self.copies / drop.copy)
         # what is known of an earlier version that taught nothing is out of date
         self.drops = [d for d in self.drops if d.name != name or d.state == TAKEN] + [drop]
         self.save()
@@ -146,7 +142,7 @@ class Inbox:
         """Write the state, whole or not at all."""
         self.out.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {"version": 1, "folder": str(self.folder.resolve())}
-        write_json(self.out / STATE, {**state, "drops": [asdict(drop) for drop in self.drops]})
+        write_json(self.out / WATCHED, {**state, "drops": [asdict(drop) for drop in self.drops]})
 
     def _known(self, name: str, stamp: tuple[int, int]) -> bool:
         return any((d.name, d.size, d.mtime_ns) == (name, *stamp) for d in self.drops)
@@ -165,13 +161,11 @@ class Inbox:
         return next(free for free in names if free not in used)
 
 
-def _copied(source: Path, copy: Path) -> str:
-    """Copy a file, to the disk; the sha256 of what was copied."""
+def _copied(source: Path, copy: Draft) -> str:
+    """Copy a file; the sha256 of what was copied."""
     digest = hashlib.sha256()
-    with source.open("rb") as file, copy.open("wb") as out:
+    with source.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-            out.write(block)
-        out.flush()
-        os.fsync(out.fileno())
+            copy.file.write(block)
     return digest.hexdigest()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from autogrow.errors import CheckpointError
 from autogrow.policy.history import Row, action_name
+from autogrow.train.record.files import open_to_append, write_atomically
+from autogrow.train.record.folder import LEDGER, METRICS
 
-LEDGER, METRICS = "ledger.jsonl", "metrics.csv"
 COLUMNS = [
     "check",
     "step",
@@ -33,6 +33,7 @@ COLUMNS = [
     "train_flops",
     "eval_flops",
 ]
+_NEEDED = [f.name for f in dataclasses.fields(Row) if {f.default, f.default_factory} == {dataclasses.MISSING}]
 
 
 class Ledger:
@@ -44,8 +45,8 @@ class Ledger:
     def append(self, row: Row) -> None:
         """Write one row as one line, in one write."""
         if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row.to_plain(), allow_nan=False) + "\n")
+            with open_to_append(self.path) as file:
+                file.write(f"{json.dumps(row.to_plain(), allow_nan=False)}\n".encode())
 
     def cut_back(self, rows: Sequence[Row]) -> None:
         """Make the file hold exactly these rows (a resume starts from its checkpoint's last row)."""
@@ -61,15 +62,25 @@ def read_ledger(folder: Path) -> list[Row]:
     path = Path(folder) / LEDGER
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no {LEDGER}: it is not a run folder")
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_bytes().splitlines(keepends=True)
     rows = []
     for number, line in enumerate(lines, 1):
+        where = f"{path}, line {number},"
         try:
-            rows.append(Row.from_plain(json.loads(line)))
-        except json.JSONDecodeError:
-            if number == len(lines) and not line.endswith("\n"):
+            plain = json.loads(line)
+        except ValueError:
+            if number == len(lines) and not line.endswith(b"\n"):
                 break
-            raise CheckpointError(f"{path}, line {number}, is not a ledger row: {line[:60]!r}") from None
+            plain = None
+        if not isinstance(plain, dict):
+            raise CheckpointError(f"{where} is not a ledger row: {line[:60].decode(errors='replace')!r}")
+        missing = [name for name in _NEEDED if name not in plain]
+        if missing:
+            raise CheckpointError(f"{where} is not a ledger row: it has no {missing[0]!r}")
+        try:
+            rows.append(Row.from_plain(plain))
+        except (CheckpointError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{where} is not a ledger row: {error}") from None
     return rows
 
 
@@ -82,23 +93,3 @@ def write_metrics(folder: Path, rows: Sequence[Row]) -> None:
         values = [getattr(row, name) for name in COLUMNS]
         writer.writerow([*values, "-".join(map(str, row.widths.values())), action_name(row.action)])
     write_atomically(folder / METRICS, out.getvalue())
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain values as indented JSON, atomically."""
-    write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write to a temporary name beside `path`, flush to disk, and rename: a reader sees the old file or the new one."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """`write_atomically`, for what is not text."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -12,7 +12,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -25,26 +25,27 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 import autogrow
 from autogrow.data import Prepared, Split, TensorStream, prepare
-from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.errors import InterruptedRunError, TrainingError
 from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Row
-from autogrow.train.checkpoint import BEST, FOLDER, CheckpointWriter, newest_whole
+from autogrow.train.checkpoint import CheckpointWriter, newest_whole
 from autogrow.train.continued import Source, adopted, read_source, take_over, write_split
 from autogrow.train.controller import LifeCycleController
 from autogrow.train.deliver import Delivered, calibrate, deliver, save_delivered
 from autogrow.train.display import Silent, View
-from autogrow.train.ledger import LEDGER, Ledger, write_atomically, write_json, write_metrics
+from autogrow.train.ledger import Ledger, write_metrics
 from autogrow.train.measure import measure, outputs_of
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
 from autogrow.train.observe import Observer
+from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, start_folder
+from autogrow.train.record.lock import lock
 from autogrow.train.score_card import check_metrics, final_metrics
 from autogrow.train.setup import check_run, module_of, step_limit, stream_of
 from autogrow.train.shard import Shard
 from autogrow.train.spec import AUTO, FitSpec, validate
-
-RESULT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ def fit(
         spec = adopted(spec, source)
     prepared = prepared or prepare(spec.data, None if source is None else source.before)
     check_metrics(spec.metrics, prepared.task)
-    with threads(spec, prepared), quiet_lightning():
-        run = _set_up(spec, prepared, display, source, resume=resume)
+    with threads(spec, prepared), quiet_lightning(), ExitStack() as held:
+        run = _set_up(spec, prepared, display, source, held, resume=resume)
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
@@ -108,7 +109,10 @@ def fit(
         return _finish(spec, run)
 
 
-def _set_up(spec: FitSpec, prepared: Prepared, display: View, source: Source | None, *, resume: bool) -> _Fit:
+def _set_up(
+    spec: FitSpec, prepared: Prepared, display: View, source: Source | None, held: ExitStack, *, resume: bool
+) -> _Fit:
+    """Everything that training needs. `held` takes the lock of the run folder, once nothing speaks against the run."""
     pl.seed_everything(spec.seed, verbose=False)
     stream = stream_of(spec, prepared)
     module = module_of(spec, prepared, source)
@@ -130,6 +134,8 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, source: Source | N
     max_steps = step_limit(spec, stream)
     check_run(spec, module, stream, continued=source is not None)
     folder = spec.out
+    if folder is not None:
+        held.enter_context(lock(folder, "autogrow.fit"))
     checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
     ledger = Ledger(folder if trainer.is_global_zero else None)
     if checkpoint is None and resume:
@@ -158,17 +164,6 @@ def _set_up(spec: FitSpec, prepared: Prepared, display: View, source: Source | N
 
 def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shard:
     return stream if trainer.world_size == 1 else Shard(stream, trainer.global_rank, trainer.world_size)
-
-
-def start_folder(folder: Path, config: str) -> None:
-    """Make a new run folder with its `config.yaml`. An existing ledger is never overwritten."""
-    if (folder / LEDGER).exists():
-        raise ConfigError(f"{folder} already holds a run; go on with resume={folder}, or give another hydra.run.dir")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "config.yaml", config)
-    except OSError as error:
-        raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
 
 
 def _finish(spec: FitSpec, run: _Fit) -> Result:
@@ -213,7 +208,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event.to_plain()
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
-        save_delivered(module, out / FOLDER / BEST, summary)
+        save_delivered(module, out / CHECKPOINTS / BEST, summary)
         write_split(out, prepared)
         write_metrics(out, rows)
     return Result(summary, rows, net, prepared.card, out)

@@ -14,11 +14,9 @@ from typing import Any
 
 from autogrow.errors import ConfigError, DataError, GrowthError, TrainingError
 from autogrow.train import words
-from autogrow.train.checkpoint import BEST, FOLDER
 from autogrow.train.inbox import ASIDE, PENDING, SKIPPED, TAKEN, Drop, Inbox
-from autogrow.train.ledger import write_json
-
-LATEST = "latest.json"
+from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import BEST, CHECKPOINTS, LATEST
 
 Plain = dict[str, Any]
 Learn = Callable[[Drop, list[str], str | None], Plain]
@@ -129,7 +127,7 @@ def _try(
     write_latest(inbox, drop, result)
     inbox.settle(drop, TAKEN)
     say(
-        f"{drop.name}: taken in; {describe(result)}; newest net: {os.path.relpath(inbox.out / drop.run / FOLDER / BEST)}"
+        f"{drop.name}: taken in; {describe(result)}; newest net: {os.path.relpath(inbox.out / drop.run / CHECKPOINTS / BEST)}"
     )
 
 
@@ -138,7 +136,7 @@ def write_latest(inbox: Inbox, drop: Drop, result: Plain) -> None:
     keys = ("task", "widths", "parameters", "val", "test", "train_flops", "seconds", "growth_events")
     files = [d.name for d in (*inbox.of_state(TAKEN), drop)]
     found = {key: result[key] for key in keys if key in result}
-    where = {"run": drop.run, "checkpoint": str(Path(drop.run) / FOLDER / BEST)}
+    where = {"run": drop.run, "checkpoint": str(Path(drop.run) / CHECKPOINTS / BEST)}
     write_json(inbox.out / LATEST, {**where, "files": files, **found})
 
 

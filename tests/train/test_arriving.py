@@ -14,9 +14,11 @@ from autogrow.errors import ConfigError, DataError
 from autogrow.policy import LifeCycle
 from autogrow.policy.finish import Finish, NoFinish
 from autogrow.policy.stop import NeverStop, Patience
-from autogrow.train.arriving import CARD, StageSpec, check_stages, fit_stages
+from autogrow.train.arriving import StageSpec, check_stages, fit_stages
 from autogrow.train.display import Silent, View
-from autogrow.train.ledger import read_ledger, write_json
+from autogrow.train.ledger import read_ledger
+from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import CARD
 
 HALVES = DataSpec(name="digits", source="sklearn", arrival="fraction", stages=[0.4, 0.7, 1.0])
 

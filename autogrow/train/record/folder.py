@@ -1,0 +1,171 @@
+"""A run folder: the names of what is in it, how it is begun, and how it is read.
+
+Each reader says in one line, naming the file, what is wrong with what is not as it was written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autogrow.errors import CheckpointError, ConfigError
+from autogrow.train.record.files import write_atomically
+
+if TYPE_CHECKING:
+    from autogrow.data.continued.known_rows import KnownRows
+
+Plain = dict[str, Any]
+
+RESULT, CONFIG, CARD = "result.json", "config.yaml", "data_card.json"
+LEDGER, METRICS, REPORT, LOG = "ledger.jsonl", "metrics.csv", "report.html", "log.txt"
+LOCK = ".lock"
+CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
+SPLIT = ".split.npz"
+"""In place of a checkpoint's `.ckpt`: which rows its net was trained, validated and tested on."""
+
+STAGES, STAGES_CSV = "stages.json", "stages.csv"
+"""Of data in stages: what each stage found and cost."""
+
+WATCHED, LATEST, COPIES = "watch.json", "latest.json", "files"
+"""Of a watched folder: what became of its files, the newest net, and the copies that are learned from."""
+
+TRIALS, TRIAL, TRIAL_RUNS = "trials.jsonl", "trial.json", "trials"
+"""Of a search: a line a trial; in the folder of a trial what it found; and where the trials' folders are."""
+
+PLAN, COMPARED, ROWS, COMPARED_PAGE = "plan.json", "compare.json", "rows.csv", "compare.html"
+"""Of a comparison: which arms its folder holds and what they are; what was found, a row for each run, and the page."""
+
+STUDY, SOLUTIONS, MULTIRUN = "study.log", "optimization_results.yaml", "multirun.yaml"
+"""Of a sweep that searches: its journal, what was found, and the config of the whole."""
+
+RESULT_KEYS = (
+    "task",
+    "seed",
+    "stop_reason",
+    "epochs",
+    "widths",
+    "parameters",
+    "flops_per_sample",
+    "train_flops",
+    "eval_flops",
+    "seconds",
+    "val",
+    "test",
+)
+CARD_KEYS = (
+    "name",
+    "origin",
+    "task",
+    "task_because",
+    "rows",
+    "columns",
+    "targets",
+    "splits",
+    "split",
+    "missing",
+    "fingerprint",
+    "notes",
+)
+
+
+def start_folder(folder: Path, config: str) -> None:
+    """Make a new run folder with its `config.yaml`. An existing ledger or result is never written over."""
+    if any(os.path.lexists(folder / name) for name in (LEDGER, RESULT)):
+        raise ConfigError(f"{folder} already holds a run; go on with resume={folder}, or give another hydra.run.dir")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / CONFIG, config)
+    except OSError as error:
+        raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the run has come to its end: `result.json` is written last."""
+    return (folder / RESULT).is_file()
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether there is a run that can be gone on with: `config.yaml` is written first."""
+    return (folder / CONFIG).is_file()
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing, but for a lock."""
+    return all(path.name == LOCK for path in folder.iterdir())
+
+
+def read_result(folder: Path, needs: Sequence[str] = RESULT_KEYS, *, name: str = "") -> Plain:
+    """What a finished run found: its `result.json`, which must have the keys `needs`. `name`: what messages call the folder."""
+    return _read_mapping(folder / RESULT, name or str(folder), needs)
+
+
+def read_card(folder: Path, needs: Sequence[str] = CARD_KEYS, *, name: str = "") -> Plain:
+    """What a run learned from: its `data_card.json`, which must have the keys `needs`."""
+    return _read_mapping(folder / CARD, name or str(folder), needs)
+
+
+def read_config(folder: Path, *, name: str = "") -> str:
+    """The text of a run's `config.yaml`."""
+    return _read_text(folder / CONFIG, name or str(folder))
+
+
+def read_plain(path: Path, needs: Sequence[str] = ()) -> Plain:
+    """A mapping in a JSON file of any other kind, which must have the keys `needs`."""
+    return _read_mapping(path, str(path.parent), needs)
+
+
+def read_trials(folder: Path, needs: Sequence[str] = ("number", "state")) -> list[Plain]:
+    """The trials that a search has finished, in order; none for a folder without."""
+    if not (folder / TRIALS).is_file():
+        return []
+    lines = _read_text(folder / TRIALS, str(folder)).splitlines()
+    return [_mapping(line, f"{folder}: {TRIALS}, line {n},", needs) for n, line in enumerate(lines, 1) if line.strip()]
+
+
+def read_split(checkpoint: Path) -> KnownRows | None:
+    """Which rows the net of a checkpoint was trained, validated and tested on; None where nothing says it."""
+    from zipfile import BadZipFile
+
+    from autogrow.data.continued.known_rows import (
+        KnownRows,  # NumPy and torch: who reads results alone need not wait for them
+    )
+
+    path = checkpoint.with_suffix(SPLIT)
+    if not path.is_file():
+        return None
+    try:
+        return KnownRows.from_bytes(path.read_bytes())
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise CheckpointError(f"{path} does not say which rows are in which split ({said})") from None
+
+
+def _read_mapping(path: Path, name: str, needs: Sequence[str]) -> Plain:
+    return _mapping(_read_text(path, name), f"{name}: {path.name}", needs)
+
+
+def _mapping(text: str, what: str, needs: Sequence[str]) -> Plain:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise CheckpointError(f"{what} is not JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{what} does not hold a mapping")
+    for key in needs:
+        if key not in content:
+            raise CheckpointError(f"{what} has no {key!r}")
+    return content
+
+
+def _read_text(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CheckpointError(f"{name}: there is no {path.name}") from None
+    except OSError as error:
+        raise CheckpointError(f"{name}: {path.name} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{name}: {path.name} is not text ({error})") from None
