@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from autogrow.version import __version__
 
 if TYPE_CHECKING:
     from autogrow.growth import Surgery, carry, deepen, grow_to, growth_sites, widen

@@ -1,8 +1,4 @@
-"""Checkpoints on disk: `last.ckpt` to go on from, `best.ckpt` to use. Each is whole or is not there.
-
-`last.ckpt` is written at growths, at a change of phase, when the run is
-interrupted, and else at most every few seconds: once per check would cost more than training a small net does.
-"""
+"""Checkpoint files: written whole or not at all, and read without running any code of theirs."""
 
 from __future__ import annotations
 
@@ -19,35 +15,10 @@ from autogrow.errors import CheckpointError
 from autogrow.train.record.files import drafting, writing
 from autogrow.train.record.folder import CHECKPOINTS, LAST, PREVIOUS
 
+CHECKPOINT_KEY = "autogrow"
+"""Where in a checkpoint stands what rebuilds its net."""
 
-class CheckpointWriter:
-    """Writes `<folder>/checkpoints/last.ckpt`, keeping the one before it as `previous.ckpt`. With folder None: nothing."""
-
-    def __init__(self, folder: Path | None, *, seconds: float) -> None:
-        self.run_folder = folder
-        self.folder = None if folder is None else folder / CHECKPOINTS
-        self.seconds = seconds
-        self._written_at = time.monotonic()
-
-    def due(self) -> bool:
-        """Whether the last one is old enough for another."""
-        return self.folder is not None and time.monotonic() - self._written_at >= self.seconds
-
-    def write(self, trainer: pl.Trainer) -> None:
-        """Write `last.ckpt` now (every rank calls it; rank 0 writes)."""
-        if self.folder is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        last = self.folder / LAST
-        if trainer.is_global_zero:
-            with drafting(self.folder) as draft:
-                trainer.save_checkpoint(draft.path)
-                if last.exists():
-                    last.replace(self.folder / PREVIOUS)
-                draft.put(last)
-        else:
-            trainer.save_checkpoint(last)  # its part of it
-        self._written_at = time.monotonic()
+CHECKPOINT_VERSION = 1
 
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:

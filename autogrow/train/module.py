@@ -21,14 +21,13 @@ from autogrow.growth import growth_sites
 from autogrow.growth.cost import cost
 from autogrow.nets import MeanOfMembers
 from autogrow.policy.event import Size
+from autogrow.train.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
 from autogrow.train.build import build_net, rebuild
 from autogrow.train.dropout import set_dropout
 from autogrow.train.measure import sample_loss
 from autogrow.train.rate import Rate
 from autogrow.train.spec import FitSpec
 
-CHECKPOINT_KEY = "autogrow"
-CHECKPOINT_VERSION = 1
 
 
 class GrowingModule(pl.LightningModule):

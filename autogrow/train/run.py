@@ -29,15 +29,17 @@ from autogrow.errors import InterruptedRunError, TrainingError
 from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Row
-from autogrow.train.checkpoint import CheckpointWriter, newest_whole
+from autogrow.train.checkpoint import newest_whole
+from autogrow.train.checkpoint_writer import CheckpointWriter
 from autogrow.train.continued import Source, adopted, read_source, take_over, write_split
 from autogrow.train.controller import LifeCycleController
 from autogrow.train.deliver import Delivered, calibrate, deliver, save_delivered
-from autogrow.train.display import Silent, View
 from autogrow.train.ledger import Ledger, write_metrics
 from autogrow.train.measure import measure, outputs_of
 from autogrow.train.measurer import Measurer
 from autogrow.train.module import GrowingModule
+from autogrow.train.process import leave_on_signal, quiet_lightning, threads, versions
+from autogrow.train.view import Silent, View
 from autogrow.train.observe import Observer
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, start_folder
@@ -226,67 +228,3 @@ def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence
     )
     name = "error" if prepared.task == "classification" else "rmse"
     return {"loss": measured.loss, name: measured.error, **final_metrics(net, split, prepared, metrics)}
-
-
-def versions() -> dict[str, str]:
-    """What made the numbers: autogrow, Python, torch, Lightning, NumPy, platform."""
-    return {
-        "autogrow": autogrow.__version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "pytorch_lightning": version("pytorch-lightning"),
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-    }
-
-
-@contextmanager
-def threads(spec: FitSpec, prepared: Prepared) -> Iterator[None]:
-    """One thread for small nets, whose matrix products are too small to share; the number before is put back."""
-    before = torch.get_num_threads()
-    wanted = spec.trainer.threads
-    if wanted == AUTO:
-        wanted = 1 if spec.net.kind == "dense" and spec.trainer.accelerator == "cpu" else before
-    torch.set_num_threads(int(wanted))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Lightning's banners and hints aside: our display says what there is to say."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning.*")
-            warnings.filterwarnings("ignore", module="lightning_fabric.*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextmanager
-def leave_on_signal(controller: LifeCycleController) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run between two bursts, with its folder ready to be resumed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
-
-    def ask_to_leave(number: int, frame: Any) -> None:
-        controller.interrupted = number
-
-    for number in numbers:
-        signal.signal(number, ask_to_leave)
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
