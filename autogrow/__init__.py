@@ -8,31 +8,31 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from autogrow.version import __version__
+from autogrow.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from autogrow.growth import Surgery, carry, deepen, grow_to, growth_sites, widen
     from autogrow.nets import DenseNet
-    from autogrow.train.deliver import load
-    from autogrow.train.growth_controller import GrowthController
-    from autogrow.train.growth_record import Growable, load_grown
-    from autogrow.train.run import fit
-    from autogrow.train.staged import grow_checkpoint
+    from autogrow.train.fit.net.deliver import load
+    from autogrow.train.fit.run import fit
+    from autogrow.train.guest.architecture import Growable, load_grown
+    from autogrow.train.guest.controller import GrowthController
+    from autogrow.train.guest.staged import grow_checkpoint
 
 _HOMES = {
     "DenseNet": "autogrow.nets",
-    "GrowthController": "autogrow.train.growth_controller",
-    "Growable": "autogrow.train.growth_record",
+    "GrowthController": "autogrow.train.guest.controller",
+    "Growable": "autogrow.train.guest.architecture",
     "Surgery": "autogrow.growth",
     "carry": "autogrow.growth",
     "deepen": "autogrow.growth",
     "errors": "autogrow.errors",
-    "fit": "autogrow.train.run",
-    "grow_checkpoint": "autogrow.train.staged",
+    "fit": "autogrow.train.fit.run",
+    "grow_checkpoint": "autogrow.train.guest.staged",
     "grow_to": "autogrow.growth",
     "growth_sites": "autogrow.growth",
-    "load": "autogrow.train.deliver",
-    "load_grown": "autogrow.train.growth_record",
+    "load": "autogrow.train.fit.net.deliver",
+    "load_grown": "autogrow.train.guest.architecture",
     "widen": "autogrow.growth",
 }
 

@@ -13,11 +13,11 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 import autogrow.policy
+from autogrow.chain.stages import StageSpec
 from autogrow.data import DataSpec
 from autogrow.errors import ConfigError
 from autogrow.policy import LifeCycle
-from autogrow.train.arriving import StageSpec
-from autogrow.train.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, WarmStart, validate
+from autogrow.train.fit.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, WarmStart, validate
 
 _PACKAGED = Path(__file__).parent / "conf"
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"

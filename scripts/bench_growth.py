@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.growth import growth_sites, widen
-from autogrow.growth.bottleneck import record, width_problem
-from autogrow.growth.gradmax import GradMax
-from autogrow.growth.linear_algebra import leading_svd, leading_svd_of_product
-from autogrow.growth.optimizer import carry
+from autogrow.growth.bottleneck.linear_algebra import leading_svd, leading_svd_of_product
+from autogrow.growth.bottleneck.problem import record, width_problem
+from autogrow.growth.carry.optimizer import carry
+from autogrow.growth.neurons.gradmax import GradMax
 
 BATCH = 128
 

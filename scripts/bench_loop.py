@@ -20,8 +20,8 @@ from autogrow.data import DataSpec, Prepared, prepare
 from autogrow.errors import DataError
 from autogrow.nets import DenseNet
 from autogrow.policy import Growth, LifeCycle, Never, NeverStop, NoFinish
-from autogrow.train.run import fit
-from autogrow.train.spec import FitSpec, NetSpec, TrainerSpec
+from autogrow.train.fit.run import fit
+from autogrow.train.fit.spec import FitSpec, NetSpec, TrainerSpec
 
 BATCH, LR, DECAY = 128, 3e-3, 1e-2
 

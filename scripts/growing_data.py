@@ -26,14 +26,14 @@ from hydra import compose, initialize_config_dir
 from recipe_sets import overrides_of
 from study_cells import Cell, append, read_cells
 
+from autogrow.chain.stages import StageSpec, fit_stages
 from autogrow.config import CONF_DIR, register_schema, spec_from
 from autogrow.data import count_stages
 from autogrow.launcher import register_launcher
-from autogrow.train.arriving import StageSpec, fit_stages
+from autogrow.train.fit.run import fit
+from autogrow.train.fit.spec import FitSpec
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import CARD
-from autogrow.train.run import fit
-from autogrow.train.spec import FitSpec
 
 SETS = "letter,satimage,fashion_mnist"
 FIXED = ("growth=never", "net.widths=[256,256]")

@@ -28,7 +28,7 @@ from autogrow.compare.search import Search, search
 from autogrow.config import CONF_DIR, register_schema, spec_from
 from autogrow.errors import AutogrowError, InterruptedRunError
 from autogrow.launcher import register_launcher
-from autogrow.train.run import Result, fit
+from autogrow.train.fit.run import Result, fit
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from autogrow.policy import GapStop, Patience
 from autogrow.policy.history import History, Options, Row
 from autogrow.policy.stop import StopRule
 from autogrow.policy.verdict import Verdict
-from autogrow.train.run import fit
+from autogrow.train.fit.run import fit
 
 RULES: dict[str, StopRule] = {
     **{f"patience {n}": Patience(n, after_growth=n + 3) for n in (2, 4, 6, 8, 12, 16)},

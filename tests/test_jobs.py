@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from autogrow import child
+from autogrow.children import child
+from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, Job, environment, run_jobs
 from autogrow.errors import InterruptedRunError
-from autogrow.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, Job, environment, run_jobs
 from autogrow.train.record.lock import locked
 
 WRITES = "import pathlib, sys; pathlib.Path(sys.argv[1], 'result.json').write_text('{}'); print('written')"

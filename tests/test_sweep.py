@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Job, Outcome
 from autogrow.cli import main
 from autogrow.errors import InterruptedRunError
-from autogrow.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Job, Outcome
 from autogrow.launcher import plugin
 from autogrow.launcher.board import Board
 from autogrow.launcher.naming import folder_name
-from autogrow.launcher.progress import read_progress
+from autogrow.train.record.progress import read_progress
 
 IRIS = ["data=iris", "trainer.max_epochs=30"]
 
@@ -103,7 +103,7 @@ def test_folder_names_are_short_and_differ():
 @pytest.mark.parametrize(("jobs", "threads"), [(1, "4"), (3, "1"), (0, "1")])
 def test_jobs_share_the_cores(jobs, threads, started, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    for module in ("autogrow.child", "autogrow.launcher.plugin"):
+    for module in ("autogrow.children.child", "autogrow.launcher.plugin"):
         monkeypatch.setattr(f"{module}.cores", lambda: 4)
     assert call("fit", "-m", "seed=0,1", "hydra.sweep.dir=sweep", f"hydra.launcher.jobs={jobs}") == 0
     assert started[0].environment["OMP_NUM_THREADS"] == threads

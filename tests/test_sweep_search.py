@@ -13,9 +13,9 @@ from optuna.distributions import CategoricalDistribution as Choice
 from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
 
+from autogrow.children.jobs import DONE, FAILED, SKIPPED, Outcome
 from autogrow.cli import main
 from autogrow.errors import ConfigError, InterruptedRunError
-from autogrow.jobs import DONE, FAILED, SKIPPED, Outcome
 from autogrow.launcher import plugin
 from autogrow.launcher.space import distribution
 

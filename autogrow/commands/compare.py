@@ -10,17 +10,17 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from rich.console import Console
 
-from autogrow.commands.compare_plan import CompareConfig, checked_plan
+from autogrow.children.jobs import run_jobs
+from autogrow.commands.compare_typed import CompareConfig, checked_plan
 from autogrow.commands.fit import remove_if_empty
 from autogrow.commands.search import register_search
-from autogrow.compare.comparison import Comparison, compare_folder, write
-from autogrow.compare.plan import Plan
-from autogrow.compare.progress import Progress, summary_lines
+from autogrow.compare.read.comparison import Comparison, compare_folder, write
+from autogrow.compare.run.plan import Plan
+from autogrow.compare.run.progress import Progress, summary_lines
 from autogrow.composition import run_hydra
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
-from autogrow.jobs import run_jobs
 from autogrow.overrides import key_of
-from autogrow.report.comparison import write_comparison
+from autogrow.report.comparison.page import write_comparison
 from autogrow.train.record.folder import COMPARED, COMPARED_PAGE, RESULT
 from autogrow.train.record.lock import lock
 

@@ -12,22 +12,23 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from autogrow.chain.stages import StageSpec, fit_stages
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, described, loggers_from, spec_from, typed
 from autogrow.data import DataSpec, files_of
 from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
 from autogrow.overrides import quoted, unquoted
 from autogrow.report import write_report
-from autogrow.report.stages import write_stages_report
-from autogrow.train import words
-from autogrow.train.arriving import StageSpec, fit_stages
-from autogrow.train.display import Display, Silent, View
-from autogrow.train.loggers import Logged
+from autogrow.report.stages.page import write_stages_report
+from autogrow.show import words
+from autogrow.show.display import Display
+from autogrow.show.loggers import Logged
+from autogrow.train.fit.run import Result, fit
+from autogrow.train.fit.spec import FitSpec
+from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import CARD, CONFIG, REPORT, RESULT, is_begun, is_complete, is_empty, read_config
 from autogrow.train.record.lock import lock, remove_lock
-from autogrow.train.run import Result, fit
-from autogrow.train.spec import FitSpec
 
 MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
 

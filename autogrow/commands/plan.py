@@ -13,10 +13,10 @@ from autogrow.errors import ConfigError
 from autogrow.policy import stop_reason
 from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Undo, Widen
 from autogrow.policy.needs import never_stops
-from autogrow.train import words
-from autogrow.train.rehearsal import Course, Rehearsal, rehearse
-from autogrow.train.run import quiet_lightning, threads
-from autogrow.train.spec import FitSpec
+from autogrow.show import words
+from autogrow.train.fit.process import quiet_lightning, threads
+from autogrow.train.fit.spec import FitSpec
+from autogrow.train.rehearse.rehearsal import Course, Rehearsal, rehearse
 
 
 def run(rest: Sequence[str]) -> int:

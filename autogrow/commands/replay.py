@@ -17,8 +17,8 @@ from autogrow.config import instantiate_policy
 from autogrow.errors import ConfigError
 from autogrow.overrides import quoted
 from autogrow.policy.replay import Replayed, replay
-from autogrow.train import words
-from autogrow.train.ledger import read_ledger
+from autogrow.show import words
+from autogrow.train.record.ledger import read_ledger
 
 
 @dataclass

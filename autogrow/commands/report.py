@@ -8,8 +8,7 @@ from pathlib import Path
 from autogrow.commands.compare import build, show
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.report import write_report
-from autogrow.report.stages import write_stages_report
-from autogrow.train.ledger import read_ledger
+from autogrow.report.stages.page import write_stages_report
 from autogrow.train.record.folder import (
     LEDGER,
     RESULT,
@@ -21,6 +20,7 @@ from autogrow.train.record.folder import (
     read_config,
     read_result,
 )
+from autogrow.train.record.ledger import read_ledger
 
 
 def run(rest: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from autogrow.commands.fit import finish_folder, remove_if_empty
 from autogrow.compare.search import Search, search
-from autogrow.compare.search_space import space_from
+from autogrow.compare.space import space_from
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from
 from autogrow.errors import ConfigError, UsageError, nearest

@@ -19,8 +19,7 @@ from autogrow.deploy.larger import checkpoint_of
 from autogrow.deploy.sklearn_nets import warn_of_pickle
 from autogrow.errors import ConfigError
 from autogrow.growth import Receipt
-from autogrow.train.checkpoint import save_atomically
-from autogrow.train.module import CHECKPOINT_KEY
+from autogrow.train.record.checkpoint import CHECKPOINT_KEY, save_atomically
 from autogrow.train.record.files import write_json
 
 NAME = "larger.ckpt"

@@ -16,6 +16,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from autogrow.chain.inbox import TAKEN, Drop, Inbox
+from autogrow.chain.watch import WatchSpec, check_watch, watch
 from autogrow.commands.fit import finish_folder, remove_if_empty
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from, typed
@@ -23,13 +25,11 @@ from autogrow.data.arrival.files import SUFFIXES
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
 from autogrow.overrides import quoted
 from autogrow.policy.history import History, Row
-from autogrow.train import words
-from autogrow.train.display import View
-from autogrow.train.inbox import TAKEN, Drop, Inbox
+from autogrow.show import words
+from autogrow.train.fit.run import fit
+from autogrow.train.fit.view import View
 from autogrow.train.record.folder import is_begun, is_complete, read_config, read_result
 from autogrow.train.record.lock import lock
-from autogrow.train.run import fit
-from autogrow.train.watching import WatchSpec, check_watch, watch
 
 OWN = ("watch", "hydra")
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import optuna
 
-from autogrow.compare.search_space import Space
+from autogrow.compare.space import Space
 from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.policy.history import History, Row
-from autogrow.train.deliver import Delivered, load, relabel
-from autogrow.train.display import View
-from autogrow.train.ledger import read_ledger
+from autogrow.train.fit.net.deliver import Delivered, load, relabel
+from autogrow.train.fit.run import Result, evaluate, fit
+from autogrow.train.fit.spec import FitSpec
+from autogrow.train.fit.view import View
 from autogrow.train.record.files import copy_file, write_atomically, write_json
 from autogrow.train.record.folder import (
     BEST,
@@ -39,8 +40,7 @@ from autogrow.train.record.folder import (
     read_trials,
     start_folder,
 )
-from autogrow.train.run import Result, evaluate, fit
-from autogrow.train.spec import FitSpec
+from autogrow.train.record.ledger import read_ledger
 
 COSTS = ("train_flops", "eval_flops", "seconds")
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"

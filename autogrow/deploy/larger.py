@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth import Neurons, Receipt, ZeroOutgoing, grow_to, growth_sites
 from autogrow.growth.cost import cost
-from autogrow.growth.parity import Probe, Promise
-from autogrow.train.checkpoint import read_checkpoint, save_atomically
-from autogrow.train.deliver import Delivered, load
-from autogrow.train.module import CHECKPOINT_KEY
+from autogrow.growth.surgery.parity import Probe, Promise
+from autogrow.train.fit.net.deliver import Delivered, load
+from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint, save_atomically
 from autogrow.train.record.files import copy_file
 from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT
 

@@ -24,8 +24,8 @@ from autogrow.data.encode import TableEncoder
 from autogrow.data.preprocess import Standardise
 from autogrow.errors import CheckpointError, UsageError
 from autogrow.nets import DenseNet
-from autogrow.train.deliver import Delivered
-from autogrow.train.module import CHECKPOINT_KEY, CHECKPOINT_VERSION
+from autogrow.train.fit.net.deliver import Delivered
+from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
 
 ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "logistic": "sigmoid", "identity": "identity"}
 

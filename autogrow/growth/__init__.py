@@ -1,11 +1,10 @@
 """How a net grows: torch only, no Lightning, no Hydra, no policy."""
 
 from autogrow.growth.blocks import ResidualBlock
+from autogrow.growth.carry.optimizer import carry, check_optimizer, place_state, state_by_name
 from autogrow.growth.cost import NetCost, dry_run
-from autogrow.growth.deepening import deepen
-from autogrow.growth.gradmax import GradMax
 from autogrow.growth.layers import LayerType, register_layer
-from autogrow.growth.neurons import (
+from autogrow.growth.neurons.drawn import (
     AntisymmetricPair,
     Neurons,
     NewUnits,
@@ -16,14 +15,15 @@ from autogrow.growth.neurons import (
     VarianceTransfer,
     ZeroOutgoing,
 )
-from autogrow.growth.operators import widen
-from autogrow.growth.optimizer import carry, check_optimizer, place_state, state_by_name
-from autogrow.growth.recipe import replay
+from autogrow.growth.neurons.gradmax import GradMax
+from autogrow.growth.neurons.tiny import Tiny
 from autogrow.growth.scores import Score, Scores, score_sites
-from autogrow.growth.structure import DepthSite, Port, Sites, Span, WidthSite, growth_sites
-from autogrow.growth.surgery import Move, Receipt, Surgery
-from autogrow.growth.targets import extend_inputs, extend_outputs, grow_to
-from autogrow.growth.tiny import Tiny
+from autogrow.growth.sites.find import DepthSite, Port, Sites, Span, WidthSite, growth_sites
+from autogrow.growth.surgery.deepen import deepen
+from autogrow.growth.surgery.moves import Move, Receipt, Surgery
+from autogrow.growth.surgery.recipe import replay
+from autogrow.growth.surgery.targets import extend_inputs, extend_outputs, grow_to
+from autogrow.growth.surgery.widen import widen
 
 __all__ = [
     "AntisymmetricPair",

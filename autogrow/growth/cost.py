@@ -23,11 +23,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from autogrow.errors import GrowthError, nearest
-from autogrow.growth.deepening import inserted_layers, inserting
-from autogrow.growth.layout import Growth, widening
-from autogrow.growth.neurons import NewUnits
-from autogrow.growth.structure import Sites, growth_sites, unwrapped
-from autogrow.growth.structure_example import Example
+from autogrow.growth.neurons.drawn import NewUnits
+from autogrow.growth.sites.example import Example
+from autogrow.growth.sites.find import Sites, growth_sites, unwrapped
+from autogrow.growth.surgery.deepen import inserted_layers, inserting
+from autogrow.growth.surgery.layout import Growth, widening
 
 _SAMPLES = 2  # BatchNorm in train mode refuses a single one
 # where the two factors of a product stand; the default is (0, 1)

@@ -23,13 +23,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from autogrow.errors import GrowthError
-from autogrow.growth.bottleneck import Batch, Loss, unless_rounding, unreachable, with_ones
+from autogrow.growth.bottleneck.linear_algebra import fit
+from autogrow.growth.bottleneck.patches import check_layer, from_rows, pulled_back, written_rows
+from autogrow.growth.bottleneck.problem import Batch, Loss, unless_rounding, unreachable, with_ones
+from autogrow.growth.bottleneck.scene import Moves, Scene
+from autogrow.growth.bottleneck.trial import Trial
 from autogrow.growth.cost import cost, dry_run
-from autogrow.growth.linear_algebra import fit
-from autogrow.growth.patches import check_layer, from_rows, pulled_back, written_rows
-from autogrow.growth.scene import Moves, Scene
-from autogrow.growth.structure import DepthSite, Sites, WidthSite, growth_sites
-from autogrow.growth.trial import Trial
+from autogrow.growth.sites.find import DepthSite, Sites, WidthSite, growth_sites
 
 _PASSING = (nn.Identity, nn.modules.dropout._DropoutNd)  # in eval mode they hand on what they get
 

@@ -13,10 +13,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from autogrow.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Job, Outcome
-from autogrow.launcher.progress import read_progress, result_of
+from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Job, Outcome
 from autogrow.launcher.task import why
-from autogrow.train import words
+from autogrow.show import words
+from autogrow.train.record.progress import read_progress, result_of
 
 _STYLES = {
     WAITING: "dim",

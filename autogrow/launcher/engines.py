@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from autogrow.child import Child, Process, Start, run_to_end
+from autogrow.children.child import Child, Process, Start, run_to_end
 from autogrow.errors import ConfigError, nearest
 from autogrow.train.record.files import open_to_append
 

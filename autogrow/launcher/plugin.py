@@ -17,16 +17,16 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from autogrow.child import cores
+from autogrow.children.child import cores
+from autogrow.children.jobs import FINISHED, INTERRUPTED, WAITING, Job, Outcome, environment, run_jobs
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
-from autogrow.jobs import FINISHED, INTERRUPTED, WAITING, Job, Outcome, environment, run_jobs
 from autogrow.launcher.board import Board
 from autogrow.launcher.engines import start_on
 from autogrow.launcher.naming import folder_name, label, swept
-from autogrow.launcher.progress import result_of
 from autogrow.launcher.summary import shown
 from autogrow.launcher.task import InterruptedSweepError, Task, why
 from autogrow.overrides import quoted_if_needed
+from autogrow.train.record.progress import result_of
 
 _PLUGIN = "hydra_plugins.autogrow_launcher"  # Hydra 1.3 takes plugins from this name space only
 BY_NUMBER = "${hydra.job.num}"  # the shipped hydra.sweep.subdir: this launcher has names that say more

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from autogrow.jobs import FINISHED, Outcome
-from autogrow.launcher.progress import result_of
+from autogrow.children.jobs import FINISHED, Outcome
 from autogrow.launcher.task import Task
-from autogrow.train import words
+from autogrow.show import words
+from autogrow.train.record.progress import result_of
 
 _MOST = 60  # lines
 

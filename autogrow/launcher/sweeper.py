@@ -26,13 +26,13 @@ from rich.table import Table
 from autogrow.errors import ConfigError, nearest
 from autogrow.launcher.objectives import check_objectives, values_of
 from autogrow.launcher.plugin import BY_NUMBER, TRIAL_FOLDERS, ProcessLauncher, register_plugin, subdir
-from autogrow.launcher.progress import result_of
 from autogrow.launcher.space import distribution
 from autogrow.launcher.study import SAMPLERS, SearchStudy
 from autogrow.launcher.summary import shown
 from autogrow.launcher.task import Task
 from autogrow.train.record.files import write_atomically
 from autogrow.train.record.folder import MULTIRUN
+from autogrow.train.record.progress import result_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

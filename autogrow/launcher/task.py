@@ -9,8 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from autogrow.children.jobs import FAILED, Outcome, last_line
 from autogrow.errors import AutogrowError, InterruptedRunError, TrainingError
-from autogrow.jobs import FAILED, Outcome, last_line
 
 
 @dataclass

@@ -6,6 +6,6 @@ with; and what is needed to do it again. The page is one file of text: figures a
 leave hundreds of pages behind and each one prints and opens on a phone. It shows what the ledger holds and computes nothing new.
 """
 
-from autogrow.report.page import write_report
+from autogrow.report.run.page import write_report
 
 __all__ = ["write_report"]

@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from autogrow.compare.arms import EXAMPLE, Arm, arm_from, facts_of, key_of
-from autogrow.compare.runs import read_run
+from autogrow.compare.read.runs import read_run
 from autogrow.composition import register_launcher, register_schema
 from autogrow.config import spec_from
 from autogrow.errors import ConfigError

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from autogrow.compare.comparison import compare_folder, write
-from autogrow.compare.verdicts import pair, verdict
+from autogrow.compare.read.comparison import compare_folder, write
+from autogrow.compare.read.verdicts import pair, verdict
 from autogrow.errors import ConfigError
 
 ERRORS = [0.11, 0.09, 0.10, 0.12, 0.08]
@@ -48,7 +48,7 @@ def test_differences_are_paired_by_seed(make_run, make_plan):
 def test_turned_over_the_pair_is_its_mirror(make_run, make_plan):
     write_arm(make_run, "grow", ERRORS)
     write_arm(make_run, "scratch", sorted(ERRORS), flops=300)
-    from autogrow.compare.runs import find_runs
+    from autogrow.compare.read.runs import find_runs
 
     runs = find_runs(make_plan("grow", "scratch")).runs
     ours, theirs = ([run for run in runs if run.name.startswith(arm)] for arm in ("grow", "scratch"))

@@ -9,11 +9,11 @@ import pytest
 
 from autogrow.cli import main
 from autogrow.compare import search as searching
-from autogrow.compare.pareto import on_front, pareto
+from autogrow.compare.read.pareto import on_front, pareto
+from autogrow.compare.read.surrogate import surrogate
 from autogrow.compare.search import read_trials
-from autogrow.compare.surrogate import surrogate
 from autogrow.errors import InterruptedRunError
-from autogrow.train import run as training
+from autogrow.train.fit import run as training
 
 FAST = ["data=iris", "trainer.max_epochs=20", "trainer.check_every=10", "search.space.width=[4,32]"]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from autogrow.compare.statistics import ENOUGH, geometric_ratio, interquartile_mean, mean
+from autogrow.compare.read.statistics import ENOUGH, geometric_ratio, interquartile_mean, mean
 
 VALUES = [0.3, -0.1, 0.4, 0.15, 0.2]
 

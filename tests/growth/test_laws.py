@@ -23,14 +23,13 @@ from autogrow.growth import (
     ZeroOutgoing,
     deepen,
     growth_sites,
-    layout,
-    layout_units,
-    plan,
     widen,
 )
-from autogrow.growth.optimizer import carry
-from autogrow.growth.parity import EXACT, Probe
-from autogrow.growth.surgery import move_tensor
+from autogrow.growth.carry.optimizer import carry
+from autogrow.growth.surgery import layout, plan
+from autogrow.growth.surgery import units as layout_units
+from autogrow.growth.surgery.moves import move_tensor
+from autogrow.growth.surgery.parity import EXACT, Probe
 from autogrow.nets import DenseNet
 
 ROUNDING = 1e-11
@@ -382,7 +381,7 @@ def test_each_part_of_the_rule_for_norms_over_all_units_is_needed(norm, mistake,
     net, _ = normed(norm, "gelu", 1)
     net.hidden[0].norm.eps = 1e-3
     real = layout_units.normed_units
-    monkeypatch.setattr("autogrow.growth.operators.normed_units", lambda r, u: NORM_MISTAKES[mistake](real(r, u)))
+    monkeypatch.setattr("autogrow.growth.surgery.widen.normed_units", lambda r, u: NORM_MISTAKES[mistake](real(r, u)))
     with pytest.raises(ParityError):
         widen(net, "hidden.0.linear", 9)
 
@@ -423,10 +422,10 @@ def test_a_failed_growth_leaves_the_net_as_it_was(step, monkeypatch):
     before = {n: (id(t), t.clone()) for n, t in net.state_dict(keep_vars=True).items()}
     attributes = plain_attributes(net)
     if step == "regrow":
-        monkeypatch.setattr("autogrow.growth.plan.TensorPlan.build", _fails_at_third(plan.TensorPlan.build))
+        monkeypatch.setattr("autogrow.growth.surgery.plan.TensorPlan.build", _fails_at_third(plan.TensorPlan.build))
         expected = RuntimeError
     elif step == "install":
-        monkeypatch.setattr("autogrow.growth.plan._set", _fails_at_third(plan._set))
+        monkeypatch.setattr("autogrow.growth.surgery.plan._set", _fails_at_third(plan._set))
         expected = RuntimeError
     elif step == "forward":
         net.register_forward_hook(lambda *_: _raise(RuntimeError("no")) if net.expand.out_channels > 8 else None)
@@ -467,7 +466,9 @@ def _fails_at_third(real):
 def test_a_failed_insertion_leaves_the_net_as_it_was(monkeypatch):
     net, example = make("plain")
     modules = [id(m) for m in net.modules()]
-    monkeypatch.setattr("autogrow.growth.insertion.square", lambda _layer: torch.empty(7, 7))  # forgets the identity
+    monkeypatch.setattr(
+        "autogrow.growth.surgery.insertion.square", lambda _layer: torch.empty(7, 7)
+    )  # forgets the identity
     with pytest.raises(ParityError):
         deepen(net, "1", kind="identity", example=example)
     assert modules == [id(m) for m in net.modules()]

@@ -21,7 +21,7 @@ from autogrow.growth import (
     ZeroOutgoing,
     widen,
 )
-from autogrow.growth.neurons import Request
+from autogrow.growth.neurons.drawn import Request
 from autogrow.nets import DenseNet
 
 ALL = [

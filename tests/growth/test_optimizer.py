@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from autogrow.errors import GrowthError
 from autogrow.growth import Split, ZeroOutgoing, widen
 from autogrow.growth import deepen as insert
-from autogrow.growth.optimizer import carry, check_optimizer, place_state, state_by_name
-from autogrow.growth.surgery import Move, Receipt, Surgery
+from autogrow.growth.carry.optimizer import carry, check_optimizer, place_state, state_by_name
+from autogrow.growth.surgery.moves import Move, Receipt, Surgery
 from autogrow.nets.dense import DenseNet
 
 X = torch.randn(64, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from autogrow.errors import GrowthError, ParityError
 from autogrow.growth import Split, widen
-from autogrow.growth.optimizer import carry, check_optimizer
-from autogrow.growth.parity import EXACT, Probe
+from autogrow.growth.carry.optimizer import carry, check_optimizer
+from autogrow.growth.surgery.parity import EXACT, Probe
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:

@@ -9,15 +9,15 @@ from torch import nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth import growth_sites, widen
-from autogrow.growth.bottleneck import best_units, record, width_problem
+from autogrow.growth.bottleneck.linear_algebra import fit, leading_svd, leading_svd_of_product, whitening
+from autogrow.growth.bottleneck.patches import aligned, answer
+from autogrow.growth.bottleneck.problem import best_units, record, width_problem
 from autogrow.growth.cost import cost
-from autogrow.growth.gradmax import GradMax
-from autogrow.growth.linear_algebra import fit, leading_svd, leading_svd_of_product, whitening
-from autogrow.growth.neurons import ZeroOutgoing
-from autogrow.growth.neurons_data import Learned
-from autogrow.growth.patches import aligned, answer
+from autogrow.growth.neurons.drawn import ZeroOutgoing
+from autogrow.growth.neurons.gradmax import GradMax
+from autogrow.growth.neurons.learned import Learned
+from autogrow.growth.neurons.tiny import Tiny
 from autogrow.growth.scores import score_sites
-from autogrow.growth.tiny import Tiny
 from autogrow.nets.conv import ConvNet
 from autogrow.nets.dense import DenseNet
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from autogrow.errors import GrowthError
 from autogrow.growth import LayerType, Span, growth_sites, register_layer, widen
 from autogrow.growth.activations import ACTIVATION_FUNCTIONS, activation_facts
-from autogrow.growth.structure_axes import Segment, Width, blocked, length, resolve, unify
+from autogrow.growth.sites.axes import Segment, Width, blocked, length, resolve, unify
 from autogrow.nets import DenseNet
 
 # -- what is found

@@ -7,7 +7,7 @@ import re
 import pytest
 from comparisons import CASES, ROWS
 
-from autogrow.report.comparison import render
+from autogrow.report.comparison.page import render
 
 
 @pytest.mark.parametrize("case", CASES)

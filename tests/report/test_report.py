@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from autogrow.data import DataSpec, prepare
 from autogrow.policy.history import Anneal, Event, Keep, Undo, Widen
 from autogrow.report import write_report
-from autogrow.report.scale import fit, path
-from autogrow.train.story import headline, tell
+from autogrow.report.drawing.scale import fit, path
+from autogrow.show.story import headline, tell
 
 HOSTILE = "<img src='https://example.org/x' onerror=alert(1)>\"&</script>"
 

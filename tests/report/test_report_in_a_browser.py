@@ -11,7 +11,7 @@ import pytest
 from comparisons import CASES, ROWS
 
 from autogrow.report import write_report
-from autogrow.report.comparison import write_comparison
+from autogrow.report.comparison.page import write_comparison
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autogrow.data import DataSpec
-from autogrow.train.spec import FitSpec, NetSpec, TrainerSpec
+from autogrow.train.fit.spec import FitSpec, NetSpec, TrainerSpec
 
 sys.path.insert(0, str(Path(__file__).parent))
 from run_specs import eager_policy

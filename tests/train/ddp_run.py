@@ -18,8 +18,8 @@ from lit import BATCH, GROW, ByLoss, Lit, Planned, controller, data, fingerprint
 
 from autogrow.errors import AutogrowError
 from autogrow.policy.history import Widen
-from autogrow.train import reconnect
-from autogrow.train.invariants import check_ranks, parameter_hash
+from autogrow.train.guest import reconnect
+from autogrow.train.rewire.invariants import check_ranks, parameter_hash
 
 RANK = int(os.environ.get("LOCAL_RANK", "0"))
 

@@ -20,7 +20,7 @@ from torch.optim import lr_scheduler as lrs
 from torch.utils.data import DataLoader, TensorDataset
 
 from autogrow.policy.history import Decision, Deepen, Keep, Widen
-from autogrow.train.growth_controller import GrowthController
+from autogrow.train.guest.controller import GrowthController
 
 INPUTS, CLASSES, ROWS, BATCH = 6, 3, 64, 16
 STEPS = ROWS // BATCH  # in an epoch

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 import autogrow
+from autogrow.chain.stages import StageSpec, check_stages, fit_stages
 from autogrow.data import DataSpec, prepare
 from autogrow.errors import ConfigError, DataError
 from autogrow.policy import LifeCycle
 from autogrow.policy.finish import Finish, NoFinish
 from autogrow.policy.stop import NeverStop, Patience
-from autogrow.train.arriving import StageSpec, check_stages, fit_stages
-from autogrow.train.display import Silent, View
-from autogrow.train.ledger import read_ledger
+from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import CARD
+from autogrow.train.record.ledger import read_ledger
 
 HALVES = DataSpec(name="digits", source="sklearn", arrival="fraction", stages=[0.4, 0.7, 1.0])
 
@@ -64,7 +64,7 @@ def whole(tmp_path_factory, make_chain):
 def make_chain():
     from run_specs import eager_policy
 
-    from autogrow.train.spec import FitSpec, NetSpec, TrainerSpec
+    from autogrow.train.fit.spec import FitSpec, NetSpec, TrainerSpec
 
     def make(out, data=HALVES, **changes):
         trainer = TrainerSpec(max_epochs=40, check_every=20, check_rows=300, checkpoint_seconds=0.0)

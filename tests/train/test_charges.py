@@ -12,8 +12,8 @@ from autogrow.policy.trial import Trial
 from autogrow.policy.when import EarlyRamp, Never
 from autogrow.policy.when_score import Score
 from autogrow.policy.where import Cycle, WidestGain
-from autogrow.train.run import fit
-from autogrow.train.spec import NetSpec
+from autogrow.train.fit.run import fit
+from autogrow.train.fit.spec import NetSpec
 
 POLICIES = {
     "never": LifeCycle(Growth(Never())),

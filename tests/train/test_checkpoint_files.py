@@ -8,7 +8,7 @@ import torch
 
 import autogrow
 from autogrow.errors import CheckpointError
-from autogrow.train.checkpoint import newest_whole, read_checkpoint, save_atomically
+from autogrow.train.record.checkpoint import newest_whole, read_checkpoint, save_atomically
 
 
 class Harmful:

@@ -11,8 +11,8 @@ import torch
 from torch._dynamo.utils import counters
 
 from autogrow.policy.history import Decision, Widen
-from autogrow.train import reconnect
-from autogrow.train.growth_record import load_grown
+from autogrow.train.guest import reconnect
+from autogrow.train.guest.architecture import load_grown
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import STEPS, Lit, controller, loaders, trainer

@@ -14,7 +14,7 @@ from autogrow.cli import main
 from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.splits import Rows
 from autogrow.policy.history import Row
-from autogrow.train.ledger import read_ledger
+from autogrow.train.record.ledger import read_ledger
 
 FAST = ["trainer.max_epochs=12", "trainer.check_every=10"]
 

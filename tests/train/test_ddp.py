@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from autogrow.errors import TrainingError
-from autogrow.train.invariants import check_ranks
+from autogrow.train.rewire.invariants import check_ranks
 
 SCRIPT = Path(__file__).with_name("ddp_run.py")
 

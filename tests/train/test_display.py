@@ -12,8 +12,9 @@ from rich.spinner import Spinner
 from autogrow.growth import Receipt
 from autogrow.policy.event import Event, Size
 from autogrow.policy.history import Anneal, Keep, Row, Stop, Widen
-from autogrow.train.display import Display, Silent
-from autogrow.train.panel import panel
+from autogrow.show.display import Display
+from autogrow.show.panel import panel
+from autogrow.train.fit.view import Silent
 
 CARD = {
     "name": "digits",

@@ -12,9 +12,9 @@ from autogrow.data import DataSpec, prepare
 from autogrow.errors import ConfigError
 from autogrow.growth.cost import cost
 from autogrow.policy.history import GROWTHS, Anneal, Stop
-from autogrow.train.ledger import read_ledger
-from autogrow.train.run import fit
-from autogrow.train.spec import NetSpec, OptimizerSpec, TrainerSpec
+from autogrow.train.fit.run import fit
+from autogrow.train.fit.spec import NetSpec, OptimizerSpec, TrainerSpec
+from autogrow.train.record.ledger import read_ledger
 
 
 def test_grows_learns_and_hands_back_the_best(make_spec, tmp_path):
@@ -122,7 +122,7 @@ def test_dropout_follows_the_width(make_spec):
     widths = result.summary["widths"]
     ps = [m.p for m in result.net.modules() if isinstance(m, torch.nn.Dropout)]
     assert len(ps) == len(widths)
-    from autogrow.train.dropout import dropout_for
+    from autogrow.train.fit.net.dropout import dropout_for
 
     assert ps == [dropout_for(w) for w in widths]
 
@@ -170,7 +170,7 @@ def test_the_recorded_cost_is_the_nets(make_spec):
 
 
 def test_a_loss_that_blows_up_midway_stops_with_the_best_net_kept(make_spec, monkeypatch):
-    from autogrow.train.rate import Rate
+    from autogrow.train.fit.net.rate import Rate
 
     plain = Rate.__call__
     monkeypatch.setattr(

@@ -28,9 +28,9 @@ from torch.utils.data import DataLoader
 from autogrow.errors import CheckpointError, ConfigError, GrowthError
 from autogrow.policy import Cycle, Growth, LifeCycle, NoFinish, Patience, Plateau, Score, Trial
 from autogrow.policy.history import Deepen, Keep, Stop, Widen
-from autogrow.train.growth_record import Growable, load_grown, record_of
-from autogrow.train.reconnect import grow_hot
-from autogrow.train.rewire import check_strategy
+from autogrow.train.guest.architecture import Growable, load_grown, record_of
+from autogrow.train.guest.reconnect import grow_hot
+from autogrow.train.rewire.rewire import check_strategy
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import (

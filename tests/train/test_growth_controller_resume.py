@@ -15,8 +15,8 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from torchmetrics import MeanMetric
 
-from autogrow.train import growth_controller
-from autogrow.train.resume import Logged
+from autogrow.train.guest import controller as growth_controller
+from autogrow.train.guest.resume import Logged
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import STEPS, ByLoss, Lit, controller, fingerprint, loaders, trainer

@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from autogrow.errors import CheckpointError, GrowthError
 from autogrow.policy.history import Deepen, Widen
-from autogrow.train.growth_record import load_grown
-from autogrow.train.staged import grow_checkpoint
+from autogrow.train.guest.architecture import load_grown
+from autogrow.train.guest.staged import grow_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import EXAMPLE, GROW, STEPS, Lit, Planned, controller, fingerprint, loaders, trainer

@@ -8,7 +8,7 @@ import pytest
 from autogrow.errors import CheckpointError
 from autogrow.policy.event import Event, Size
 from autogrow.policy.history import Row, Widen
-from autogrow.train.ledger import Ledger, read_ledger, write_metrics
+from autogrow.train.record.ledger import Ledger, read_ledger, write_metrics
 
 
 def row(check, **changes):

@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from autogrow.cli import main
 from autogrow.growth import Receipt
 from autogrow.policy.history import Event, Row, Widen
-from autogrow.train.display import Silent
-from autogrow.train.loggers import Logged, scalars
+from autogrow.show.loggers import Logged, scalars
+from autogrow.train.fit.view import Silent
 
 FIT = ["fit", "data=iris", "growth=plateau", "trainer.max_epochs=60", "trainer.check_every=5", "hydra.run.dir=run"]
 

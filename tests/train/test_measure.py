@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 from torch import nn
 
-from autogrow.train.measure import CHUNK, best_temperature_loss, measure
+from autogrow.train.fit.net.measure import CHUNK, best_temperature_loss, measure
 
 
 def test_classification_agrees_with_scikit_learn():

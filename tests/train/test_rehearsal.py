@@ -19,8 +19,8 @@ from autogrow.policy.when import EarlyRamp, FixedSchedule, Never
 from autogrow.policy.when_gap import FittingRisk
 from autogrow.policy.when_loss import LossPaced, Plateau
 from autogrow.policy.where import Cycle, RandomSite, RoundRobin, WidestGain
-from autogrow.train.rehearsal import rehearse
-from autogrow.train.run import fit
+from autogrow.train.fit.run import fit
+from autogrow.train.rehearse.rehearsal import rehearse
 
 SHOWN = (
     "check",

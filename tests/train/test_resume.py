@@ -9,10 +9,10 @@ import torch
 
 from autogrow.errors import InterruptedRunError
 from autogrow.policy import EarlyRamp, Growth, Trial
-from autogrow.train import checkpoint as checkpoint_files
-from autogrow.train import controller as controllers
-from autogrow.train.run import fit
-from autogrow.train.spec import NetSpec, TrainerSpec
+from autogrow.train.fit import checkpoint_writer
+from autogrow.train.fit import controller as controllers
+from autogrow.train.fit.run import fit
+from autogrow.train.fit.spec import NetSpec, TrainerSpec
 
 sys.path.insert(0, str(Path(__file__).parent))
 from run_specs import eager_policy
@@ -49,15 +49,15 @@ def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, case):
 
     kept = tmp_path / "kept"
     kept.mkdir()
-    original = checkpoint_files.CheckpointWriter.write
+    original = checkpoint_writer.CheckpointWriter.write
 
     def write_and_keep(self, trainer):
         original(self, trainer)
         if self.folder is not None:
             shutil.copy(self.folder / "last.ckpt", kept / f"{trainer.global_step:06d}.ckpt")
 
-    monkeypatch.setattr(checkpoint_files.CheckpointWriter, "due", lambda self: True)
-    monkeypatch.setattr(checkpoint_files.CheckpointWriter, "write", write_and_keep)
+    monkeypatch.setattr(checkpoint_writer.CheckpointWriter, "due", lambda self: True)
+    monkeypatch.setattr(checkpoint_writer.CheckpointWriter, "write", write_and_keep)
     changes = {**CASES[case], "max_epochs": 40}
     whole = fit(make_spec(tmp_path / "whole", **changes))
     undone = [r for r in whole.rows if r.event and r.event.do == "undo"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from autogrow.chain.inbox import Inbox
+from autogrow.chain.watch import WatchSpec, check_watch, watch
 from autogrow.errors import CheckpointError, ConfigError, DataError, TrainingError
-from autogrow.train.inbox import Inbox
-from autogrow.train.watching import WatchSpec, check_watch, watch
 
 RESULT = {
     "task": "classification",
@@ -154,7 +154,8 @@ def test_killed_at_any_run_and_started_again_it_ends_the_same(tmp_path, killed_a
 
 @pytest.mark.parametrize("step", range(1, 10))
 def test_killed_at_any_write_of_the_state_it_ends_the_same(tmp_path, step, monkeypatch):
-    from autogrow.train import inbox, watching
+    from autogrow.chain import inbox
+    from autogrow.chain import watch as watching
 
     whole, writes = inbox.write_json, []
 

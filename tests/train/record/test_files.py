@@ -11,9 +11,8 @@ import torch
 
 from autogrow.errors import CheckpointError
 from autogrow.policy.history import Row
-from autogrow.train.checkpoint import save_atomically
-from autogrow.train.ledger import Ledger, write_metrics
 from autogrow.train.record import files
+from autogrow.train.record.checkpoint import save_atomically
 from autogrow.train.record.files import (
     copy_file,
     drafting,
@@ -24,6 +23,7 @@ from autogrow.train.record.files import (
     write_json,
     writing,
 )
+from autogrow.train.record.ledger import Ledger, write_metrics
 
 LEFT = ".0123456789abcdef.autogrow"  # as a process that was killed leaves one
 

@@ -9,7 +9,6 @@ import pytest
 from autogrow.data.continued.known_rows import KnownRows
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.policy.history import Row
-from autogrow.train.ledger import read_ledger
 from autogrow.train.record.folder import (
     CARD_KEYS,
     RESULT_KEYS,
@@ -24,6 +23,7 @@ from autogrow.train.record.folder import (
     read_trials,
     start_folder,
 )
+from autogrow.train.record.ledger import read_ledger
 
 RESULT = dict.fromkeys(RESULT_KEYS, 1)
 CARD = dict.fromkeys(CARD_KEYS, 1)

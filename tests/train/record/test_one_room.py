@@ -11,9 +11,8 @@ from autogrow.train.record import folder as names
 SOURCE = Path(autogrow.__file__).parent
 ROOM = SOURCE / "train" / "record"
 ALLOWED = {
-    ("checkpoint.py", "torch.save"): "into the open draft of the room",
-    ("checkpoint.py", "save_checkpoint"): "Lightning writes by name: to that of a draft of the room",
-    ("checkpoint.py", ".replace"): "last.ckpt, whole, becomes previous.ckpt",
+    ("checkpoint_writer.py", "save_checkpoint"): "Lightning writes by name: to that of a draft of the room",
+    ("checkpoint_writer.py", ".replace"): "last.ckpt, whole, becomes previous.ckpt",
     ("known_rows.py", "np.savez_compressed"): "into memory",
     (
         "study.py",

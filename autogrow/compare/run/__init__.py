@@ -1,0 +1,1 @@
+"""A comparison while it runs: its plan, what it can afford, how far it is."""

@@ -1,0 +1,1 @@
+"""What an optimizer knows, carried over a growth."""

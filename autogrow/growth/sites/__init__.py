@@ -1,0 +1,1 @@
+"""Where a net can grow: traced, interpreted on real tensors, found."""

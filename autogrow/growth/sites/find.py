@@ -1,0 +1,183 @@
+"""Where a net can grow: its hidden widths and the places where a layer can be inserted, found by tracing.
+
+Works on any supported `nn.Module`, not only on ours. Which widths are one (a residual stream, a gate, the channels in
+front of and behind a depthwise convolution) follows from what the tensors meet on their way (`structure_axes`); a width
+touched by something growth does not know is refused, by name and with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import fx, nn
+from torch.optim.swa_utils import AveragedModel
+
+from autogrow.growth.sites.axes import Axis, Width, fix, resolve
+from autogrow.growth.sites.depth import depth_sites, site_behind
+from autogrow.growth.sites.example import Example
+from autogrow.growth.sites.interpret import run_trace
+from autogrow.growth.sites.site import DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
+from autogrow.growth.sites.state import normed
+from autogrow.growth.sites.trace import Trace, Value
+
+
+def unwrapped(net: nn.Module) -> nn.Module:
+    """The module itself, behind torch.compile or a weight average."""
+    inner = getattr(net, "_orig_mod", None)
+    if isinstance(net, AveragedModel):
+        inner = net.module
+    return unwrapped(inner) if isinstance(inner, nn.Module) else net
+
+
+def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
+    """Find every hidden width and every insertion site of a net.
+
+    `example`: a batch of inputs (a tensor, a sequence of arguments or a mapping of them); left out, its shape is
+    inferred from the first layer. The net is run once on it, in eval mode, and left as it was. Raises GrowthError where
+    the net cannot be traced.
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    >>> print(growth_sites(net))
+    0: 8
+      written by 0
+      through    1
+      read by    2
+    layers can be inserted behind
+      1: 8 channels, identity or residual
+    refused
+      2: it is the net's output
+    """
+    net = unwrapped(net)
+    trace = run_trace(net, example)
+    _fix_tied(trace)
+    _fix_normed_together(trace)
+    index = _index(trace)
+    sites = {width: _site(trace, index, width) for width in index.ports}
+    named = {s.name: s for s in sites.values() if s.writers}
+    widths = {n: s for n, s in named.items() if s.refused is None and (s.normed is None or s.normed.any_width)}
+    fixed = {n: s for n, s in named.items() if n not in widths}
+    depths, no_depths = depth_sites(trace, sites)
+    refused = {n: s.refused or s.only_multiples for n, s in fixed.items()} | no_depths | dict(trace.opaque)
+    return Sites(widths, depths, fixed, refused, _only(trace.inputs, sites), _only(trace.outputs, sites), trace, sites)
+
+
+def _fix_tied(trace: Trace) -> None:
+    """A parameter that belongs to two modules cannot be replaced in one of them."""
+    owners: dict[int, list[str]] = {}
+    for name, module in trace.net.named_modules():
+        for parameter, value in module.named_parameters(recurse=False):
+            owners.setdefault(id(value), []).append(f"{name}.{parameter}".lstrip("."))
+    names = {name: same for same in owners.values() if len(same) > 1 for name in same}
+    for use in trace.uses:
+        same = names.get(f"{use.module}.{use.parameter}".lstrip("."))
+        if same:
+            fix(use.axis, f"its weight is tied: {' and '.join(map(repr, same))} are one parameter")
+
+
+def _fix_normed_together(trace: Trace) -> None:
+    """LayerNorm or RMSNorm over several widths side by side: none grows without changing the others' statistics."""
+    for note in trace.notes.values():
+        if note.kind in ("norm:layer", "norm:rms") and note.module in trace.layers:
+            axis = resolve(trace.layers[note.module][0])
+            if len(axis) > 1:
+                fix(axis, f"{note.module!r} normalises it together with others")
+
+
+@dataclass
+class _Index:
+    """What lies along each width, in the order of the graph."""
+
+    ports: dict[Width, list[Port]]
+    attributes: dict[Width, list[SizeAttribute]]
+    nodes: dict[Width, list[fx.Node]]
+    written: dict[str, set[Width]]  # module → the widths it writes
+
+
+def _index(trace: Trace) -> _Index:
+    order = {str(n.target): i for i, n in enumerate(trace.graph.nodes) if n.op == "call_module"}
+    index = _Index({}, {}, {}, {})
+    for use in sorted(trace.uses, key=lambda u: order.get(u.module, -1)):
+        for width, spans in _spans(use.axis).items():
+            port = Port(use.module, use.parameter, use.dim, use.role, spans, use.fill)
+            index.ports.setdefault(width, []).append(port)
+            if use.role == "write":
+                index.written.setdefault(use.module, set()).add(width)
+    for sized in trace.sized:
+        for width, spans in _spans(sized.axis).items():
+            attribute = SizeAttribute(sized.module, sized.attribute, sum(span.block for span in spans))
+            index.attributes.setdefault(width, []).append(attribute)
+    for node in trace.graph.nodes:
+        for width in _widths_of(trace.values.get(node)):
+            index.nodes.setdefault(width, []).append(node)
+    return index
+
+
+def _spans(axis: Axis) -> dict[Width, tuple[Span, ...]]:
+    """Where each width lies along an axis."""
+    spans: dict[Width, tuple[Span, ...]] = {}
+    offset = 0
+    for segment in resolve(axis):
+        spans[segment.width] = (*spans.get(segment.width, ()), Span(offset, segment.block))
+        offset += segment.size
+    return spans
+
+
+def _widths_of(value: Value) -> set[Width]:
+    """The widths that a node's tensors are made of."""
+    if isinstance(value, list):
+        return {width for item in value for width in _widths_of(item)}
+    axes = value if isinstance(value, tuple) else ()
+    return {segment.width for axis in axes if axis is not None for segment in resolve(axis)}
+
+
+def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
+    """Everything that lies along one width."""
+    ports, nodes = index.ports[width], index.nodes.get(width, [])
+    writers = tuple(p for p in ports if p.role == "write")
+    readers = tuple(p for p in ports if p.role == "read")
+    carried = tuple(p for p in ports if p.role == "carry")
+    ends = {p.module for p in (*writers, *readers)}
+    unit = writers[0].spans[0].block if writers else 1
+    through = dict.fromkeys(
+        str(n.target) if n.op == "call_module" else n.name
+        for n in nodes
+        if n.op in ("call_module", "call_function", "call_method") and str(n.target) not in ends
+    )
+    refused = width.fixed if width.fixed or readers else "no layer that growth knows reads it"
+    state = normed(trace, width, nodes, {p.module for p in readers}) if refused is None else None
+    name, attributes = _name(index, writers, width), tuple(index.attributes.get(width, ()))
+    return WidthSite(
+        name, width.size * unit, unit, writers, readers, carried, attributes, tuple(through), state, refused
+    )
+
+
+def _name(index: _Index, writers: Sequence[Port], width: Width) -> str:
+    """The first writing layer's name; where it writes several widths, with the rows."""
+    if not writers:
+        return ""
+    first = writers[0]
+    if index.written[first.module] == {width}:
+        return first.module
+    span = first.spans[0]
+    return f"{first.module}[{span.offset}:{span.offset + width.size * span.block}]"
+
+
+def _only(axes: Sequence[Axis], sites: Mapping[Width, WidthSite]) -> WidthSite | None:
+    """The one width of the net's inputs (or outputs) that layers read (write); None if there are several."""
+    ends = {s.width for axis in axes for s in resolve(axis)}
+    used = [sites[w] for w in ends if w in sites and (sites[w].readers or sites[w].writers)]
+    return used[0] if len(used) == 1 else None
+
+
+__all__ = [
+    "DepthSite",
+    "Port",
+    "Sites",
+    "SizeAttribute",
+    "Span",
+    "WidthSite",
+    "growth_sites",
+    "site_behind",
+    "unwrapped",
+]

@@ -1,0 +1,1 @@
+"""What each kind of operation does to the widths of its tensors."""

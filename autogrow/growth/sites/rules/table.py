@@ -1,0 +1,160 @@
+"""Operations that rearrange axes: pooling, reshapes, permutations, reductions; and the table of them all.
+
+`SHAPES` maps a module's class name or a function's name to its rule. A rule is told of the call and returns the axes of
+the output; where an operation would mix a width with something else, or writes its size into the code, the width is
+fixed with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from autogrow.growth.sites.axes import fix
+from autogrow.growth.sites.rules.parts import cat, chunk, expand, getitem, glu, split, stack
+from autogrow.growth.sites.rules.reshape import fix_all, reshaped
+from autogrow.growth.sites.trace import Call, Value
+
+Rule = Callable[[Call], Value]
+
+
+@dataclass(frozen=True)
+class ShapeRule:
+    """`kind`: what it does to a new unit's value ('linear' across channels, 'zero' keeps zeros, 'mix' neither)."""
+
+    kind: str
+    of: Rule
+
+
+# -- pooling, padding, resizing: channels stay, what lies behind them is space
+
+
+def _spatial(dims: int) -> Rule:
+    def keep(call: Call) -> Value:
+        value = call.value
+        if not isinstance(value, tuple) or not isinstance(call.result, Tensor):
+            return None
+        for axis in value[len(value) - dims :]:
+            if axis is not None:
+                fix(axis, "it is pooled over")
+        return (*value[: len(value) - dims], *(None,) * dims)
+
+    return keep
+
+
+def _resize(call: Call) -> Value:
+    value = call.value
+    return (*value[:2], *(None,) * (len(value) - 2)) if isinstance(value, tuple) else None
+
+
+def _pad(call: Call) -> Value:
+    value = call.value
+    touched = len(call.kwargs.get("pad", call.args[1] if len(call.args) > 1 else ())) // 2
+    fix_all(value[len(value) - touched :], "it is padded")
+    return (*value[: len(value) - touched], *(None,) * touched)
+
+
+# -- reshapes
+
+
+def _view(call: Call) -> Value:
+    if not isinstance(call.value, tuple):
+        return None
+    sizes = call.node.args[1:] or tuple(call.node.kwargs.values())[-1:]
+    flat = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+    constant = [isinstance(s, int) and s != -1 for s in flat] if isinstance(flat, (tuple, list)) else []
+    if len(constant) != call.result.ndim:  # a size computed as a whole, such as y.shape
+        constant = [False] * call.result.ndim
+    return reshaped(call.value, call.before, call.result.shape, constant)
+
+
+def _same_elements(call: Call) -> Value:
+    """flatten, squeeze, unsqueeze: sizes follow from the input."""
+    if not isinstance(call.value, tuple):
+        return None
+    return reshaped(call.value, call.before, call.result.shape, [False] * call.result.ndim)
+
+
+def _unflatten(call: Call) -> Value:
+    return reshaped(call.value, call.before, call.result.shape, [True] * call.result.ndim)
+
+
+# -- orders of dimensions
+
+
+def _permute(call: Call) -> Value:
+    dims = call.kwargs.get("dims", call.args[1:])
+    order = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    return tuple(call.value[d] for d in order) if isinstance(call.value, tuple) else None
+
+
+def _transpose(call: Call) -> Value:
+    given = (call.kwargs[k] for k in ("dim0", "dim1") if k in call.kwargs)
+    one, other = (*call.args[1:], *given) or (0, 1)  # t() has neither
+    order = list(range(len(call.value)))
+    order[one], order[other] = order[other], order[one]
+    return tuple(call.value[d] for d in order)
+
+
+# -- reductions
+
+
+def _reduce(call: Call) -> Value:
+    value = call.value
+    if not isinstance(value, tuple) or not isinstance(call.result, Tensor):
+        return None
+    dims = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+    over = range(len(value)) if dims is None else [d % len(value) for d in ([dims] if isinstance(dims, int) else dims)]
+    fix_all(tuple(value[d] for d in over), f"{call.name} runs over it")
+    if call.result.ndim == len(value):
+        return tuple(None if d in over else a for d, a in enumerate(value))
+    return tuple(a for d, a in enumerate(value) if d not in over)
+
+
+def _softmax(call: Call) -> Value:
+    chosen = call.module is None or call.module.dim is not None
+    dim = call.dim(1, -1) if chosen else 1  # what a module that was given no dimension takes for matrices
+    fix_all((call.value[dim],), f"{call.name} runs over it")
+    return call.value
+
+
+def _table() -> dict[str, ShapeRule]:
+    table: dict[str, ShapeRule] = {}
+    for dims in (1, 2, 3):
+        for title, snake, kind in (
+            ("AvgPool", "avg_pool", "linear"),
+            ("AdaptiveAvgPool", "adaptive_avg_pool", "linear"),
+            ("MaxPool", "max_pool", "zero"),
+            ("AdaptiveMaxPool", "adaptive_max_pool", "zero"),
+            ("ZeroPad", "zero_pad", "linear"),
+            ("ReflectionPad", "reflection_pad", "linear"),
+            ("ReplicationPad", "replication_pad", "linear"),
+        ):
+            table[f"{title}{dims}d"] = table[f"{snake}{dims}d"] = ShapeRule(kind, _spatial(dims))
+    for kind, rule, names in (
+        ("linear", _resize, "interpolate upsample Upsample UpsamplingNearest2d UpsamplingBilinear2d"),
+        ("linear", _same_elements, "flatten squeeze unsqueeze Flatten"),
+        ("linear", _unflatten, "Unflatten"),
+        ("linear", _view, "view reshape"),
+        ("linear", _permute, "permute"),
+        ("linear", _transpose, "transpose swapaxes t"),
+        ("mix", _softmax, "softmax log_softmax Softmax LogSoftmax Softmin"),
+        ("linear", _reduce, "mean sum"),
+        ("zero", _reduce, "amax amin"),
+        ("mix", _reduce, "var std prod norm"),
+        ("linear", cat, "cat concat concatenate"),
+        ("linear", stack, "stack"),
+        ("linear", chunk, "chunk"),
+        ("linear", split, "split"),
+        ("linear", getitem, "getitem"),
+        ("linear", expand, "expand"),
+        ("zero", _pad, "pad"),
+        ("mix", glu, "glu GLU"),
+    ):
+        table |= dict.fromkeys(names.split(), ShapeRule(kind, rule))
+    return table
+
+
+SHAPES = _table()

@@ -1,0 +1,124 @@
+"""What a new unit's value is along the net: needed where a norm takes statistics over all units of a width.
+
+A new unit leaves LayerNorm's statistics alone if it equals the mean of the old units, RMSNorm's if it is zero. So all
+layers that write such a width write the mean row (or zeros), and this module follows that value through the graph:
+through what is linear and the same for every channel the mean stays the mean; a norm turns it into zero; an activation
+with σ(0) = 0 keeps zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import fx
+
+from autogrow.growth.sites.axes import Width, resolve
+from autogrow.growth.sites.trace import Note, Trace
+
+FREE, MEAN, ZERO, DEAD = "free", "mean", "zero", "dead"  # dead: zero, and no gradient comes back
+
+
+@dataclass(frozen=True)
+class Normed:
+    """How a width that a LayerNorm or RMSNorm normalises can be widened.
+
+    `kind`: 'layer' or 'rms'. `obstacle`: why fresh units cannot be added without changing the statistics, or None.
+    `alive`: their outgoing weights may be drawn freely, for what they read is zero and passes gradients back. `scaled`:
+    where each RMSNorm normalises one layer's output and nothing else reads that, these layers: their units can be split
+    by scaling rows; else None.
+    """
+
+    kind: str
+    norms: tuple[str, ...]
+    alive: bool
+    obstacle: str | None
+    scaled: tuple[str, ...] | None
+
+    @property
+    def any_width(self) -> bool:
+        """Whether the width can be grown to any number of units; otherwise only to a multiple, by equal copies."""
+        return self.obstacle is None or self.scaled is not None
+
+
+def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[str]) -> Normed | None:
+    """How LayerNorm and RMSNorm bind the new units of a width; None where there is neither.
+
+    `nodes`: those whose tensors are made of the width; `readers`: the layers that read it.
+    """
+    norms = [n for n in nodes if trace.notes[n].kind in ("norm:layer", "norm:rms")]
+    if not norms:
+        return None
+    kind = trace.notes[norms[0]].kind.removeprefix("norm:")
+    names = tuple(dict.fromkeys(str(n.target) for n in norms))
+    obstacle = None
+    if any(trace.notes[n].kind != f"norm:{kind}" for n in norms):
+        obstacle = "both a LayerNorm and an RMSNorm normalise it"
+    bare = [n for n in names if getattr(trace.net.get_submodule(n), "weight", None) is None]
+    if bare:
+        return Normed(kind, names, False, f"{bare[0]!r} has no weight that could keep its scale", None)
+    states: dict[fx.Node, str] = {}
+    for node in nodes:
+        states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO)
+        wanted = {MEAN} if kind == "layer" else {ZERO, DEAD}
+        if node in norms and states.get(node.all_input_nodes[0], FREE) not in wanted:
+            obstacle = obstacle or f"what {str(node.target)!r} normalises is not simply a sum of layers' outputs"
+    read = [states.get(n.all_input_nodes[0], FREE) for n in trace.graph.nodes if _reads(n, readers)]
+    alive = all(s == ZERO for s in read)
+    if kind == "rms" and not alive:
+        obstacle = obstacle or f"a unit that is zero in front of {names[0]!r} gets no gradient behind it"
+    return Normed(kind, names, alive, obstacle, _scaled(trace, norms) if kind == "rms" else None)
+
+
+def _reads(node: fx.Node, readers: set[str]) -> bool:
+    return node.op == "call_module" and str(node.target) in readers
+
+
+def _scaled(trace: Trace, norms: list[fx.Node]) -> tuple[str, ...] | None:
+    """The layers whose output goes into an RMSNorm and nowhere else, if every RMSNorm has one."""
+    sources = [n.all_input_nodes[0] for n in norms]
+    for source in sources:
+        if trace.notes[source].kind != "layer" or len(source.users) > 1 or trace.calls(str(source.target)) > 1:
+            return None
+    return tuple(str(source.target) for source in sources)
+
+
+def _after(trace: Trace, node: fx.Node, width: Width, states: dict[fx.Node, str], start: str) -> str:
+    """A new unit's value behind a node."""
+    note = trace.notes[node]
+    inputs = [states[n] for n in node.all_input_nodes if n in states]
+    if note.kind == "param" or _written(trace, note, width):
+        return start
+    if not inputs:
+        return FREE
+    alone = len(inputs) == len(node.all_input_nodes)
+    same = inputs[0] if all(s == inputs[0] for s in inputs) else FREE
+    zero = same if same in (ZERO, DEAD) else FREE
+    passed = {
+        "linear": same,
+        "add": same if alone else FREE,
+        "shift": same if same == MEAN else FREE,
+        "layer": same if same == MEAN else FREE,  # along another axis: the same map, and the same bias, for every unit
+        "mul": _product(inputs),
+        "zero": zero,
+        "carry": zero,
+        "norm:batch": zero,
+        "norm:layer": DEAD if same == DEAD else ZERO,
+        "norm:rms": DEAD if same == DEAD else ZERO,
+    }
+    if note.kind == "activation" and note.facts is not None and note.facts.at_zero == 0:
+        return DEAD if zero == ZERO and note.facts.slope_at_zero == 0 else zero
+    return passed.get(note.kind, FREE)
+
+
+def _written(trace: Trace, note: Note, width: Width) -> bool:
+    """Whether the node is a layer that writes the width."""
+    return note.kind == "layer" and any(s.width is width for s in resolve(trace.layers[str(note.module)][1]))
+
+
+def _product(inputs: list[str]) -> str:
+    """0 × anything is 0; its gradient is the other factor."""
+    zeros = [s for s in inputs if s in (ZERO, DEAD)]
+    if zeros:
+        return ZERO if len(zeros) == 1 and zeros[0] == ZERO else DEAD
+    return MEAN if inputs == [MEAN] else FREE

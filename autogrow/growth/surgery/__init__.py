@@ -1,0 +1,1 @@
+"""A growth: planned, applied, proved, recorded."""

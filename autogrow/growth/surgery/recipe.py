@@ -1,0 +1,96 @@
+"""A net's growths as plain data, and how to build the same architecture again from a fresh net.
+
+A recipe is a list of entries (`surgery.entry`), each of plain strings, numbers, lists and dicts, so it lies in a
+checkpoint that loads with `weights_only=True`. Replaying it makes tensors of the recorded shapes and sets the recorded
+attributes, without tracing, receipts or random draws: weights are loaded afterwards. Back to an earlier state is a
+fresh net and a shorter recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from autogrow.errors import GrowthError
+from autogrow.growth.sites.find import DepthSite, unwrapped
+from autogrow.growth.surgery.deepen import inserted_layers, inserting
+from autogrow.growth.surgery.plan import Plan, Regrow, TensorPlan, tensor_named
+
+Entry = Mapping[str, Any]
+
+
+def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None) -> None:
+    """Give a fresh net the architecture that a recipe records, in place; load its weights afterwards.
+
+    Old entries keep the fresh net's values, new ones are 0 (`example` is accepted for symmetry and not needed). The
+    global random state is not touched. Raises GrowthError where the net is not the one the recipe was recorded on; it
+    is then as it was.
+
+    >>> from autogrow.growth import widen
+    >>> def fresh(): return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    >>> net, copy = fresh(), fresh()
+    >>> replay(copy, [widen(net, "0", 12).entry])
+    >>> copy.load_state_dict(net.state_dict())
+    <All keys matched successfully>
+    """
+    del example  # nothing is traced
+    net = unwrapped(net)
+    undo = []
+    try:
+        for entry in recipe:
+            undo.append(_plan(net, entry).apply(net)[1])
+    except BaseException:
+        for step in reversed(undo):
+            step()
+        raise
+
+
+def _plan(net: nn.Module, entry: Entry) -> Plan:
+    """One entry as a plan for this net."""
+    if entry["op"] == "deepen":
+        return _insertion(net, entry)
+    tensors = []
+    for name, shape in entry["shapes"].items():
+        old = tensor_named(net, name)
+        if old.ndim != len(shape) or any(new < now for new, now in zip(shape, old.shape, strict=True)):
+            raise GrowthError(
+                f"the recipe was recorded on another net: {name!r} has shape {list(old.shape)}, the recipe makes it {list(shape)}"
+            )
+        tensors.append(
+            TensorPlan(
+                name,
+                tuple(
+                    _appended(d, now, new)
+                    for d, (now, new) in enumerate(zip(old.shape, shape, strict=True))
+                    if new != now
+                ),
+            )
+        )
+    attributes: dict[str, dict[str, Any]] = {}
+    for name, values in entry["attributes"].items():
+        module = net.get_submodule(name)
+        attributes[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        missing = [k for k in values if not hasattr(module, k)]
+        if missing:
+            raise GrowthError(f"the recipe was recorded on another net: {name!r} has no {missing[0]!r}")
+    return Plan(tuple(tensors), attributes)
+
+
+def _appended(dim: int, now: int, new: int) -> Regrow:
+    return Regrow(dim, torch.cat([torch.arange(now), torch.full((new - now,), -1)]))
+
+
+def _insertion(net: nn.Module, entry: Entry) -> Plan:
+    modules = dict(net.named_modules())
+    for key in ("after", "like", "activation", "norm", "dropout"):
+        if entry[key] is not None and entry[key] not in modules:
+            raise GrowthError(f"the recipe was recorded on another net: it has no module {entry[key]!r}")
+    site = DepthSite(
+        entry["after"], None, entry["size"], entry["like"], entry["activation"], entry["norm"], entry["dropout"], (entry["kind"],)
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    values = torch.zeros(2, entry["size"]).to(next(net.parameters())) if entry["calibrated"] else None
+    return inserting(site.name, inserted_layers(net, site, entry["kind"], generator, values))

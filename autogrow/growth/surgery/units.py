@@ -1,0 +1,66 @@
+"""One width's part in a widening, and how it is bent to the norm that takes statistics over all its units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from autogrow.errors import GrowthError
+from autogrow.growth.neurons.drawn import NewUnits, Request, Split
+from autogrow.growth.sites.find import WidthSite
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One width's part in a widening: its new units, and how the norm over it is kept exact.
+
+    `start`: 'draw', 'mean' or 'zero' rows for fresh units. `row_scale` (q,): factor of incoming weights; `gain`: (q,)
+    factor of the norms' weights; `epsilon`: factor of their eps; `norm_bias`: std of fresh norm biases (0: they are 0).
+    """
+
+    site: WidthSite
+    units: NewUnits
+    start: str = "draw"
+    row_scale: Tensor | None = None
+    gain: Tensor | None = None
+    epsilon: float = 1.0
+    norm_bias: float = 0.0
+
+    @property
+    def added(self) -> int:
+        """How many units are added."""
+        return len(self.units.index) - self.site.units
+
+
+def normed_units(request: Request, units: NewUnits) -> Growth:
+    """Bend a proposal to the norm that takes statistics over all units of the width, if there is one.
+
+    Raises GrowthError where the norm cannot be kept exact.
+    """
+    site, q = request.site, request.units
+    rule = site.normed
+    if rule is None:
+        return Growth(site, units)
+    n = site.units
+    copies = torch.bincount(units.index.clamp(min=0), minlength=n)
+    even = units.fresh == 0 and units.incoming_noise == 0 and bool((copies == copies[0]).all())
+    if even:  # every unit as often as every other: no statistic changes
+        return Growth(site, units)
+    shrink = math.sqrt(n / q)
+    if rule.scaled is not None and (units.fresh == 0 or rule.obstacle):
+        # Σ a² = 1 over the copies of a unit keeps the mean square; fresh units would have to be zero, and dead
+        if units.fresh:
+            units = Split().propose(request)
+        a = units.share.double().sqrt()
+        return Growth(site, replace(units, incoming_noise=0.0), row_scale=a, gain=shrink / a, epsilon=n / q)
+    if rule.obstacle:
+        raise GrowthError(f"{site.name!r} cannot be widened to {q * site.unit}: {site.only_multiples}")
+    index = torch.cat([torch.arange(n), torch.full((q - n,), -1)])
+    fresh = NewUnits(index, torch.ones(q), draw_out=1.0 if rule.alive else 0.0)
+    start = "mean" if rule.kind == "layer" else "zero"
+    # a new unit that is exactly 0 behind the norm gets no gradient through a ReLU: a bias of its own brings it to life
+    bias = 0.0 if rule.alive else 0.5
+    return Growth(site, fresh, start, gain=torch.full((q,), shrink, dtype=torch.float64), epsilon=n / q, norm_bias=bias)

@@ -1,0 +1,1 @@
+"""Scales and shapes of the figures that the pages draw."""

@@ -1,0 +1,122 @@
+"""`report.html`: one file that opens anywhere, without a network, and shows how a net came to its size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from autogrow.data import lines
+from autogrow.policy.history import History, Row
+from autogrow.report.run.chapters import Kept, chapters
+from autogrow.report.run.figure import axes, draw
+from autogrow.report.templates import templates
+from autogrow.show import words
+from autogrow.show.story import Story, headline, tell
+from autogrow.train.record.files import write_atomically
+from autogrow.train.record.folder import REPORT
+
+
+def write_report(
+    folder: Path,
+    *,
+    rows: Sequence[Row],
+    result: Mapping[str, Any],
+    card: Mapping[str, Any],
+    config: str,
+    command: str,
+) -> Path:
+    """Write `report.html` into a run folder and return its path.
+
+    `rows` is the history, `result` what `result.json` holds, `card` the data card, `config` the resolved config as YAML,
+    `command` what reproduces the run. The page appears whole or not at all.
+    """
+    html = render(rows=rows, result=result, card=card, config=config, command=command)
+    path = Path(folder) / REPORT
+    write_atomically(path, html)
+    return path
+
+
+def render(*, rows: History, result: Mapping[str, Any], card: Mapping[str, Any], config: str, command: str) -> str:
+    """The page as a string of HTML."""
+    environment = templates()
+    metric = words.measure_name(result["task"])
+    story = tell(rows, result.get("best_epoch"))
+    environment.filters["whole"] = _whole
+    return environment.get_template("run/page.html.j2").render(
+        name=card["name"],
+        headline=f"{headline(rows, result)}; test {metric} {words.measure(metric, result['test'][metric])}",
+        ended=words.ending(result["stop_reason"]),
+        result=result,
+        metric=metric,
+        story=story,
+        tiles=_tiles(result, metric, story),
+        figures=[draw(rows, story, axis, metric, result["test"].get(metric)) for axis in axes(rows)],
+        readings=_readings(rows, metric),
+        delivered=rows.index(story.delivered) if story.delivered else 0,
+        chapters=chapters(rows, story, metric),
+        is_kept=lambda chapter: isinstance(chapter, Kept),
+        card=[(what, value) for what, value in lines(card) if what not in ("split", "classes")],
+        shares=_shares(card),
+        config=config,
+        command=command,
+        versions=result.get("versions", {}),
+    )
+
+
+def _whole(text: str) -> Markup:
+    """Escaped text in which widths ('216-216') and numbers with their units stay on one line."""
+    return Markup(re.sub(r"\d+(-\d+)+|[\d.]+ %", r'<span class="whole">\g<0></span>', str(escape(text))))
+
+
+def _tiles(result: Mapping[str, Any], metric: str, story: Story) -> list[tuple[str, str, str]]:
+    """The few numbers a reader came for: what it is, the number, what belongs beside it."""
+    val, test = result["val"], result["test"]
+    taken_back = len(story.growths) - len(story.kept)
+    size = f"{words.count(result['parameters'])} parameters, {words.flops(result['flops_per_sample'])} per sample"
+    return [
+        (f"test {metric}", words.measure(metric, test[metric]), f"val {words.measure(metric, val[metric])}"),
+        ("test loss", words.number(test["loss"]), f"val {words.number(val['loss'])}"),
+        ("hidden widths", words.widths(result["widths"]), size),
+        ("growths", str(len(story.kept)), f"and {taken_back} taken back" if taken_back else "none taken back"),
+        ("training", words.flops(result["train_flops"]), f"and {words.flops(result['eval_flops'])} for the checks"),
+        ("time", words.duration(result["seconds"]), f"{words.passes(result['epochs'])} over the data"),
+    ]
+
+
+def _readings(rows: History, metric: str) -> list[dict[str, Any]]:
+    """What the page says about a check when it is pointed at."""
+    by_passes, by_flops = axes(rows)
+    return [
+        {
+            "passes": by_passes.at[i],
+            "flops": by_flops.at[i],
+            "title": f"check {row.check} · {words.passes(row.passes)} · {words.flops(row.train_flops)} · {row.phase}",
+            "values": [
+                ["train", words.number(row.train_loss, 3)],
+                ["val", words.number(row.val_loss, 3)],
+                [metric, words.measure(metric, row.val_error)],
+                ["gap", words.percent(row.relative_gap, 0)],
+                ["widths", words.widths(row.widths)],
+                ["rate", f"{row.lr:.2g}"],
+            ],
+            "reason": row.reason,
+        }
+        for i, row in enumerate(rows)
+    ]
+
+
+def _shares(card: Mapping[str, Any], most: int = 20) -> list[tuple[str, list[tuple[str, str, float]], str]]:
+    """What of the data card is better drawn than said: title, bars (label, count, percent of the longest), what is left out."""
+    counts = [("split", [(name, rows) for name, rows in card["splits"].items()])]
+    if "classes" in card:
+        counts.append(("classes", [(str(c["label"]), c["rows"]) for c in card["classes"]]))
+    drawn = []
+    for title, pairs in counts:
+        top = max(rows for _, rows in pairs) or 1
+        bars = [(name, words.count(rows), round(100 * rows / top, 1)) for name, rows in pairs[:most]]
+        drawn.append((title, bars, f"and {len(pairs) - most} more" if len(pairs) > most else ""))
+    return drawn

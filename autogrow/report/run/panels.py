@@ -1,0 +1,136 @@
+"""The panels of a run's figure: loss, error, gap, and the architecture through time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from autogrow.policy.history import History, Row
+from autogrow.report.drawing.scale import Scale, fit, path
+from autogrow.report.drawing.shapes import Axis, Band, Curve, Dot, Panel
+from autogrow.show import words
+from autogrow.show.story import Story
+
+
+def loss_panel(rows: History, story: Story, axis: Axis) -> Panel:
+    """Train and val loss; dotted lines lead from the net a return went back to, to where it went on."""
+    scale = fit([v for row in rows for v in (row.train_loss, row.val_loss)])
+    curves = [
+        Curve("train", "train", _line(rows, axis, scale, lambda row: row.train_loss)),
+        Curve("val", "val", _line(rows, axis, scale, lambda row: row.val_loss)),
+        *_returns(rows, story, axis, scale, lambda row: row.val_loss),
+    ]
+    title = "Loss" + _spacing(scale, rows, lambda row: min(row.train_loss, row.val_loss))
+    dots = _delivered(rows, story, axis, scale, lambda row: row.val_loss)
+    return Panel(title, _from_to(rows, "loss", words.number), 200, scale.ticks(_short), curves, dots)
+
+
+def error_panel(rows: History, story: Story, axis: Axis, metric: str, test: float | None) -> Panel:
+    """Train and val error (a percentage) or rmse, and the one reading of the test set."""
+    tested = test if test is not None and math.isfinite(test) else math.nan
+    scale = fit([tested, *(v for row in rows for v in (row.train_error, row.val_error))])
+    curves = [
+        Curve("train", "train", _line(rows, axis, scale, lambda row: row.train_error)),
+        Curve("val", "val", _line(rows, axis, scale, lambda row: row.val_error)),
+        *_returns(rows, story, axis, scale, lambda row: row.val_error),
+    ]
+    dots = _delivered(rows, story, axis, scale, lambda row: row.val_error)
+    if story.delivered is not None and math.isfinite(tested):
+        x = axis.at[rows.index(story.delivered)]
+        dots = [*dots, Dot(f"test {words.measure(metric, tested)}", "test", x, scale.from_top(tested))]
+    say = (lambda v: f"{100 * v:.4g} %") if metric == "error" else _short
+    title = "Error" if metric == "error" else "Error (rmse, in units of the target)"
+    title += _spacing(scale, rows, lambda row: min(row.train_error, row.val_error))
+    return Panel(
+        title, _from_to(rows, "error", lambda v: words.measure(metric, v)), 160, scale.ticks(say), curves, dots
+    )
+
+
+def gap_panel(rows: History, story: Story, axis: Axis) -> Panel:
+    """The relative gap between val and train loss: what ends growth."""
+    scale = fit([row.relative_gap for row in rows], zero=True, may_log=False)
+    curves = [
+        Curve("", "zero", f"M0 {10 * scale.from_top(0.0):.1f}H1000"),
+        Curve("(val − train) / val", "gap", _line(rows, axis, scale, lambda row: row.relative_gap)),
+        *_returns(rows, story, axis, scale, lambda row: row.relative_gap),
+    ]
+    said = [words.percent(row.relative_gap, 0) for row in rows[-1:]]
+    summary = f"Relative gap between val and train loss, {said[0]} at the end" if said else "No check was made"
+    return Panel("Relative gap", summary, 110, scale.ticks(lambda v: f"{100 * v:.4g} %", 3), curves)
+
+
+def widths_panel(rows: History, axis: Axis) -> Panel:
+    """The architecture through time: each hidden layer a band as high as it is wide, the input below, the output above."""
+    sizes = [words.width_list(row.widths) for row in rows]
+    top = max((sum(s) for s in sizes), default=0) or 1
+    height, bands = 180, []
+    first = 0
+    for i in range(1, len(rows) + 1):
+        if i < len(rows) and sizes[i] == sizes[first]:
+            continue
+        x, end, below = axis.starts[first], axis.at[i - 1], 0
+        for layer, size in enumerate(sizes[first]):
+            tall = 100 * size / top
+            fits = end - x >= 3 + 2 * len(str(size)) and tall * height / 100 >= 13
+            y = round(100 - 100 * (below + size) / top, 2)
+            bands.append(Band(layer, x, y, round(end - x, 2), round(tall, 2), str(size) if fits else ""))
+            below += size
+        first = i
+    path_of_nets = [words.widths(s) for i, s in enumerate(sizes) if i == 0 or s != sizes[i - 1]]
+    summary = "Hidden widths, in order: " + ", ".join(path_of_nets)
+    scale = Scale(0.0, float(top))
+    return Panel(
+        "Hidden units, from the input (below) to the output",
+        summary,
+        height,
+        scale.ticks(lambda v: f"{v:g}", 4),
+        bands=bands,
+    )
+
+
+def _spacing(scale: Scale, rows: History, value: Callable[[Row], float]) -> str:
+    """What a title adds about a scale that is not the usual one."""
+    if not scale.log:
+        return ""
+    return ", log scale (0 at the edge)" if any(value(row) == 0 for row in rows) else ", log scale"
+
+
+def _line(rows: History, axis: Axis, scale: Scale, value: Callable[[Row], float]) -> str:
+    """One curve, broken where a value is missing and where the run went back to an earlier net."""
+    cut = frozenset(i for i, row in enumerate(rows) if row.event is not None and row.event.back_to is not None)
+    return path(axis.at, [_place(scale, value(row)) for row in rows], cut)
+
+
+def _returns(rows: History, story: Story, axis: Axis, scale: Scale, value: Callable[[Row], float]) -> list[Curve]:
+    """Dotted lines from the net a return went back to, to the first check after it."""
+    curves = []
+    for episode in story.episodes:
+        if episode.target is None:
+            continue
+        ends = [rows.index(episode.target), rows.index(episode.row)]
+        ys = [_place(scale, value(rows[i])) for i in ends]
+        if None not in ys:
+            curves.append(Curve("", "back", path([axis.at[i] for i in ends], ys)))
+    return curves
+
+
+def _delivered(rows: History, story: Story, axis: Axis, scale: Scale, value: Callable[[Row], float]) -> list[Dot]:
+    if story.delivered is None or (y := _place(scale, value(story.delivered))) is None:
+        return []
+    return [Dot("delivered", "delivered", axis.at[rows.index(story.delivered)], y)]
+
+
+def _place(scale: Scale, value: float) -> float | None:
+    return scale.from_top(value) if math.isfinite(value) else None
+
+
+def _from_to(rows: History, what: str, say: Callable[[float], str]) -> str:
+    if not rows:
+        return "No check was made"
+    one, last = rows[0], rows[-1]
+    said = [say(getattr(row, f"{split}_{what}")) for split in ("train", "val") for row in (one, last)]
+    return f"Train {what} from {said[0]} to {said[1]}, val {what} from {said[2]} to {said[3]}"
+
+
+def _short(value: float) -> str:
+    return f"{value:g}"

@@ -1,0 +1,1 @@
+"""The page of data that arrived in stages."""

@@ -1,0 +1,1 @@
+"""A run of our own, from a spec to a net that found its own size."""

@@ -1,0 +1,133 @@
+"""`continue_from`: a finished net goes on with more data, in a run of its own, from the same function."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from autogrow.data import Pipeline, Prepared
+from autogrow.data.continued.follow import TrainedOn
+from autogrow.errors import CheckpointError, ConfigError
+from autogrow.growth.cost import counting
+from autogrow.policy.event import Continued, Event
+from autogrow.train.fit.extend_net import absorb, outputs64, receipt, shrink_and_perturb
+from autogrow.train.fit.net.build import rebuild
+from autogrow.train.fit.net.deliver import Delivered, load
+from autogrow.train.fit.net.module import GrowingModule
+from autogrow.train.fit.spec import AUTO, FitSpec
+from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from autogrow.train.record.files import write_bytes
+from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT, read_split
+
+
+@dataclass(frozen=True)
+class Source:
+    """A finished net: its checkpoint's content, and what it knows of its data."""
+
+    path: Path
+    ours: Mapping[str, Any]
+    weights: Mapping[str, torch.Tensor]
+    widths: tuple[int, ...]
+    before: TrainedOn
+
+
+def read_source(given: str | Path) -> Source:
+    """The net of a run folder or a checkpoint. Raises CheckpointError, in one line, for one that cannot be continued."""
+    path = Path(given)
+    if path.is_dir():
+        best = path / CHECKPOINTS / BEST
+        if not best.is_file():
+            raise CheckpointError(
+                f"continue_from={path} is not the folder of a finished run: there is no {CHECKPOINTS}/{BEST}"
+            )
+        path = best
+    content = read_checkpoint(path)
+    net = load(path)
+    if not isinstance(net, Delivered):
+        raise CheckpointError(
+            f"continue_from={path} holds a net of your own class; only autogrow's own nets go on in autogrow fit"
+        )
+    ours = content[CHECKPOINT_KEY]
+    inner = net.net if ours["delivery"]["members"] == 1 else net.net.net
+    assert isinstance(inner, nn.Module)
+    known = read_split(path)
+    if known is None:
+        warnings.warn(
+            f"{path.with_suffix(SPLIT)} is not there: which rows the net of {path} was trained on is not known, and new test rows may be among them",
+            stacklevel=2,
+        )
+    widths = tuple(content.get("result", {}).get("widths", ()))
+    before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
+    return Source(path, ours, {k: v.clone() for k, v in inner.state_dict().items()}, widths, before)
+
+
+def adopted(spec: FitSpec, source: Source) -> FitSpec:
+    """The spec with the net that the checkpoint holds. Raises ConfigError for one that asks for another net."""
+    builder = source.ours["builder"]
+    arguments = builder["arguments"]
+    kind = "conv" if builder["net"] == "ConvNet" else "dense"
+    asked = spec.net.widths
+    if not isinstance(asked, str) and [int(w) for w in asked] not in (list(source.widths), list(arguments["widths"])):
+        raise ConfigError(
+            f"net.widths={list(asked)} with continue_from={source.path}: that net has {list(source.widths)}; "
+            f"(and started from {list(arguments['widths'])}); leave net.widths out, or make it larger first: autogrow transfer"
+        )
+    if spec.trainer.devices != 1:
+        raise ConfigError(f"continue_from goes with trainer.devices=1, got {spec.trainer.devices}")
+    net = replace(
+        spec.net,
+        kind=kind,
+        widths=list(source.widths) or AUTO,
+        activation=arguments["activation"],
+        norm=arguments["norm"],
+        dropout=spec.net.dropout if arguments["dropout"] is not None else None,
+        residual=arguments.get("residual", False),
+        members=arguments.get("members", 1),
+    )
+    data = spec.data
+    encoder = source.before.pipeline.encoder
+    coding = getattr(encoder, "coding", data.categories)
+    return replace(spec, net=net, data=replace(data, categories=coding))
+
+
+def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: FitSpec) -> Event:
+    """Put the source's net, extended to the data, into the module; the event of the run's first row, with its receipt."""
+    follow, members = prepared.extension, spec.net.members
+    assert follow is not None
+    example = source.ours["delivery"]["example"]
+    net = rebuild(source.ours["builder"], source.ours["recipe"], example)
+    net.load_state_dict(dict(source.weights))
+    start = spec.warm_start
+    exact = start.shrink == 1.0 and start.perturb == 0.0
+    with counting() as counted:
+        answers = outputs64(net, follow.before, members)
+        entries = absorb(net, follow, example)
+        if not exact:
+            shrink_and_perturb(net, start.shrink, start.perturb)
+        proof = receipt(answers, outputs64(net, follow.after, members), exact=exact)
+    module.install(net.train(), None, [*source.ours["recipe"], *entries])
+    done = Continued(
+        source=str(source.path),
+        rows={"train": len(prepared.train), "val": len(prepared.val), "test": len(prepared.test)},
+        rows_before=0 if source.before.known is None else int((source.before.known.parts == 0).sum()),
+        new_inputs=follow.inputs,
+        new_outputs=follow.outputs,
+        shrink=None if exact else start.shrink,
+        perturb=None if exact else start.perturb,
+    )
+    return Event(done, receipt=proof.to_plain(), flops=counted.flops)
+
+
+def write_split(folder: Path, prepared: Prepared) -> None:
+    """Write which rows are in which split beside the delivered net."""
+    if prepared.known_rows is not None:
+        write_bytes((folder / CHECKPOINTS / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
+
+
+__all__ = ["Source", "adopted", "read_source", "take_over", "write_split"]

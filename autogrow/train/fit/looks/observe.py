@@ -1,0 +1,88 @@
+"""What some policies ask to be shown beyond rows and costs: scores of each growth, latency, size on disk, rows to learn from.
+
+Each is measured only where the policy's `requires` names it, and what it costs is charged to the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autogrow.data import Prepared
+from autogrow.growth.cost import counting
+from autogrow.growth.modes import eval_mode
+from autogrow.growth.scores import score_sites
+from autogrow.train.fit.net.module import GrowingModule
+
+RECORDED = ("scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms")
+"""What a run of ours can show a policy."""
+
+_LOOK_ROWS = 1024  # fitted on one half, judged on the other
+_LATENCY_CALLS = 200
+
+
+@dataclass(frozen=True)
+class Observation:
+    """`scores`: gain by site. `measured`: the other numbers by name. `flops`: what looking cost."""
+
+    scores: dict[str, float] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
+    flops: int = 0
+
+
+class Observer:
+    """Looks at the net at a check, for a policy that needs more than the rows."""
+
+    def __init__(self, prepared: Prepared, needs: Collection[str], device: torch.device) -> None:
+        self.needs = frozenset(needs)
+        self.train_rows = len(prepared.train)
+        self._x = prepared.train.x[:_LOOK_ROWS].to(device)
+        self._y = prepared.train.y[:_LOOK_ROWS].to(device)
+
+    def look(self, module: GrowingModule) -> Observation:
+        """What the policy asked to see of the net as it is."""
+        measured: dict[str, float] = {}
+        if "train_rows" in self.needs:
+            measured["train_rows"] = self.train_rows
+        if "checkpoint_bytes" in self.needs:
+            measured["checkpoint_bytes"] = sum(t.numel() * t.element_size() for t in module.ema.state_dict().values())
+        if "latency_p95_ms" in self.needs:
+            measured["latency_p95_ms"] = latency_p95(module, self._x[:1])
+        if "scores" not in self.needs:
+            return Observation({}, measured)
+        return self._scored(module, measured)
+
+    def _scored(self, module: GrowingModule, measured: dict[str, float]) -> Observation:
+        parts = look_batches(self._x, self._y, module.spec.net.members)
+        with counting() as counted:
+            scores = score_sites(module.net, parts, module.loss, sites=module.sites)
+        return Observation({name: score.gain for name, score in scores.found.items()}, measured, counted.flops)
+
+
+def latency_p95(module: GrowingModule, row: Tensor) -> float:
+    """95th percentile of the milliseconds that one sample takes through the net, on this host, after a warm-up."""
+    taken = []
+    with eval_mode(module.ema):
+        for call in range(_LATENCY_CALLS + 20):
+            began = time.perf_counter()
+            module.predict(row)
+            if call >= 20:
+                taken.append(1e3 * (time.perf_counter() - began))
+    return float(np.percentile(taken, 95))
+
+
+def look_batches(x: Tensor, y: Tensor, members: int) -> list[tuple[Tensor, Tensor]]:
+    """The first rows in two halves, as the net takes them: one that moves or new units are fitted to, one to judge on."""
+    x, y = x[:_LOOK_ROWS].clone(), y[:_LOOK_ROWS].clone()  # a copy of the net does not copy all the data
+    half = len(x) // 2
+    parts = [(x[:half], y[:half]), (x[half:], y[half:])]
+    return parts if members == 1 else [(_repeated(x, members), _repeated(y, members)) for x, y in parts]
+
+
+def _repeated(t: Tensor, members: int) -> Tensor:
+    return t.unsqueeze(0).expand(members, *t.shape)

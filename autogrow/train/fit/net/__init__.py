@@ -1,0 +1,1 @@
+"""The net of a run: built, trained, measured, kept, delivered."""

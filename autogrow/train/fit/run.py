@@ -1,0 +1,223 @@
+"""One run, from a spec to a net that found its own size. Read it from top to bottom.
+
+prepare the data → build the starting net → one Lightning fit (grow, hold, return to the best, anneal, stop)
+→ choose the deliverable on validation → read the test set once → write best.ckpt
+"""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from autogrow.data import Prepared, Split, TensorStream, prepare
+from autogrow.errors import InterruptedRunError, TrainingError
+from autogrow.growth.modes import eval_mode
+from autogrow.policy import deliverable, requires, stop_reason
+from autogrow.policy.history import GROWTHS, Row
+from autogrow.train.fit.checkpoint_writer import CheckpointWriter
+from autogrow.train.fit.continue_from import Source, adopted, read_source, take_over, write_split
+from autogrow.train.fit.controller import LifeCycleController
+from autogrow.train.fit.looks.measurer import Measurer
+from autogrow.train.fit.looks.metrics import check_metrics, final_metrics
+from autogrow.train.fit.looks.observe import Observer
+from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, save_delivered
+from autogrow.train.fit.net.measure import measure, outputs_of
+from autogrow.train.fit.net.module import GrowingModule
+from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
+from autogrow.train.fit.setup import check_run, module_of, step_limit, stream_of
+from autogrow.train.fit.shard import Shard
+from autogrow.train.fit.spec import FitSpec, validate
+from autogrow.train.fit.view import Silent, View
+from autogrow.train.record.checkpoint import newest_whole
+from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, start_folder
+from autogrow.train.record.ledger import Ledger, write_metrics
+from autogrow.train.record.lock import lock
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. `summary` has the keys of `result.json`; `net` is ready for use."""
+
+    summary: dict[str, Any]
+    rows: Sequence[Row]
+    net: Delivered
+    card: dict[str, Any]
+    folder: Path | None = None
+
+    def write(self) -> None:
+        """Write `result.json`, last of all: a run folder that has one is complete."""
+        if self.folder is not None:
+            write_json(self.folder / RESULT, self.summary)
+
+
+@dataclass
+class _Fit:
+    """What `fit` sets up before training starts."""
+
+    module: GrowingModule
+    controller: LifeCycleController
+    stream: TensorStream
+    trainer: pl.Trainer
+    prepared: Prepared
+    checkpoint: Path | None = None
+    complaints: list[str] = field(default_factory=list)
+
+
+def fit(
+    spec: FitSpec, *, display: View | None = None, resume: bool = False, prepared: Prepared | None = None
+) -> Result:
+    """Train as the spec says and hand back the net that did best on validation.
+
+    `prepared`: the data of `spec.data`, where they have been prepared before. Without test rows the result has no `test`.
+
+    With `resume` the run goes on from the newest whole checkpoint of its folder. Raises ConfigError or DataError before
+    anything is written, TrainingError where nothing finite was ever measured.
+    """
+    validate(spec)
+    display = display or Silent()
+    source = None if spec.continue_from is None else read_source(spec.continue_from)
+    if source is not None:
+        spec = adopted(spec, source)
+    prepared = prepared or prepare(spec.data, None if source is None else source.before)
+    check_metrics(spec.metrics, prepared.task)
+    with threads(spec, prepared), quiet_lightning(), ExitStack() as held:
+        run = _set_up(spec, prepared, display, source, held, resume=resume)
+        display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
+        for line in run.complaints:
+            warnings.warn(f"{line}; using the one before it", stacklevel=2)
+        with leave_on_signal(run.controller):
+            try:
+                run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
+            except (
+                SIGTERMException
+            ):  # a SystemExit with code 0: the signal came after our last look and before Lightning's
+                raise InterruptedRunError(signal.SIGTERM, spec.out) from None
+        return _finish(spec, run)
+
+
+def _set_up(
+    spec: FitSpec, prepared: Prepared, display: View, source: Source | None, held: ExitStack, *, resume: bool
+) -> _Fit:
+    """Everything that training needs. `held` takes the lock of the run folder, once nothing speaks against the run."""
+    pl.seed_everything(spec.seed, verbose=False)
+    stream = stream_of(spec, prepared)
+    module = module_of(spec, prepared, source)
+    continues = None if source is None else take_over(module, source, prepared, spec)
+    module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
+    trainer = pl.Trainer(
+        max_epochs=-1,
+        accelerator=spec.trainer.accelerator,
+        devices=spec.trainer.devices,
+        strategy=spec.trainer.strategy,
+        precision=spec.trainer.precision,  # type: ignore[arg-type]
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the stream shares out its own batches
+    )
+    max_steps = step_limit(spec, stream)
+    check_run(spec, module, stream, continued=source is not None)
+    folder = spec.out
+    if folder is not None:
+        held.enter_context(lock(folder, "autogrow.fit"))
+    checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
+    ledger = Ledger(folder if trainer.is_global_zero else None)
+    if checkpoint is None and resume:
+        ledger.cut_back([])
+    elif checkpoint is None and folder is not None and trainer.is_global_zero:
+        start_folder(folder, spec.config)
+    controller = LifeCycleController(
+        spec.policy,
+        stream,
+        Measurer(
+            prepared,
+            rows=spec.trainer.check_rows,
+            temperature=spec.trainer.temperature,
+            device=trainer.strategy.root_device,
+        ),
+        Observer(prepared, requires(spec.policy), trainer.strategy.root_device),
+        max_steps=max_steps,
+        ledger=ledger,
+        writer=CheckpointWriter(folder, seconds=spec.trainer.checkpoint_seconds),
+        display=display,
+        continues=continues,
+    )
+    trainer.callbacks.append(controller)  # type: ignore[attr-defined]
+    return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
+
+
+def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shard:
+    return stream if trainer.world_size == 1 else Shard(stream, trainer.global_rank, trainer.world_size)
+
+
+def _finish(spec: FitSpec, run: _Fit) -> Result:
+    module, controller, prepared = run.module, run.controller, run.prepared
+    rows = controller.rows
+    best = deliverable(rows)
+    if best is None:
+        raise TrainingError(f"no finite loss was ever measured ({rows[-1].reason}); try a lower optimizer.lr")
+    snapshot = controller.snapshots[best]
+    module.to("cpu")
+    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+    net = deliver(module, prepared.pipeline)
+    looks = len(prepared.val) + len(prepared.test)
+    if prepared.task == "classification" and spec.trainer.temperature:
+        with eval_mode(net):
+            calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y)
+        looks += len(prepared.val)
+    measured = {"val": evaluate(net, prepared.val, prepared, spec.metrics)}
+    if len(prepared.test):  # the trials of a search have none
+        measured["test"] = evaluate(net, prepared.test, prepared, spec.metrics)
+    flops = module.cost.flops_per_sample
+    summary = {
+        "task": prepared.task,
+        "data": spec.data.name,
+        "seed": spec.seed,
+        "stop_reason": stop_reason(rows),
+        "best_epoch": round(rows[best].passes, 3),
+        "epochs": round(rows[-1].passes, 3),
+        "widths": list(module.widths.values()),
+        "depth": len(module.widths),
+        "parameters": module.cost.parameters,
+        "flops_per_sample": flops,
+        "train_flops": rows[-1].train_flops,
+        "eval_flops": rows[-1].eval_flops + flops * looks,
+        "seconds": round(controller.seconds(), 3),
+        "growth_events": sum(isinstance(row.action, GROWTHS) for row in rows[:-1]),
+        **measured,
+        "versions": versions(),
+    }
+    if spec.continue_from is not None:
+        assert rows[0].event is not None
+        summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event.to_plain()
+    out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
+    if out is not None:
+        save_delivered(module, out / CHECKPOINTS / BEST, summary)
+        write_split(out, prepared)
+        write_metrics(out, rows)
+    return Result(summary, rows, net, prepared.card, out)
+
+
+def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence[str] = ()) -> dict[str, float]:
+    """Loss and error (or rmse) of a delivered net on a split of net inputs, and any further metrics by name."""
+    measured = measure(
+        net.net,
+        net.net,
+        split.x,
+        split.y,
+        task=prepared.task,
+        target_std=None if prepared.target_scale is None else prepared.target_scale[1],
+    )
+    name = "error" if prepared.task == "classification" else "rmse"
+    return {"loss": measured.loss, name: measured.error, **final_metrics(net, split, prepared, metrics)}

@@ -1,0 +1,79 @@
+"""What a run is made of before it starts: its batches, its starting net, its limit of steps, and whether they go together."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from autogrow.data import Prepared, TensorStream
+from autogrow.growth.neurons.learned import Learned
+from autogrow.policy import check_settings
+from autogrow.policy.history import Cost
+from autogrow.train.fit.continue_from import Source
+from autogrow.train.fit.looks.observe import RECORDED, look_batches
+from autogrow.train.fit.net.build import builder_for
+from autogrow.train.fit.net.deliver import example_rows
+from autogrow.train.fit.net.module import GrowingModule
+from autogrow.train.fit.spec import AUTO, FitSpec
+
+
+def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:
+    """Optimizer steps between two looks at validation; by default half a pass, within 20 … 200."""
+    every = spec.trainer.check_every
+    return min(200, max(20, len(prepared.train.x) // 256)) if every == AUTO else int(every)
+
+
+def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
+    """The batches of a run, a check at a time."""
+    return TensorStream(
+        prepared.train.x,
+        prepared.train.y,
+        batch_size=spec.data.batch_size,
+        steps_per_check=steps_per_check(spec, prepared),
+        burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
+        seed=spec.seed,
+        members=spec.net.members,
+    )
+
+
+def module_of(spec: FitSpec, prepared: Prepared, source: Source | None = None) -> GrowingModule:
+    """The starting net, or the one that `source` ended with, ready to train."""
+    example = example_rows(prepared.train.x, spec.net.members)
+    module = GrowingModule(
+        spec,
+        builder_for(spec.net, prepared) if source is None else source.ours["builder"],
+        task=prepared.task,
+        steps_per_check=steps_per_check(spec, prepared),
+        example=example if source is None else source.ours["delivery"]["example"],
+        calibration=example_rows(prepared.train.x, spec.net.members, rows=512),
+        recipe=() if source is None else source.ours["recipe"],
+        batches=_looked_at(spec, prepared),
+    )
+    module.example = example
+    return module
+
+
+def _looked_at(spec: FitSpec, prepared: Prepared) -> list[tuple[Tensor, Tensor]]:
+    """The rows that new units are computed from; none where the initializer needs none."""
+    rows = prepared.train
+    return look_batches(rows.x, rows.y, spec.net.members) if isinstance(spec.neurons, Learned) else []
+
+
+def step_limit(spec: FitSpec, stream: TensorStream) -> int | None:
+    """The optimizer steps that `trainer.max_epochs` allows, at least two checks; None for no limit."""
+    epochs = spec.trainer.max_epochs
+    return None if epochs is None else max(2 * stream.steps_per_check, round(epochs * stream.steps_per_pass))
+
+
+def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:
+    """Raise ConfigError, before anything is trained or written, if policy, net and data contradict each other."""
+    limit = step_limit(spec, stream)
+    check_settings(
+        spec.policy,
+        recorded=RECORDED,
+        widths=[] if continued else list(module.widths.values()),  # a net that was there already may be at the cap
+        start=Cost(module.cost.parameters, module.cost.flops_per_sample),
+        steps_per_check=stream.steps_per_check,
+        max_steps=math.inf if limit is None else limit,
+    )

@@ -1,0 +1,1 @@
+"""Growth inside somebody else's LightningModule and fit."""

@@ -1,0 +1,81 @@
+"""One check of somebody else's run: what it measured, what the policy may choose from, and what may not be decided there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytorch_lightning as pl
+
+from autogrow.growth import Sites
+from autogrow.growth.cost import NetCost
+from autogrow.policy.book import Book, Measured
+from autogrow.policy.history import GROWTHS, Decision, Keep, Options, Row
+from autogrow.train.guest.architecture import GrowthRecord
+from autogrow.train.guest.averages import averaging_started
+from autogrow.train.guest.compiled import eagerly
+from autogrow.train.guest.monitors import max_steps
+from autogrow.train.guest.resume import epochs_ended
+from autogrow.train.rewire.event import options_of, size_of
+
+
+def measured_by(
+    trainer: pl.Trainer,
+    values: Mapping[str, float],
+    sites: Sites,
+    spent: NetCost,
+    *,
+    seen: Mapping[str, int],
+    seconds: float,
+) -> Measured:
+    """What this check found. `values`: of the monitors. `seen`: rows of data trained on and validated on since the last check."""
+    return Measured(
+        step=trainer.global_step,
+        passes=float(epochs_ended(trainer)),
+        train_loss=values["train_loss"],
+        val_loss=values["val_loss"],
+        train_error=values["train_error"],
+        val_error=values["val_error"],
+        score=values["val_loss"],
+        lr=float(trainer.optimizers[0].param_groups[0]["lr"]),
+        size=size_of(sites, spent),
+        train_flops=seen["train"] * spent.train_flops_per_sample,
+        eval_flops=seen["val"] * spent.flops_per_sample,
+        timing={"seconds": seconds},
+    )
+
+
+def options_for(
+    trainer: pl.Trainer, book: Book, record: GrowthRecord, module: pl.LightningModule, sites: Sites
+) -> Options:
+    """What the policy may choose from at this check."""
+    net = record.net(module)
+    return options_of(
+        net,
+        record.inputs(net),
+        sites,
+        steps_per_check=trainer.global_step - (book.last.step if book.last else 0),
+        max_steps=max_steps(trainer),
+        within=eagerly,
+    )
+
+
+def allowed_in(trainer: pl.Trainer) -> Callable[[Row, Decision], Decision]:
+    """Takes a decision for Keep where nothing may grow now."""
+
+    def allowed(row: Row, decision: Decision) -> Decision:
+        if not isinstance(decision.action, GROWTHS):
+            return decision
+        if not row.finite():
+            return Decision(Keep(), f"kept: the losses at check {row.check} are not finite")
+        if averaging_started(trainer, trainer.current_epoch + 1):
+            why = f"stochastic weight averaging has started, and its average cannot grow ({decision.reason})"
+            return Decision(Keep(), f"kept: {why}")
+        return decision
+
+    return allowed
+
+
+def sizes_to_log(row: Row) -> dict[str, float]:
+    """Parameters and widths, for the run's loggers."""
+    widths = {f"autogrow/width/{name}": float(size) for name, size in row.widths.items()}
+    return {"autogrow/parameters": float(row.parameters), **widths}

@@ -1,0 +1,1 @@
+"""A run played before anything is trained."""

@@ -1,0 +1,1 @@
+"""A change of the net inside a running fit, and what is said of it."""

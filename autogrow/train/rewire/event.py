@@ -1,0 +1,87 @@
+"""A growth, whoever trains the net: do what an action stands for, say what it did, and show a policy what it may choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autogrow.errors import GrowthError
+from autogrow.growth import Sites, deepen, widen
+from autogrow.growth.cost import NetCost, dry_run
+from autogrow.growth.sites.example import Example
+from autogrow.growth.surgery.moves import Surgery
+from autogrow.policy.event import Event, Size
+from autogrow.policy.history import Action, Cost, Deepen, Options, Widen, action_name, action_to_plain
+
+
+def size_of(sites: Sites, spent: NetCost) -> Size:
+    """The size of a net with these sites and this cost."""
+    widths = {name: site.size for name, site in sites.widths.items()}
+    return Size(widths, spent.parameters, spent.flops_per_sample)
+
+
+def options_of(
+    net: nn.Module,
+    example: Example,
+    sites: Sites,
+    *,
+    steps_per_check: int,
+    max_steps: int | None,
+    scores: Mapping[str, float] | None = None,
+    measured: Mapping[str, float] | None = None,
+    within: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> Options:
+    """What a policy may choose from, with the net as it is. `within`: what a dry run happens in."""
+
+    def dry(action: Action) -> Cost:
+        with within():
+            spent = dry_run(net, example, action_to_plain(action), sites=sites)
+        return Cost(spent.parameters, spent.flops_per_sample)
+
+    return Options(
+        widths={name: site.size for name, site in sites.widths.items()},
+        depths={name: tuple(site.kinds) for name, site in sites.depths.items()},
+        cost=dry,
+        scores=scores or {},
+        steps_per_check=steps_per_check,
+        max_steps=max_steps,
+        measured=measured or {},
+    )
+
+
+def units_generator(seed: int, before: int) -> torch.Generator:
+    """What the new units of a growth are drawn from: keyed by the run's seed and by how many growths (or events) came before."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + before)
+
+
+def perform(
+    net: nn.Module,
+    action: Action,
+    *,
+    example: Example,
+    generator: torch.Generator,
+    neurons: Any = None,
+    calibration: Tensor | None = None,
+) -> Surgery:
+    """Do to `net` what an action stands for. `neurons`: what new units start as, None for the default.
+
+    Raises GrowthError for an action that is no growth of a running net.
+    """
+    if isinstance(action, Widen):
+        more = {} if neurons is None else {"neurons": neurons}
+        return widen(net, dict(action.widths), example=example, generator=generator, **more)
+    if isinstance(action, Deepen):
+        return deepen(
+            net, action.after, kind=action.kind, example=example, generator=generator, calibration=calibration
+        )
+    raise GrowthError(f"a running net can be widened and deepened, not {action_name(action)!r}")
+
+
+def growth_event(action: Action, surgery: Surgery, before: Size, after: Size, *, decided_at: int, flops: int) -> Event:
+    """What the next row says of a growth: what was done, sizes before and after, the receipt, which check decided it, what it took."""
+    receipt = surgery.receipt.to_plain()
+    return Event(action, before, after, receipt=receipt, decided_at=decided_at, flops=flops)
