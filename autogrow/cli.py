@@ -1,4 +1,5 @@
-"""`autogrow <command> [Hydra overrides]`: thin. It finds the command, hands the rest to Hydra, and turns errors into one line.
+"""`autogrow <command> [Hydra overrides]`: thin. It finds the command, hands the rest to Hydra,
+and turns errors into one line.
 
 Exit codes: 0 done; 1 the run failed; 2 what was given cannot be right; 130 and 143 interrupted (and resumable).
 """

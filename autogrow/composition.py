@@ -26,10 +26,11 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
-    """Compose `conf/<command>.yaml` with the overrides in `arguments` and run `task` on it (or Hydra's own --help, --cfg, -m).
+    """Compose `conf/<command>.yaml` with the overrides in `arguments` and run `task` on it (or Hydra's own --help,
+    --cfg, -m).
 
-    Raises ConfigError, in one line with the nearest right names, for what cannot be composed, and what the task raised (in a
-    sweep, once every job has had its turn).
+    Raises ConfigError, in one line with the nearest right names, for what cannot be composed, and what the task raised
+    (in a sweep, once every job has had its turn).
     """
     register_schema()
     register_launcher()
@@ -73,7 +74,9 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
 
 
 def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> str:
-    """One line for a composition error: the wrong name, and the nearest right ones, given the choices of Hydra's own groups."""
+    """One line for a composition error: the wrong name, and the nearest right ones,
+    given the choices of Hydra's own groups.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MissingConfigException) and cause.options:

@@ -109,7 +109,9 @@ def instantiate_policy(cfg: DictConfig) -> LifeCycle:
 
 
 def described(rule: Any, node: Any) -> Any:
-    """The node of a rule that was made from `node` and may have changed since: its settings, and its class where that is another one."""
+    """The node of a rule that was made from `node` and may have changed since:
+    its settings, and its class where that is another one.
+    """
     before = instantiate(node)
     if rule == before:
         return node
@@ -122,7 +124,9 @@ def described(rule: Any, node: Any) -> Any:
 
 
 def _described(value: Any) -> Any:
-    """A frozen value of ours or of a user's as a `_target_` node, by its public name where it has one; any other value as it is."""
+    """A frozen value of ours or of a user's as a `_target_` node, by its public name where it has one;
+    any other value as it is.
+    """
     if not dataclasses.is_dataclass(value):
         return value
     cls = type(value)

@@ -1,10 +1,12 @@
-"""What a growth costs: time and peak memory of widening a wide layer with Adam's state, beside clone() and a training step.
+"""What a growth costs: time and peak memory of widening a wide layer with Adam's state,
+beside clone() and a training step.
 
     python scripts/bench_growth.py [--width 4096] [--add 512] [--repeats 5] [--threads 2]
 
-A net width → width → width → 10 in float32 after one Adam step. Each repeat times, one after the other, a clone() of every tensor the growth
-touches (weights and both moments), the growth with its trace and its proof, the carrying of Adam's state, and training steps at batch 128; medians and ratios are printed. Peak memory is the process's resident memory above its start (Linux). Then the same with
-GradMax's new units, and its decomposition alone.
+A net width → width → width → 10 in float32 after one Adam step. Each repeat times, one after the other, a clone() of
+every tensor the growth touches (weights and both moments), the growth with its trace and its proof, the carrying of
+Adam's state, and training steps at batch 128; medians and ratios are printed. Peak memory is the process's resident
+memory above its start (Linux). Then the same with GradMax's new units, and its decomposition alone.
 """
 
 from __future__ import annotations
@@ -93,7 +95,7 @@ def measure(width: int, add: int, repeats: int) -> None:
         note("trace", lambda net=net, example=example: growth_sites(net, example))
         del tensors
         note("widen", grow)
-        note("carry", lambda net=net, optimizer=optimizer, surgery=surgery: carry(optimizer, surgery))
+        note("carry", lambda optimizer=optimizer, surgery=surgery: carry(optimizer, surgery))
         surgery = None
         note("first step", lambda n=net, o=optimizer, x=x, y=y: step(n, o, x, y))
         note("step", lambda n=net, o=optimizer, x=x, y=y: step(n, o, x, y))

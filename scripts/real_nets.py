@@ -1,10 +1,12 @@
-"""The growth engine on nets nobody here wrote: how many widths and places it finds, how many grow exactly, and why others are refused.
+"""The growth engine on nets nobody here wrote: how many widths and places it finds, how many grow exactly,
+and why others are refused.
 
     python scripts/real_nets.py [vgg11_bn resnet18 mobilenet_v2 convnext_tiny mixer_b16 dense]
 
-Needs torchvision (and timm for the mixer) beside a torch it was built for; random weights, float64. Each width is grown by
-half on a copy of its own, each place gets a layer on a copy of its own, and the net's receipt is read. A growth that is
-not exact raises, so "grew" means: eval mode, and train mode where there is a norm, changed by no more than the promise.
+Needs torchvision (and timm for the mixer) beside a torch it was built for; random weights, float64. Each width is grown
+by half on a copy of its own, each place gets a layer on a copy of its own, and the net's receipt is read. A growth that
+is not exact raises, so "grew" means: eval mode, and train mode where there is a norm, changed by no more than the
+promise.
 """
 
 from __future__ import annotations

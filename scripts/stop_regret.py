@@ -2,10 +2,11 @@
 
     .venv/bin/python scripts/stop_regret.py --out regret.jsonl [--sets digits,letter] [--seeds 3] [--checks 200]
 
-Each run grows by the default policy for `--checks` checks at a constant rate, whatever its loss does. A stop rule is a pure function of the rows, so
-one run tells where each rule would have ended it. Regret: validation error at the best check up to there, less that at
-the best check of the whole run (best by the score, as a run chooses), in points; and the checks trained, as a share of
-those up to the optimum. One line per run and rule is appended; runs that the file holds are skipped.
+Each run grows by the default policy for `--checks` checks at a constant rate, whatever its loss does. A stop rule is a
+pure function of the rows, so one run tells where each rule would have ended it. Regret: validation error at the best
+check up to there, less that at the best check of the whole run (best by the score, as a run chooses), in points; and
+the checks trained, as a share of those up to the optimum. One line per run and rule is appended; runs that the file
+holds are skipped.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class _After:
 
 def regret(rows: list[Row], rule: str) -> dict[str, Any]:
     """Where the rule would have stopped, and what that costs."""
-    nothing = Options(widths={}, depths={}, cost=lambda action: None)  # type: ignore[arg-type, return-value]
+    nothing = Options(widths={}, depths={}, cost=lambda _: None)  # type: ignore[arg-type, return-value]
     stop = RULES[rule]
     at = next((i for i in range(len(rows)) if stop(rows[: i + 1], nothing).fires), len(rows) - 1)
     best = min(range(len(rows)), key=lambda i: rows[i].score if math.isfinite(rows[i].score) else math.inf)

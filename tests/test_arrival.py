@@ -1,4 +1,6 @@
-"""`autogrow fit data.arrival=…` from the command line: one run folder, its stages, its page; interrupted, it goes on."""
+"""`autogrow fit data.arrival=…` from the command line: one run folder, its stages, its page;
+interrupted, it goes on.
+"""
 
 import json
 import os
@@ -9,26 +11,13 @@ import sys
 import time
 
 import pytest
+from command_line import call
 from omegaconf import OmegaConf
 
-from autogrow.cli import main
+pytestmark = pytest.mark.usefixtures("alone")
 
 QUICK = ["data=digits", "net.widths=[8]", "trainer.max_epochs=30", "stop.checks=4", "stop.after_growth=4"]
 STAGED = [*QUICK, "data.arrival=fraction", "data.stages=[0.4,1]"]
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
-    return tmp_path
 
 
 def test_a_chain_leaves_a_folder_with_everything(tmp_path, capsys):

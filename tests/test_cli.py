@@ -9,24 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import call
 
-from autogrow.cli import main
+pytestmark = pytest.mark.usefixtures("alone")
 
 SHORT = ["data=digits", "trainer.max_epochs=8", "trainer.check_every=20"]
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
-    return tmp_path
 
 
 def csv(path, text):

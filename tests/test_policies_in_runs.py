@@ -1,8 +1,9 @@
-"""Every policy that can be named trains a net from the command line, and what cannot be right is refused before anything is trained."""
+"""Every policy that can be named trains a net from the command line,
+and what cannot be right is refused before anything is trained.
+"""
 
 import itertools
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,10 @@ import torch
 
 from autogrow.cli import main
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 CONF = Path(__file__).parents[1] / "conf"
 RUN = ["data=iris", "trainer.max_epochs=600", "hydra.run.dir=run"]
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
 
 
 def call(*arguments):

@@ -1,4 +1,6 @@
-"""A policy that somebody wrote themselves, given through --config-dir: known in fit, plan, replay and stages by what it says of itself."""
+"""A policy that somebody wrote themselves, given through --config-dir:
+known in fit, plan, replay and stages by what it says of itself.
+"""
 
 import json
 import sys
@@ -6,8 +8,8 @@ import types
 from pathlib import Path
 
 import pytest
+from command_line import call
 
-from autogrow.cli import main
 from autogrow.policy.event import Event
 from autogrow.policy.history import Deepen, Widen
 
@@ -66,12 +68,6 @@ def mine(tmp_path, monkeypatch):
 
 
 OWN = ["--config-dir", "conf", "growth=mine", "stop=mine", "data=iris", "trainer.check_every=5", "net.widths=[8]"]
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
 
 
 def events_of(folder):

@@ -3,14 +3,7 @@
 import sys
 
 import pytest
-
-from autogrow.cli import main
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return ended.value.code
+from command_line import call
 
 
 @pytest.fixture(scope="module")

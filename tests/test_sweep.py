@@ -10,30 +10,19 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import call
 from rich.console import Console
 
 from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Job, Outcome
-from autogrow.cli import main
 from autogrow.errors import InterruptedRunError
 from autogrow.launcher import plugin
 from autogrow.launcher.board import Board
 from autogrow.launcher.naming import folder_name
 from autogrow.train.record.progress import read_progress
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 IRIS = ["data=iris", "trainer.max_epochs=30"]
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
 
 
 @pytest.fixture
@@ -55,7 +44,7 @@ def finish(folder, **result):
     (folder / "result.json").write_text(json.dumps({**known, **spent, **result}))
 
 
-# -- what a sweep consists of ---------------------------------------------------------------------------------------------
+# -- what a sweep consists of ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("overrides", "names"),
     [
@@ -142,7 +131,7 @@ def test_an_engine_that_is_not_installed_is_named_with_its_extra(executor, extra
     assert f"pip install 'autogrow[{extra}]'" in capsys.readouterr().err
 
 
-# -- how it ends --------------------------------------------------------------------------------------------------------------
+# -- how it ends -----------------------------------------------------------------------------------------------------
 def test_failures_are_counted_in_one_line_and_what_is_done_is_shown(monkeypatch, capsys):
     def run_jobs(jobs, at_a_time, on_change, start):
         for i, job in enumerate(jobs):
@@ -177,7 +166,7 @@ def test_an_interrupted_sweep_says_what_is_done_and_how_to_go_on(monkeypatch, ca
     assert "go on with: autogrow fit -m 'seed=range(4)' hydra.launcher.jobs=2 hydra.sweep.dir=runs/sweep/" in error
 
 
-# -- what is seen of it ---------------------------------------------------------------------------------------------------------
+# -- what is seen of it ----------------------------------------------------------------------------------------------
 def row(check, **values):
     known = {"check": check, "passes": 2.5, "val_loss": 0.25, "widths": {"a": 16, "b": 24}, "phase": "grow"}
     return json.dumps({**known, **values}) + "\n"
@@ -213,7 +202,7 @@ def test_the_live_table_fits_the_screen_and_shows_what_runs(height, tmp_path):
     assert board.outcomes[-1].state == WAITING
 
 
-# -- real ones ----------------------------------------------------------------------------------------------------------------
+# -- real ones -------------------------------------------------------------------------------------------------------
 def written(sweep):
     return {p: p.stat().st_mtime_ns for p in sorted(Path(sweep).glob("*/*")) if p.is_file()}
 

@@ -3,10 +3,10 @@
 import json
 import re
 import signal
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import call
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution as Choice
@@ -14,26 +14,14 @@ from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
 
 from autogrow.children.jobs import DONE, FAILED, SKIPPED, Outcome
-from autogrow.cli import main
 from autogrow.errors import ConfigError, InterruptedRunError
 from autogrow.launcher import plugin
 from autogrow.launcher.space import distribution
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 SPACE = ["optimizer.lr=tag(log,interval(1e-4,1e-1))", "net.widths=[8],[32]"]
 SEARCH = ["fit", "-m", "hydra/sweeper=optuna", "data=iris", *SPACE, "hydra.sweeper.n_trials=4", "hydra.launcher.jobs=2"]
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
 
 
 class Runs:
@@ -81,7 +69,7 @@ def found(folder):
     return OmegaConf.to_container(OmegaConf.load(f"{folder}/optimization_results.yaml"))
 
 
-# -- the space --------------------------------------------------------------------------------------------------------------
+# -- the space -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
@@ -112,7 +100,7 @@ def test_a_space_that_holds_nothing_names_its_key(override):
         distribution(OverridesParser.create().parse_override(override))
 
 
-# -- the search ---------------------------------------------------------------------------------------------------------------
+# -- the search ------------------------------------------------------------------------------------------------------
 def test_the_front_is_what_no_trial_beats(runs, capsys):
     assert call(*SEARCH, "hydra.sweep.dir=s", "hydra.sweeper.seed=3") in (0, 1)
     results = {p.parent.name: json.loads(p.read_text()) for p in Path("s").glob("*/result.json")}
@@ -166,7 +154,7 @@ def test_test_figures_are_not_shown_where_a_choice_is_made(runs, capsys):
     assert not re.search(r"test|77\.00", capsys.readouterr().out)
 
 
-# -- bad input ----------------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,4 +1,6 @@
-"""`autogrow watch DIR` from the command line: files dropped into a folder, kills in between, one readable line for each event."""
+"""`autogrow watch DIR` from the command line: files dropped into a folder, kills in between,
+one readable line for each event.
+"""
 
 import json
 import os
@@ -11,10 +13,10 @@ import time
 
 import pandas as pd
 import pytest
+from command_line import call
 from sklearn.datasets import load_digits
 
 import autogrow
-from autogrow.cli import main
 from autogrow.data import DataSpec, prepare
 
 QUICK = [
@@ -23,19 +25,10 @@ QUICK = [
 ]  # fmt: skip
 
 
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
-
-
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
-    (tmp_path / "drops").mkdir()
-    return tmp_path
+def in_a_folder_with_drops(alone):
+    (alone / "drops").mkdir()
+    return alone
 
 
 @pytest.fixture

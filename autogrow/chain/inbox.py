@@ -1,7 +1,8 @@
 """Files that appear in a folder, and what became of each: kept in one file that is whole at any moment.
 
-A drop is noticed, settles (its size and its time of writing stay the same for a while), and is copied; from then on the copy is what
-is learned from, whatever happens to the file. A file with the same contents as one before is skipped, also under another name.
+A drop is noticed, settles (its size and its time of writing stay the same for a while), and is copied; from then on the
+copy is what is learned from, whatever happens to the file. A file with the same contents as one before is skipped, also
+under another name.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _BLOCK = 1 << 20
 
 @dataclass
 class Drop:
-    """One file as it was when it had settled. copy: its name among the copies. run: the folder of the run that learns from it."""
+    """One file as it was when it had settled. copy: its name among the copies.
+    run: the folder of the run that learns from it.
+    """
 
     name: str
     size: int
@@ -77,7 +80,9 @@ class Inbox:
         return [drop for drop in self.drops if drop.state == state]
 
     def settled(self) -> Iterator[str]:
-        """Names of new (or changed) files whose size and time of writing have been the same for long enough, by name."""
+        """Names of new (or changed) files whose size and time of writing have been the same for long enough,
+        by name.
+        """
         now, there = self.clock(), {}
         for name in found_files(self.folder, self.source):
             stamp = self._stamp(name)
@@ -97,7 +102,8 @@ class Inbox:
         self._seen.pop(name, None)
 
     def take(self, name: str, run: str) -> Drop | None:
-        """Copy a file and note it: pending for `run`, or skipped where its contents are known. None: it is being written to.
+        """Copy a file and note it: pending for `run`, or skipped where its contents are known.
+        None: it is being written to.
 
         The note is on disk when this returns. Raises ConfigError where the file cannot be read.
         """

@@ -1,7 +1,8 @@
 """Data that arrive in stages: a chain of ordinary runs, each of which continues from the one before.
 
-`<run>/stage_0`, `stage_1`, … are complete run folders. The folder above them holds `stages.json` and `stages.csv` (what each stage
-found and cost), the last stage's net, and `result.json`, written last. An interrupted chain goes on in the stage where it was.
+`<run>/stage_0`, `stage_1`, … are complete run folders. The folder above them holds `stages.json` and `stages.csv` (what
+each stage found and cost), the last stage's net, and `result.json`, written last. An interrupted chain goes on in the
+stage where it was.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ def fit_stages(
 ) -> Plain:
     """Train stage after stage and write the folder above them; what its `result.json` holds.
 
-    `configure` gives a stage's spec the config that its run folder keeps; `complete` writes the page and the result of a stage's
-    run; `view` shows it. With `resume`, stages that have a result are not trained again and one that was interrupted goes on.
+    `configure` gives a stage's spec the config that its run folder keeps; `complete` writes the page and the result of
+    a stage's run; `view` shows it. With `resume`, stages that have a result are not trained again and one that was
+    interrupted goes on.
     """
     count = check_stages(spec, stage)
     out = spec.out

@@ -27,9 +27,9 @@ Learn = Callable[[Drop, list[str], str | None], Plain]
 class WatchSpec:
     """What to watch, and when to end.
 
-    files: end when so many have been taken in, in all.  idle_seconds: end when nothing has happened for so long.  once: take in
-    what is there, and end.  settle_seconds: how long a file's size and time must stay the same.  poll_seconds: between two looks.
-    attempts: how often a file that cannot be learned from is looked at before it is set aside.
+    files: end when so many have been taken in, in all.  idle_seconds: end when nothing has happened for so long.  once:
+    take in what is there, and end.  settle_seconds: how long a file's size and time must stay the same.  poll_seconds:
+    between two looks. attempts: how often a file that cannot be learned from is looked at before it is set aside.
     """
 
     folder: str | None = None
@@ -100,7 +100,9 @@ def watch(
 def _try(
     drop: Drop, inbox: Inbox, learn: Learn, say: Callable[[str], None], tries: dict[str, int], spec: WatchSpec
 ) -> None:
-    """Learn from a drop. One that cannot be learned from is looked at again, and in the end set aside: it stays where it is."""
+    """Learn from a drop. One that cannot be learned from is looked at again, and in the end set aside:
+    it stays where it is.
+    """
     known = inbox.of_state(TAKEN)
     before = known[-1].run if known else None
     try:

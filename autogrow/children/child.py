@@ -1,4 +1,6 @@
-"""One child process: started with its log, asked to end, ended. Engines that start it elsewhere give back the same three methods."""
+"""One child process: started with its log, asked to end, ended.
+Engines that start it elsewhere give back the same three methods.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ Start = Callable[[Sequence[str], IO[bytes], Mapping[str, str] | None], Child]
 
 
 class Process:
-    """A child of this process, in a session of its own: a Ctrl-C on the terminal reaches us alone, and we pass it on once."""
+    """A child of this process, in a session of its own:
+    a Ctrl-C on the terminal reaches us alone, and we pass it on once.
+    """
 
     def __init__(self, command: Sequence[str], log: IO[bytes], environment: Mapping[str, str] | None) -> None:
         self._process = subprocess.Popen(
@@ -63,7 +67,8 @@ class Process:
 def run_to_end(command: Sequence[str], log: str, environment: Mapping[str, str], folder: str) -> int:
     """Run a command from within a worker of a cluster; its exit code. What asks the worker to end asks the command.
 
-    `environment` comes on top of the worker's. SIGUSR2 is how SLURM's job, as submitit sets it up, says that its time is over.
+    `environment` comes on top of the worker's. SIGUSR2 is how SLURM's job, as submitit sets it up, says that its time
+    is over.
     """
     # a plain run: Lightning would take the one task that SLURM gives us for all of its processes
     kept = {k: v for k, v in os.environ.items() if k not in ("HYDRA_FULL_ERROR", "SLURM_NTASKS")}
@@ -72,7 +77,7 @@ def run_to_end(command: Sequence[str], log: str, environment: Mapping[str, str],
             list(command), cwd=folder, env={**kept, **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
 
-    def ask_to_end(number: int, frame: Any) -> None:
+    def ask_to_end(_number: int, _frame: Any) -> None:
         process.terminate()
 
     if threading.current_thread() is threading.main_thread():

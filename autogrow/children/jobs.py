@@ -1,8 +1,8 @@
 """Child processes: run commands, some at a time, each in a folder and with a log of its own.
 
-A job is done when its folder holds a `result.json` and was begun by the same job: with its config where that is known, else with its
-command. So the same jobs can be run again: what is done is skipped, what was interrupted goes on, what failed is tried again. A
-failure is an outcome, never an exception.
+A job is done when its folder holds a `result.json` and was begun by the same job: with its config where that is known,
+else with its command. So the same jobs can be run again: what is done is skipped, what was interrupted goes on, what
+failed is tried again. A failure is an outcome, never an exception.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ FINISHED = (DONE, SKIPPED)
 
 @dataclass(frozen=True)
 class Job:
-    """One command and the folder that it leaves its result in; `resume`: the command that goes on where it was interrupted.
+    """One command and the folder that it leaves its result in;
+    `resume`: the command that goes on where it was interrupted.
 
     `config`: what the run's config.yaml holds, where that is known before it runs.
     """
@@ -104,10 +105,10 @@ def run_jobs(
 ) -> list[Outcome]:
     """Run the jobs in their order, `at_a_time` of them side by side, and say how each ended.
 
-    `on_change` hears of each change of a state, in this thread. `then` gives the jobs that follow from one that has ended; they are next.
-    `start` starts a command here, or on another machine that sees the same folders.
-    On Ctrl-C or SIGTERM the children are asked to end (a second time: ended) and, once they have, InterruptedRunError is raised;
-    the states that `on_change` heard of are the outcomes.
+    `on_change` hears of each change of a state, in this thread. `then` gives the jobs that follow from one that has
+    ended; they are next. `start` starts a command here, or on another machine that sees the same folders. On Ctrl-C or
+    SIGTERM the children are asked to end (a second time: ended) and, once they have, InterruptedRunError is raised; the
+    states that `on_change` heard of are the outcomes.
     """
     queue = deque(Outcome(job) for job in jobs)
     running: list[Outcome] = []
@@ -216,7 +217,7 @@ def _heard_signals() -> Iterator[list[int]]:
         return
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal was closed
 
-    def hear(number: int, frame: Any) -> None:
+    def hear(number: int, _frame: Any) -> None:
         heard.append(number)
 
     before = [signal.signal(number, hear) for number in numbers]

@@ -32,7 +32,7 @@ def _plan(cfg: DictConfig) -> None:
             raise ConfigError(f"plan is for a run from the start; {key}={cfg[key]} goes on with {what}")
     spec = spec_from(cfg, out=None)
     prepared = prepare(spec.data)
-    with threads(spec, prepared), quiet_lightning():
+    with threads(spec), quiet_lightning():
         found = rehearse(spec, prepared)
     print("\n".join(report(found, spec, prepared)))
 

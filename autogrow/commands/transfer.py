@@ -110,7 +110,9 @@ def _from_sklearn(cfg: DictConfig, path: Path, widths: Any, out: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is a checkpoint of autogrow; what it cannot tell (another file, a damaged one) is for the readers to say."""
+    """Whether a file is a checkpoint of autogrow; what it cannot tell (another file,
+    a damaged one) is for the readers to say.
+    """
     if path.suffix == ".ckpt" or not path.is_file() or not zipfile.is_zipfile(path):
         return path.suffix == ".ckpt"
     try:

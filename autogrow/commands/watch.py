@@ -91,7 +91,9 @@ def _watch_job(cfg: DictConfig) -> int:
 
 
 class _Learner:
-    """One run for one drop, in a run folder like any other; a run that was interrupted goes on with the config it began with."""
+    """One run for one drop, in a run folder like any other;
+    a run that was interrupted goes on with the config it began with.
+    """
 
     def __init__(self, cfg: DictConfig, inbox: Inbox) -> None:
         self.cfg, self.inbox = cfg, inbox
@@ -168,7 +170,7 @@ def _leave_on_signal() -> Iterator[None]:
         yield
         return
 
-    def leave(number: int, frame: Any) -> None:
+    def leave(number: int, _frame: Any) -> None:
         raise InterruptedRunError(number)
 
     numbers = (signal.SIGINT, signal.SIGTERM)

@@ -27,8 +27,9 @@ _ASKED = re.compile(r"\{(\w+)\}")
 class Arm:
     """One arm.
 
-    `label` names it in a sentence. `overrides` come after the user's, with {widths} and the like to be filled from the grown run of the
-    same seed. `matched`: the cost that is made equal to that run's. `command` runs it. `kinds`: the kinds of net it is for; empty: all.
+    `label` names it in a sentence. `overrides` come after the user's, with {widths} and the like to be filled from the
+    grown run of the same seed. `matched`: the cost that is made equal to that run's. `command` runs it. `kinds`: the
+    kinds of net it is for; empty: all.
     """
 
     name: str
@@ -50,7 +51,9 @@ class Arm:
         return bool(self.asks - {SEED})
 
     def filled(self, user: Sequence[str], facts: Mapping[str, Any]) -> list[str]:
-        """The overrides of one run: the user's, as far as the arm leaves them, then the arm's with the facts filled in."""
+        """The overrides of one run: the user's, as far as the arm leaves them,
+        then the arm's with the facts filled in.
+        """
         own = [_ASKED.sub(lambda asked: _typed(facts[asked[1]]), override) for override in self.overrides]
         return [*(o for o in user if not any(_covers(key_of(a), key_of(o)) for a in own)), *own]
 
@@ -94,7 +97,9 @@ EXAMPLE = {"seed": 0, "widths": [16], "train_flops": 10**15, "seconds": 1e6, "pa
 
 
 def _covers(key: str, other: str) -> bool:
-    """Whether setting `key` takes the sense from a user's `other`: growth=never leaves none to growth.when.factor=0.9."""
+    """Whether setting `key` takes the sense from a user's `other`:
+    growth=never leaves none to growth.when.factor=0.9.
+    """
     return other == key or other.startswith(f"{key}.")
 
 

@@ -1,8 +1,8 @@
 """Random hyper-parameter search, the expensive way to find a size, charged for every trial.
 
-Each trial is an ordinary run of a net of a fixed size, trained to its own early stopping. Validation chooses; the trials hold no
-test rows, and only the chosen net is measured on test, once. Bergstra & Bengio 2012 (random search); Li et al. 2020,
-arXiv 1810.05934 (asynchronous successive halving, by Optuna).
+Each trial is an ordinary run of a net of a fixed size, trained to its own early stopping. Validation chooses; the
+trials hold no test rows, and only the chosen net is measured on test, once. Bergstra & Bengio 2012 (random search); Li
+et al. 2020, arXiv 1810.05934 (asynchronous successive halving, by Optuna).
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Search:
 def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Result:
     """Run the trials in `spec.out` and hand back the chosen net as a run of that folder.
 
-    A folder that holds trials is gone on with: they are not run again. `summary` has `search` (what was run and chosen) and
-    `search_cost` (of all trials together) beside the chosen run's own keys.
+    A folder that holds trials is gone on with: they are not run again. `summary` has `search` (what was run and chosen)
+    and `search_cost` (of all trials together) beside the chosen run's own keys.
     """
     folder = spec.out
     assert folder is not None
@@ -90,7 +90,7 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
             for passes, score in trial["reported"]:
                 asked.report(score, passes)
         else:
-            trial = _run(spec, how, prepared, asked, number, chosen, _path(folder, number))
+            trial = _run(spec, prepared, asked, number, chosen, _path(folder, number))
             trials.append(trial)
             _append(folder, trial)
             _keep_only_the_best(folder, trials)
@@ -157,7 +157,7 @@ class _Reporter(View):
 
 
 def _run(
-    spec: FitSpec, how: Search, prepared: Prepared, asked: optuna.Trial, number: int, chosen: dict[str, Any], out: Path
+    spec: FitSpec, prepared: Prepared, asked: optuna.Trial, number: int, chosen: dict[str, Any], out: Path
 ) -> Trial:
     """One trial, in a run folder of its own; one that was interrupted goes on."""
     started = (out / LEDGER).is_file()

@@ -1,4 +1,6 @@
-"""Knowledge transfer: a trained net into a larger one with the same outputs (Net2Net, arXiv 1511.05641), proved in float64."""
+"""Knowledge transfer: a trained net into a larger one with the same outputs (Net2Net, arXiv 1511.05641),
+proved in float64.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT
 
 @dataclass(frozen=True)
 class Transferred:
-    """A larger net: `net` ready for use, `content` what its checkpoint holds, `receipt` the proof over all its growths."""
+    """A larger net: `net` ready for use, `content` what its checkpoint holds,
+    `receipt` the proof over all its growths.
+    """
 
     net: nn.Module
     content: dict[str, Any]
@@ -41,10 +45,12 @@ def transfer(
 ) -> Transferred:
     """The net of a checkpoint of ours (`best.ckpt`, or the folder of its run) grown to `widths`, with the same outputs.
 
-    Layers beyond the source's are inserted behind its last one. `neurons`: what new units start as (default: outgoing weights of
-    zero). `out`: where its checkpoint is written; it loads with `autogrow.load` and is continued from like any other.
+    Layers beyond the source's are inserted behind its last one. `neurons`: what new units start as (default: outgoing
+    weights of zero). `out`: where its checkpoint is written; it loads with `autogrow.load` and is continued from like
+    any other.
 
-    Raises GrowthError for a target that is smaller or cannot be reached, CheckpointError for a file that is not one of ours.
+    Raises GrowthError for a target that is smaller or cannot be reached, CheckpointError for a file that is not one of
+    ours.
     """
     path = checkpoint_of(source)
     content = read_checkpoint(path)
@@ -97,7 +103,9 @@ def grown_net(
 
 
 def _together(promises: Sequence[float | None], probe: Probe) -> Promise:
-    """What several growths promise together: the sum of their bounds, at least float64's rounding; nothing, where one promises nothing."""
+    """What several growths promise together: the sum of their bounds, at least float64's rounding;
+    nothing, where one promises nothing.
+    """
     if any(p is None for p in promises):
         return Promise(None)
     size = max([1.0, *(float(o.abs().max()) for o in probe.before)])

@@ -31,11 +31,12 @@ ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "logistic": "sigmoid", "identity"
 
 
 def read_sklearn(path: str | Path, *, allow_pickle: bool = False) -> dict[str, Any]:
-    """A file that holds an `MLPClassifier` or `MLPRegressor`, alone or behind a `StandardScaler`, as a checkpoint's content.
+    """A file that holds an `MLPClassifier` or `MLPRegressor`, alone or behind a `StandardScaler`,
+    as a checkpoint's content.
 
-    `.skops` files are read without running code; joblib and pickle files only with `allow_pickle`, by which you say that you
-    trust the file. `autogrow.load` gives a net whose `predict` is the estimator's, and whose softmax is its `predict_proba`.
-    Raises CheckpointError for anything that cannot be taken over exactly.
+    `.skops` files are read without running code; joblib and pickle files only with `allow_pickle`, by which you say
+    that you trust the file. `autogrow.load` gives a net whose `predict` is the estimator's, and whose softmax is its
+    `predict_proba`. Raises CheckpointError for anything that cannot be taken over exactly.
     """
     path = Path(path)
     if not path.is_file():
@@ -142,7 +143,8 @@ def _check(mlp: Any, origin: str) -> None:
 
 
 def _layers(mlp: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Weights (inputs, outputs) and biases. A binary classifier's one logit z becomes the two logits (0, z): the same probabilities.
+    """Weights (inputs, outputs) and biases. A binary classifier's one logit z becomes the two logits (0, z):
+    the same probabilities.
 
     Layers with nothing between them (identity) are one: their product.
     """

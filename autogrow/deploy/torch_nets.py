@@ -1,4 +1,6 @@
-"""A user's own torch file into a larger net of the same outputs: a state dict of dense layers, or a whole pickled module."""
+"""A user's own torch file into a larger net of the same outputs:
+a state dict of dense layers, or a whole pickled module.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,10 @@ def transfer_torch(
 ) -> tuple[nn.Module, Any, Grown]:
     """(the larger net, what to save in place of what was read, the proof) of a file that `torch.save` wrote.
 
-    A state dict is taken for a stack of dense layers (with BatchNorm or LayerNorm where it has them) in the order of its keys, with
-    `activation` between them; what is saved is the state dict of the `nn.Sequential` of the same layers. A pickled module is
-    grown whatever it is; `allow_pickle` says that its file is trusted to run code. `input_shape`: one sample's, for nets
-    whose first layer does not tell it (convolutions).
+    A state dict is taken for a stack of dense layers (with BatchNorm or LayerNorm where it has them) in the order of
+    its keys, with `activation` between them; what is saved is the state dict of the `nn.Sequential` of the same layers.
+    A pickled module is grown whatever it is; `allow_pickle` says that its file is trusted to run code. `input_shape`:
+    one sample's, for nets whose first layer does not tell it (convolutions).
     """
     content = _read(Path(path), allow_pickle=allow_pickle)
     example = None if input_shape is None else torch.zeros(2, *input_shape)
@@ -64,7 +66,9 @@ def _read(path: Path, *, allow_pickle: bool) -> Any:
 
 
 def sequential_of(state: Mapping[str, Tensor], activation: str | None, path: Path) -> nn.Sequential:
-    """The stack of dense layers that a state dict describes, with its weights. Raises CheckpointError for any other net."""
+    """The stack of dense layers that a state dict describes, with its weights.
+    Raises CheckpointError for any other net.
+    """
     groups: dict[str, dict[str, Tensor]] = {}
     for key, tensor in state.items():
         prefix, _, name = key.rpartition(".")

@@ -1,4 +1,6 @@
-"""Where the jobs of a sweep run: here, on a SLURM cluster through submitit, on a Ray cluster. All see the same folders."""
+"""Where the jobs of a sweep run: here, on a SLURM cluster through submitit, on a Ray cluster.
+All see the same folders.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ def _submitit(cluster: str, folder: Path, cpus: int, gpus: int, options: Mapping
     except (RuntimeError, NameError, ValueError, TypeError) as error:
         raise ConfigError(f"submitit cannot use this: {' '.join(str(error).split())}") from error
 
-    def start(command: Sequence[str], log: IO[bytes], environment: Mapping[str, str] | None) -> Child:
+    def start(command: Sequence[str], log: IO[bytes], _environment: Mapping[str, str] | None) -> Child:
         job = executor.submit(run_to_end, *_arguments(command, log, cpus))
         return SubmititChild(job, Path(log.name), here=cluster == "local")
 
@@ -105,7 +107,7 @@ def _ray(cpus: int, gpus: int, options: Mapping[str, Any]) -> Start:
             raise ConfigError(f"Ray cannot use this: {' '.join(str(error).split())}") from error
     remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(run_to_end)
 
-    def start(command: Sequence[str], log: IO[bytes], environment: Mapping[str, str] | None) -> Child:
+    def start(command: Sequence[str], log: IO[bytes], _environment: Mapping[str, str] | None) -> Child:
         return RayChild(ray, remote.remote(*_arguments(command, log, cpus)), Path(log.name))
 
     return start

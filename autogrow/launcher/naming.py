@@ -21,7 +21,8 @@ def swept(typed: Sequence[str], overrides: Sequence[str]) -> list[str]:
 
 
 def folder_name(overrides: Sequence[str]) -> str:
-    """A folder name from overrides that a shell and Hydra's grammar take as it is; the same in a sweep that is extended later.
+    """A folder name from overrides that a shell and Hydra's grammar take as it is;
+    the same in a sweep that is extended later.
 
     >>> folder_name(["growth=gap", "seed=1"]), folder_name(["net.widths=[64,64]"]), folder_name([])
     ('growth-gap_seed-1', 'net.widths-64-64', 'run')

@@ -14,7 +14,9 @@ DIRECTIONS = ("minimize", "maximize")
 
 
 def check_objectives(objectives: Sequence[str], directions: Sequence[str]) -> None:
-    """Raise ConfigError for an objective that does not exist or reads the test set, and for directions that do not fit."""
+    """Raise ConfigError for an objective that does not exist or reads the test set,
+    and for directions that do not fit.
+    """
     if not objectives:
         raise ConfigError(f"hydra.sweeper.objectives is empty; {nearest('', OBJECTIVES)}")
     for name in objectives:

@@ -46,8 +46,9 @@ _OURS = (
 class ProcessLauncherConfig:
     """`jobs`: how many runs at a time (0: one per core; null: one here, all of them on a cluster).
 
-    `executor`: process, submitit_local, submitit_slurm or ray; `cpus` and `gpus` of a job and `options` are for these engines:
-    what submitit's update_parameters takes (slurm_partition, timeout_min, …), what ray.init takes (address, …).
+    `executor`: process, submitit_local, submitit_slurm or ray; `cpus` and `gpus` of a job and `options` are for these
+    engines: what submitit's update_parameters takes (slurm_partition, timeout_min, …), what ray.init takes (address,
+    …).
     """
 
     _target_: str = f"{_PLUGIN}.ProcessLauncher"
@@ -145,7 +146,7 @@ class ProcessLauncher(Launcher):
         returned.hydra_cfg = OmegaConf.masked_copy(cfg, "hydra")
         returned.working_dir = str(outcome.job.folder)
         done = result_of(outcome.job.folder) if outcome.state in FINISHED else None
-        # Hydra's own sweeper would leave out the batches that follow a failed job; the task tells at the end what failed
+        # Hydra's own sweeper would leave out the batches behind a failed job; the task tells at the end what failed
         basic = "BasicSweeper" in str(self.config.hydra.sweeper.get("_target_"))
         returned.status = JobStatus.COMPLETED if basic or done is not None else JobStatus.FAILED
         if done is not None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """What a sweep override draws from: `interval(a,b)`, `int(interval(a,b))`, `range(…)`, a list of choices; `tag(log, …)`.
+    """What a sweep override draws from: `interval(a,b)`, `int(interval(a,b))`, `range(…)`, a list of choices;
+    `tag(log, …)`.
 
     Raises ConfigError, with the key, for one that holds nothing.
     """

@@ -1,7 +1,7 @@
 """The record of a search in its sweep folder: asked, told, resumed; and the YAML of what was found.
 
-The draw of a trial depends on the seed, its number and the trials before its batch, and a batch is told in the order of its numbers:
-a search that is interrupted and goes on is the search that never was, whatever order its jobs end in.
+The draw of a trial depends on the seed, its number and the trials before its batch, and a batch is told in the order of
+its numbers: a search that is interrupted and goes on is the search that never was, whatever order its jobs end in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ SAMPLERS = ("tpe", "nsga2", "random")
 
 
 class SearchStudy:
-    """An Optuna study in `folder`. `space` has one distribution a key; `rest` describes what else makes the search what it is.
+    """An Optuna study in `folder`. `space` has one distribution a key;
+    `rest` describes what else makes the search what it is.
 
     Raises ConfigError where the folder holds another search.
     """

@@ -19,7 +19,9 @@ _MOST = 60  # lines
 
 
 def print_summary(task: Task, console: Console | None = None) -> None:
-    """Print the table of a sweep's jobs, and how to compare them. The test set was read once a job; nothing was chosen on it."""
+    """Print the table of a sweep's jobs, and how to compare them.
+    The test set was read once a job; nothing was chosen on it.
+    """
     if not task.outcomes or task.folder is None:
         return
     console = console or Console(file=sys.stdout)

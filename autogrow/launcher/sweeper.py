@@ -1,7 +1,7 @@
 """The sweeper as Hydra knows it: `hydra/sweeper=optuna`, a search over what the overrides leave open.
 
-`optimizer.lr=tag(log,interval(1e-4,1e-2)) net.widths=[32],[64,64] growth=plateau,gap` is a space; every trial is a job of the launcher.
-Objectives are figures of the runs' result.json; the test set is never one.
+`optimizer.lr=tag(log,interval(1e-4,1e-2)) net.widths=[32],[64,64] growth=plateau,gap` is a space; every trial is a job
+of the launcher. Objectives are figures of the runs' result.json; the test set is never one.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _MOST_AT_ONCE = 8  # a larger batch learns too little from the trials before it
 class OptunaSweeperConfig:
     """`objectives`: figures of result.json, `directions`: minimize or maximize each (null: minimize all).
 
-    `batch`: trials asked for before the next are told (null: as many as the launcher runs side by side). `params`: a space given
-    in a config file, key: override value; the command line wins.
+    `batch`: trials asked for before the next are told (null: as many as the launcher runs side by side). `params`: a
+    space given in a config file, key: override value; the command line wins.
     """
 
     _target_: str = f"{_PLUGIN}.OptunaSweeper"
@@ -96,7 +96,9 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> dict[str, Any]:
-        """Run the search; the Pareto set. Raises ConfigError for a space without a choice, and for another search's folder."""
+        """Run the search; the Pareto set. Raises ConfigError for a space without a choice,
+        and for another search's folder.
+        """
         assert self.config is not None
         fixed, space = self._read(arguments)
         self._compose_each(fixed, space)
@@ -139,7 +141,9 @@ class OptunaSweeper(Sweeper):
         return [o.input_line or "" for o in overrides.values() if not o.is_sweep_override()], space
 
     def _compose_each(self, fixed: list[str], space: dict[str, BaseDistribution]) -> None:
-        """Compose every choice once, and both ends of every interval: what cannot be is found before anything is written."""
+        """Compose every choice once, and both ends of every interval:
+        what cannot be is found before anything is written.
+        """
         assert self.hydra_context is not None
         assert self.config is not None
         ends = {key: list(getattr(d, "choices", None) or (d.low, d.high)) for key, d in space.items()}  # type: ignore[attr-defined]

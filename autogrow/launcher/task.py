@@ -15,7 +15,9 @@ from autogrow.errors import AutogrowError, InterruptedRunError, TrainingError
 
 @dataclass
 class Task:
-    """The function that Hydra calls with a config, under the name of its command. Launchers leave here how the jobs ended."""
+    """The function that Hydra calls with a config, under the name of its command.
+    Launchers leave here how the jobs ended.
+    """
 
     command: str
     run: Callable[[DictConfig], Any]

@@ -19,10 +19,10 @@ NORMS = ("batch", "none")
 class ConvNet(nn.Module):
     """3×3 convolutions from images (C, H, W) to `outputs` logits: a few stages, global average pooling, a linear head.
 
-    Hidden stage i is `hidden.{i}` = conv → norm → activation → 2×2 max pooling → dropout (each only where asked for), `pool` is
-    the global average and `head` the last layer. `pool`: after how many of the first stages the image is halved; by default
-    as many as leave it at least 4 pixels high and wide, two at most. Convolutions keep the image's size, and have no bias where a BatchNorm
-    follows. Maps (B, C, H, W) to (B, O).
+    Hidden stage i is `hidden.{i}` = conv → norm → activation → 2×2 max pooling → dropout (each only where asked for),
+    `pool` is the global average and `head` the last layer. `pool`: after how many of the first stages the image is
+    halved; by default as many as leave it at least 4 pixels high and wide, two at most. Convolutions keep the image's
+    size, and have no bias where a BatchNorm follows. Maps (B, C, H, W) to (B, O).
 
     Raises ConfigError for sizes below 1, unknown names, and more pooling than the image has pixels for.
 

@@ -47,11 +47,11 @@ def _norm_module(name: str, width: int) -> nn.Module:
 class DenseNet(nn.Module):
     """Fully connected layers from `inputs` features to `outputs` logits.
 
-    Hidden stage i is `hidden.{i}` = linear → norm → activation → dropout (norm and dropout only where asked for), the last
-    layer is `head`. Maps (B, I) to (B, O); inputs of several dimensions (images) are flattened. With `members` = M > 1 it is
-    M nets of these widths side by side, mapping (M, B, I) to (M, B, O). With `residual` every stage behind the first adds its
-    input to its output, so all widths must be equal. With `embeddings` the last inputs are columns of codes (so many codes
-    each) that become learned vectors.
+    Hidden stage i is `hidden.{i}` = linear → norm → activation → dropout (norm and dropout only where asked for), the
+    last layer is `head`. Maps (B, I) to (B, O); inputs of several dimensions (images) are flattened. With `members` = M
+    > 1 it is M nets of these widths side by side, mapping (M, B, I) to (M, B, O). With `residual` every stage behind
+    the first adds its input to its output, so all widths must be equal. With `embeddings` the last inputs are columns
+    of codes (so many codes each) that become learned vectors.
 
     Raises ConfigError for sizes below 1, unknown names, and combinations that do not exist.
 

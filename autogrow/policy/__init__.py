@@ -1,7 +1,7 @@
 """Whether, when, where and how much to grow, and when to stop: pure Python over recorded history.
 
-A policy is a frozen value that maps (history, options) to a `Decision`. It holds no counters: everything is recomputed from the
-rows, so that resume, replay and "what would policy B have done on run A" come for free.
+A policy is a frozen value that maps (history, options) to a `Decision`. It holds no counters: everything is recomputed
+from the rows, so that resume, replay and "what would policy B have done on run A" come for free.
 """
 
 from autogrow.policy.amount import Factor, Fixed, ProportionalToGain

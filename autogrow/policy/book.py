@@ -1,8 +1,8 @@
 """How a run is kept, check after check: from the last row to the next one, whoever trains.
 
-Our own run, a guest's module and the rehearsal all turn the same way: apply what is pending (`take`, `applied`), train, measure, add
-the row before anything is decided (`row`), ask the policy (`decided`), enter the row, and what it decided is pending (`enter`).
-Pure Python.
+Our own run, a guest's module and the rehearsal all turn the same way: apply what is pending (`take`, `applied`), train,
+measure, add the row before anything is decided (`row`), ask the policy (`decided`), enter the row, and what it decided
+is pending (`enter`). Pure Python.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Policy = Callable[[History, Options], Decision]
 
 @dataclass(frozen=True)
 class Measured:
-    """What a check measured, before anything is decided: where the run stands, losses, the net's size, and what was spent since the last.
+    """What a check measured, before anything is decided:
+    where the run stands, losses, the net's size, and what was spent since the last.
 
     train_flops, eval_flops: since the last check, without what applying the event took.
     """
@@ -107,7 +108,9 @@ class Book:
     def decided(
         self, row: Row, options: Options, allowed: Callable[[Row, Decision], Decision] = lambda _, decision: decision
     ) -> Row:
-        """The row with what the policy decided, why, and what it was shown. `allowed`: the decision, or what takes its place."""
+        """The row with what the policy decided, why, and what it was shown.
+        `allowed`: the decision, or what takes its place.
+        """
         options = recording(options)
         decision = allowed(row, self.policy([*self.rows, row], options))
         shown = options_to_plain(options)

@@ -20,9 +20,9 @@ _TIMED = 5  # checks; the median forgives two that a checkpoint or another progr
 class Budget:
     """Limits; None means none.
 
-    Of the net: `parameters`, `flops_per_sample` (one forward pass), `checkpoint_bytes`, `latency_p95_ms` (both measured on the net as it
-    is and scaled to the candidate: bytes with its parameters, latency with its FLOPs, which errs on the safe side).
-    Of the run, the anneal included: `train_flops`, `seconds`.
+    Of the net: `parameters`, `flops_per_sample` (one forward pass), `checkpoint_bytes`, `latency_p95_ms` (both measured
+    on the net as it is and scaled to the candidate: bytes with its parameters, latency with its FLOPs, which errs on
+    the safe side). Of the run, the anneal included: `train_flops`, `seconds`.
     """
 
     parameters: int | None = None
@@ -80,8 +80,9 @@ def steps_left(
 ) -> tuple[float, str]:
     """How many more optimizer steps the run may take, and by which limit; infinite without one.
 
-    FLOPs and seconds are turned into steps at the rate of the net of row `at` (default: the last one; the net that an anneal goes
-    back to may be smaller, and its steps cheaper), once `after` more steps of the net as it is have been taken.
+    FLOPs and seconds are turned into steps at the rate of the net of row `at` (default: the last one; the net that an
+    anneal goes back to may be smaller, and its steps cheaper), once `after` more steps of the net as it is have been
+    taken.
     """
     last = len(history) - 1
     i = last if at is None else history.index(at)
@@ -129,7 +130,9 @@ def spent(name: str, row: Row) -> float:
 
 
 def _per_step(name: str, history: History, at: int) -> float:
-    """What a step of the net at position `at` takes. One check's seconds are noise: the median of its last few, at that size."""
+    """What a step of the net at position `at` takes. One check's seconds are noise:
+    the median of its last few, at that size.
+    """
     first = at
     # a run's first check holds the setting up: it counts only while there is no other
     while name == "seconds" and first > max(1, at - _TIMED + 1) and history[first - 1].lineage == history[at].lineage:

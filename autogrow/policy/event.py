@@ -1,6 +1,8 @@
-"""What was applied to a net at a check's start: one record, made where it is applied and read by policies, screen and page.
+"""What was applied to a net at a check's start: one record, made where it is applied and read by policies,
+screen and page.
 
-An action is what was decided; its event is what came of it: sizes before and after, the receipt, what it took. Pure Python.
+An action is what was decided; its event is what came of it: sizes before and after, the receipt, what it took. Pure
+Python.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ CONTINUED = "data_arrived"
 
 @dataclass(frozen=True)
 class Size:
-    """A net's size: `widths` by site from input to output, trainable parameters, FLOPs of one forward pass on one sample."""
+    """A net's size: `widths` by site from input to output, trainable parameters,
+    FLOPs of one forward pass on one sample.
+    """
 
     widths: Mapping[str, int]
     parameters: int
@@ -44,9 +48,9 @@ class Size:
 class Continued:
     """The run went on from a finished net, on the data of now.
 
-    source: its checkpoint. rows: how many there are in each split. rows_before: how many it had been trained on (0: nobody wrote that
-    down). new_inputs, new_outputs: by how many columns and classes it was extended. shrink, perturb: what was done to its weights, None
-    where they were kept.
+    source: its checkpoint. rows: how many there are in each split. rows_before: how many it had been trained on (0:
+    nobody wrote that down). new_inputs, new_outputs: by how many columns and classes it was extended. shrink, perturb:
+    what was done to its weights, None where they were kept.
     """
 
     source: str
@@ -71,9 +75,10 @@ class FullVal:
 class Event:
     """Something that was applied to the net at the start of a check.
 
-    done: the action, or that the run continues from a finished net. before, after: the net's size. receipt: a growth's proof, plain.
-    decided_at: the check that decided it (None where nobody decided, and in ledgers of before this was written). flops: what applying
-    it took (probes, a look at all validation rows), part of the row's `eval_flops`. full_val: of an anneal, what it went back to.
+    done: the action, or that the run continues from a finished net. before, after: the net's size. receipt: a growth's
+    proof, plain. decided_at: the check that decided it (None where nobody decided, and in ledgers of before this was
+    written). flops: what applying it took (probes, a look at all validation rows), part of the row's `eval_flops`.
+    full_val: of an anneal, what it went back to.
     """
 
     done: Action | Continued

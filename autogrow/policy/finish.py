@@ -31,8 +31,8 @@ class FinishRule(Protocol):
 class Finish:
     """Return to the best check and decay the rate linearly to zero over share/(1 − share) × its step count.
 
-    The length is a whole number of checks, at least `least_checks`, at most what the budget leaves. The anneal is broken off when
-    the score rises above best / `tolerance`.
+    The length is a whole number of checks, at least `least_checks`, at most what the budget leaves. The anneal is
+    broken off when the score rises above best / `tolerance`.
     """
 
     share: float = 0.3
@@ -138,7 +138,8 @@ def target_key(history: History) -> tuple[float, float]:
 
 
 def deliverable(history: History) -> int | None:
-    """The check whose net is handed back: best (error on all of val, then score) of the return target and the anneal's checks.
+    """The check whose net is handed back: best (error on all of val,
+    then score) of the return target and the anneal's checks.
 
     The earliest of equals; None if no check has finite losses.
     """

@@ -1,6 +1,7 @@
 """Guards: wrappers that hold back a growth policy. Each takes the policy it guards and is one itself.
 
-A guard lets everything pass that is not a growth (keeps, undos), and turns a growth that it refuses into a Keep that says why.
+A guard lets everything pass that is not a growth (keeps, undos), and turns a growth that it refuses into a Keep that
+says why.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from autogrow.policy.verdict import Verdict, checks
 
 @dataclass(frozen=True)
 class GapCloses:
-    """End growth for good once the smoothed relative gap is above `max_gap`, from check `from_check` on; training goes on.
+    """End growth for good once the smoothed relative gap is above `max_gap`, from check `from_check` on;
+    training goes on.
 
     The relative gap is (val loss − train loss) / val loss, both by one eval-mode function, smoothed half and half.
     The gap of a growth that was undone is forgotten with it.

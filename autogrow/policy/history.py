@@ -1,9 +1,10 @@
 """The record of a run: one `Row` per check, and what a policy is shown and answers with.
 
-The row the controller writes to the ledger is the row a policy reads, the checkpoint stores and the report tabulates.
-A policy is `policy(history, options) -> Decision`: a pure function of the rows so far (the last one is the check that has
-just been measured; its `action` is still `Keep`) and of the options it is shown. It keeps no counters: patience and cooldown are
-recomputed from the rows, so that resume, replay and "what would policy B have done on run A" come for free.
+The row the controller writes to the ledger is the row a policy reads, the checkpoint stores and the report tabulates. A
+policy is `policy(history, options) -> Decision`: a pure function of the rows so far (the last one is the check that has
+just been measured; its `action` is still `Keep`) and of the options it is shown. It keeps no counters: patience and
+cooldown are recomputed from the rows, so that resume, replay and "what would policy B have done on run A" come for
+free.
 
 Plain Python: nothing here or elsewhere in `policy` imports torch.
 """
@@ -55,15 +56,13 @@ class Cost:
 class Options:
     """What a policy is shown besides the history.
 
-    `widths`: growable hidden widths by site name, from input to output, with their sizes now.
-    `depths`: places where a layer can be inserted, from input to output, each with the kinds that are exact there.
-    `cost(action)`: what the net would cost after the action (a dry run: nothing changes).
-    `scores`: first-order gain of growing each site (a decrease of the loss, not yet divided by its FLOPs), where the policy
-    asked for scores; else empty.
+    `widths`: growable hidden widths by site name, from input to output, with their sizes now. `depths`: places where a
+    layer can be inserted, from input to output, each with the kinds that are exact there. `cost(action)`: what the net
+    would cost after the action (a dry run: nothing changes). `scores`: first-order gain of growing each site (a
+    decrease of the loss, not yet divided by its FLOPs), where the policy asked for scores; else empty.
     `steps_per_check`: optimizer steps between two checks.  `max_steps`: the run's budget of optimizer steps, the final
-    anneal included, or None.
-    `measured`: numbers about the net as it is now that some policies ask for (`policy.requires` says which):
-    'checkpoint_bytes', 'latency_p95_ms', 'train_rows'.
+    anneal included, or None. `measured`: numbers about the net as it is now that some policies ask for
+    (`policy.requires` says which): 'checkpoint_bytes', 'latency_p95_ms', 'train_rows'.
     """
 
     widths: Mapping[str, int]
@@ -79,9 +78,10 @@ class Options:
 class Row:
     """One check: what was measured, what had been applied at its start, what was decided at its end.
 
-    Losses are means per sample, by one eval-mode function on the weight average; `*_error` is the fraction of wrong classes,
-    or the rmse in target units for regression. `passes` counts passes over the training data. FLOPs are cumulated over
-    the run. `lineage` names a state of the net in time: it changes with each growth and each return to an earlier net.
+    Losses are means per sample, by one eval-mode function on the weight average; `*_error` is the fraction of wrong
+    classes, or the rmse in target units for regression. `passes` counts passes over the training data. FLOPs are
+    cumulated over the run. `lineage` names a state of the net in time: it changes with each growth and each return to
+    an earlier net.
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
     check's start. `timing['seconds']` is the wall time of the run so far.

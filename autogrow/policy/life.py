@@ -23,9 +23,9 @@ def recipe_growth() -> GrowthPolicy:
 class LifeCycle:
     """One policy for a whole run: grow, hold, anneal, done.
 
-    Precedence: a running anneal, then losses that are not finite, then the stop rule, then the budget (the anneal starts in time
-    to fit into `options.max_steps` and into the run's share of `budget`), then growth. With `NeverStop` nothing but the budget
-    ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe.
+    Precedence: a running anneal, then losses that are not finite, then the stop rule, then the budget (the anneal
+    starts in time to fit into `options.max_steps` and into the run's share of `budget`), then growth. With `NeverStop`
+    nothing but the budget ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe.
     """
 
     growth: GrowthPolicy = field(default_factory=recipe_growth)
@@ -60,7 +60,8 @@ class LifeCycle:
     def phase(self, history: History) -> str:
         """'grow', 'hold' (growth is over for good, as far as the last row shows), 'anneal' or 'done'.
 
-        Of a row that has just been measured and has not decided anything yet it says 'anneal' if it was trained in the anneal.
+        Of a row that has just been measured and has not decided anything yet it says 'anneal' if it was trained in the
+        anneal.
         """
         if history and isinstance(history[-1].action, Stop):
             return "done"

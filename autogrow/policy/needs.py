@@ -1,9 +1,11 @@
-"""What a policy says of itself, so that a run knows what to record, a rehearsal how to play it, a stage how to shorten it.
+"""What a policy says of itself, so that a run knows what to record, a rehearsal how to play it,
+a stage how to shorten it.
 
-Nothing here knows any policy by its class: a policy of a user's own says the same by the same attributes, and what it does not
-say is taken for no. `needs`: names of what it must be shown (see `requires`). `by_the_clock`, `never_grows`, `never_stops`: true or
-false, and `anneals` of a finish rule (what does not say may). `over(row, max_steps)`: of a schedule, whether growth is over. `shortened(factor)`: of a stop or finish rule,
-itself for a stage that is not the last.
+Nothing here knows any policy by its class: a policy of a user's own says the same by the same attributes, and what it
+does not say is taken for no. `needs`: names of what it must be shown (see `requires`). `by_the_clock`, `never_grows`,
+`never_stops`: true or false, and `anneals` of a finish rule (what does not say may). `over(row, max_steps)`: of a
+schedule, whether growth is over. `shortened(factor)`: of a stop or finish rule, itself for a stage that is not the
+last.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ def parts(policy: object) -> Iterator[Any]:
 def requires(policy: object) -> frozenset[str]:
     """The names of what a policy must be shown, beyond rows and costs.
 
-    'scores': `options.scores`. 'error': `val_error` and `train_error`. 'seconds': `row.timing`. 'undo': the net as it was before
-    each growth must be kept. All others ('checkpoint_bytes', 'latency_p95_ms', 'train_rows') are keys of `options.measured`.
+    'scores': `options.scores`. 'error': `val_error` and `train_error`. 'seconds': `row.timing`. 'undo': the net as it
+    was before each growth must be kept. All others ('checkpoint_bytes', 'latency_p95_ms', 'train_rows') are keys of
+    `options.measured`.
     """
     return frozenset().union(*(getattr(part, "needs", ()) for part in parts(policy)))
 
@@ -55,7 +58,9 @@ def never_stops(stop: object) -> bool:
 
 
 def anneals(policy: object) -> bool:
-    """Whether a policy may return to an earlier net and anneal: it has a finish rule that does not say it never does."""
+    """Whether a policy may return to an earlier net and anneal:
+    it has a finish rule that does not say it never does.
+    """
     finish = getattr(policy, "finish", None)
     return finish is not None and bool(getattr(finish, "anneals", True))
 
@@ -70,7 +75,9 @@ def schedule_over(policy: object, row: Row, max_steps: int | None) -> bool | Non
 
 
 def shortened(rule: Rule, factor: float) -> Rule:
-    """A stop or finish rule for a stage that is not the last; one that does not say how it is shortened stays as it is."""
+    """A stop or finish rule for a stage that is not the last;
+    one that does not say how it is shortened stays as it is.
+    """
     shorten = getattr(rule, "shortened", None)
     out: Rule = rule if shorten is None else shorten(factor)
     return out

@@ -1,7 +1,7 @@
 """Replay: what another policy would have decided on a recorded run, and the options as a row records them.
 
-The controller shows a policy `recording(options)` and stores `options_to_plain` of it in the row: the sites, the scores, and
-every cost that was asked for. `options_from_plain` is the inverse.
+The controller shows a policy `recording(options)` and stores `options_to_plain` of it in the row: the sites, the
+scores, and every cost that was asked for. `options_from_plain` is the inverse.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def options_from_plain(plain: Mapping[str, Any]) -> Options:
 
 @dataclass(frozen=True)
 class Replayed:
-    """One check: what was decided then, and what the other policy decides on the same rows (None: it cannot be known)."""
+    """One check: what was decided then, and what the other policy decides on the same rows (None:
+    it cannot be known).
+    """
 
     check: int
     recorded: Decision
@@ -109,8 +111,8 @@ class Replayed:
 def replay(rows: Sequence[Row], policy: Callable[[History, Options], Decision]) -> list[Replayed]:
     """What `policy` would have decided after each row, up to and with the first decision that differs.
 
-    From there on the record no longer applies: the net would have been another one. Raises UsageError if the policy needs
-    scores and the run recorded none.
+    From there on the record no longer applies: the net would have been another one. Raises UsageError if the policy
+    needs scores and the run recorded none.
     """
     if "scores" in requires(policy) and not any(row.options.get("scores") for row in rows):
         raise UsageError(f"the policy needs 'scores', and none of the run's {len(rows)} rows recorded any")

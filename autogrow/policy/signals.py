@@ -1,14 +1,14 @@
 """What a policy reads out of the rows: best so far, checks since, smoothed gap. Recomputed each time, never stored.
 
-**The branch.** After an `Undo` or an `Anneal` the net goes back to an earlier check, and the rows in between belong to a net
-that no longer exists. `branch(history)` is the list of rows that led to the net as it is now: it is found by walking back from the
-last row, each row's parent being the row before it, or the check that the action in between went back to. Patience, "best at the last
-growth", the smoothed gap and checks-since are all read from the branch, so that an abandoned branch leaves no trace in them;
-counts of what has been *tried* (`growths`) are read from the whole history, undone growths included, so that nothing is
-tried for ever.
+**The branch.** After an `Undo` or an `Anneal` the net goes back to an earlier check, and the rows in between belong to
+a net that no longer exists. `branch(history)` is the list of rows that led to the net as it is now: it is found by
+walking back from the last row, each row's parent being the row before it, or the check that the action in between went
+back to. Patience, "best at the last growth", the smoothed gap and checks-since are all read from the branch, so that an
+abandoned branch leaves no trace in them; counts of what has been *tried* (`growths`) are read from the whole history,
+undone growths included, so that nothing is tried for ever.
 
-An action is decided at the end of a row and applied at the start of the next: a row's action belongs to the branch only if
-the next row of the branch is the very next check.
+An action is decided at the end of a row and applied at the start of the next: a row's action belongs to the branch only
+if the next row of the branch is the very next check.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def checks_since_improvement(
 ) -> int:
     """Checks since the last row whose value was better than the best one before it.
 
-    The reference moves only with an improvement, so that many small steps add up. Without any finite row it is the number of rows.
+    The reference moves only with an improvement, so that many small steps add up. Without any finite row it is the
+    number of rows.
     """
     below, at = math.inf, -1
     for i, row in enumerate(rows):
@@ -116,7 +117,8 @@ def checks_since_improvement(
 
 
 def smoothed(values: Sequence[float], *, weight: float = 0.5) -> list[float]:
-    """Exponentially smoothed values, each new one with `weight`; starts at the first; a non-finite value changes nothing.
+    """Exponentially smoothed values, each new one with `weight`; starts at the first;
+    a non-finite value changes nothing.
 
     >>> smoothed([0.0, 0.2, 0.2])
     [0.0, 0.1, 0.15000000000000002]

@@ -72,7 +72,8 @@ class Patience:
 class GapStop:
     """Stop when the smoothed relative gap is above `max_gap`, from check `from_check` on.
 
-    Known to stop too early (at 0.10: 2.4 points of regret over nine sets where patience had 0.20): for study, not for use.
+    Known to stop too early (at 0.10: 2.4 points of regret over nine sets where patience had 0.20): for study, not for
+    use.
     """
 
     max_gap: float = 0.3

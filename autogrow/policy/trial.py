@@ -16,9 +16,9 @@ from autogrow.policy.verdict import Verdict, checks
 class Trial:
     """Undo a growth that did not pay within `checks` checks.
 
-    It paid if the best score since is below (1 − `gain`) × the best score before. While a growth is on trial no other one follows.
-    After an undo growth rests for `rest` checks; after `give_up` undone growths it is over for good. The checks of an
-    undone growth stay charged. The net as it was must have been kept: `requires` names 'undo'.
+    It paid if the best score since is below (1 − `gain`) × the best score before. While a growth is on trial no other
+    one follows. After an undo growth rests for `rest` checks; after `give_up` undone growths it is over for good. The
+    checks of an undone growth stay charged. The net as it was must have been kept: `requires` names 'undo'.
     """
 
     growth: GrowthPolicy

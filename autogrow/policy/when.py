@@ -45,10 +45,10 @@ class Never:
 class FixedSchedule:
     """Grow when the run passes given points.
 
-    `at`: increasing points in `unit`: 'checks' (numbers of checks, the first is 0), 'steps' (optimizer steps) or 'fraction' (of the
-    run's budget `max_steps`, the anneal included). Fires at the first check at or past a point; several points passed by
-    one check make one growth. Raises ConfigError for an unknown unit, unordered or negative points, and for
-    fractions outside (0, 1) or without a budget.
+    `at`: increasing points in `unit`: 'checks' (numbers of checks, the first is 0), 'steps' (optimizer steps) or
+    'fraction' (of the run's budget `max_steps`, the anneal included). Fires at the first check at or past a point;
+    several points passed by one check make one growth. Raises ConfigError for an unknown unit, unordered or negative
+    points, and for fractions outside (0, 1) or without a budget.
     """
 
     at: Sequence[float] = (5, 10, 15, 20)

@@ -45,9 +45,10 @@ class GapPaced:
 class FittingRisk:
     """Grow at intervals that follow the risk of overfitting: I = I_max / (1 + exp(α − risk)).
 
-    Wu et al., "When To Grow? A Fitting Risk-Aware Policy for Layer Growing" (FRAGrow), AAAI 2024, arXiv 2401.03104. `longest` is
-    I_max in checks, `alpha` α. The risk is the gap in percentage points between val and train error (`risk`='error', as in the
-    paper), or 100 × the relative gap of the losses ('loss', for regression); smoothed half and half.
+    Wu et al., "When To Grow? A Fitting Risk-Aware Policy for Layer Growing" (FRAGrow), AAAI 2024, arXiv 2401.03104.
+    `longest` is I_max in checks, `alpha` α. The risk is the gap in percentage points between val and train error
+    (`risk`='error', as in the paper), or 100 × the relative gap of the losses ('loss', for regression); smoothed half
+    and half.
     """
 
     longest: float = 20.0

@@ -19,9 +19,9 @@ class LossPaced:
     """Grow while the score is still falling well: the recipe's rule, and the default.
 
     Fires when all of these hold: at least `cooldown` checks since the last growth (or the start); the last improvement
-    (score < (1 − `improvement`) × best) is at most `fresh` checks ago; and the best score is below
-    (1 − `fall`) × (best at the last growth) − `margin`. Before the first growth there is nothing to have fallen from, and
-    the last condition holds.
+    (score < (1 − `improvement`) × best) is at most `fresh` checks ago; and the best score is below (1 − `fall`) × (best
+    at the last growth) − `margin`. Before the first growth there is nothing to have fallen from, and the last condition
+    holds.
     """
 
     cooldown: int = 3
@@ -68,11 +68,12 @@ class LossPaced:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Grow when training has come to rest: neither score nor error fell by an absolute `min_delta` for `patience` checks.
+    """Grow when training has come to rest: neither score nor error fell by an absolute `min_delta` for `patience`
+    checks.
 
-    A starved net's loss creeps down for ever while its error is flat; an absolute min_delta, larger than the creep, tells the two
-    apart, where a relative one would not. `watch`: 'both' must be flat (the default), 'either', 'loss' or 'error'.
-    Counted from the last growth.
+    A starved net's loss creeps down for ever while its error is flat; an absolute min_delta, larger than the creep,
+    tells the two apart, where a relative one would not. `watch`: 'both' must be flat (the default), 'either', 'loss' or
+    'error'. Counted from the last growth.
     """
 
     patience: int = 4

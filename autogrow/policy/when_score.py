@@ -17,11 +17,12 @@ from autogrow.policy.where import deepen_at, gain_per_flop
 class Score:
     """Grow when the best candidate gains more per FLOP than training the existing weights still does.
 
-    `options.scores` holds the decrease of the loss that growing each site promises; what training gains is the fall of the best
-    score per check over the last `window` checks. Fires when max over candidates of score / added FLOPs is above `ratio` ×
-    fall per check / FLOPs of the net, at least `cooldown` checks after a growth. A width's FLOPs are those added by `factor`.
-    The idea is that of Self-Expanding Neural Networks (Mitchell et al., arXiv 2307.04526): grow where the gain of growing over that of
-    not growing exceeds a threshold; its natural-gradient score is replaced by the scores that are shown.
+    `options.scores` holds the decrease of the loss that growing each site promises; what training gains is the fall of
+    the best score per check over the last `window` checks. Fires when max over candidates of score / added FLOPs is
+    above `ratio` × fall per check / FLOPs of the net, at least `cooldown` checks after a growth. A width's FLOPs are
+    those added by `factor`. The idea is that of Self-Expanding Neural Networks (Mitchell et al., arXiv 2307.04526):
+    grow where the gain of growing over that of not growing exceeds a threshold; its natural-gradient score is replaced
+    by the scores that are shown.
     """
 
     ratio: float = 1.0

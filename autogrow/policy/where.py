@@ -60,7 +60,9 @@ def deepen_at(place: str, options: Options) -> Deepen | None:
 
 
 def gain_per_flop(action: Widen | Deepen, site: str, history: History, options: Options) -> float:
-    """The first-order gain of growing `site` over the FLOPs per sample that `action` adds (a dry run); 0 without a score."""
+    """The first-order gain of growing `site` over the FLOPs per sample that `action` adds (a dry run);
+    0 without a score.
+    """
     gain = options.scores.get(site, 0.0)
     if not gain > 0:
         return 0.0
@@ -93,9 +95,9 @@ class AllHidden:
 class Cycle:
     """A fixed cycle of widening every width (W) and deepening (D), as in the recipe.
 
-    The letter is that of the number of growths so far, undone ones included. A D where the net is `max_depth` deep or has no
-    place is read as W; a W where every width is at the cap is read as D, if the pattern has one. A new layer goes behind the
-    last place (before the head).
+    The letter is that of the number of growths so far, undone ones included. A D where the net is `max_depth` deep or
+    has no place is read as W; a W where every width is at the cap is read as D, if the pattern has one. A new layer
+    goes behind the last place (before the head).
     """
 
     pattern: str = "WDWW"
@@ -127,7 +129,9 @@ class Cycle:
 
 
 def candidates(options: Options, amount: Amount, *, max_depth: int) -> dict[str, Widen | Deepen]:
-    """Every single growth that is possible, by site: each width that would change, each place while there is depth left."""
+    """Every single growth that is possible, by site: each width that would change,
+    each place while there is depth left.
+    """
     found: dict[str, Widen | Deepen] = {}
     for site in options.widths:
         if widen := widen_all(options, amount, [site]):

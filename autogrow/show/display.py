@@ -1,7 +1,7 @@
 """What a person sees while a run goes on: a calm line or two that stay in place, and every growth as it happens.
 
-On a terminal the state of the run is redrawn in place and growths scroll by above it. Anywhere else (a log file, CI) there are
-plain lines without control characters: growths at once, a check every few seconds. `Silent` shows nothing.
+On a terminal the state of the run is redrawn in place and growths scroll by above it. Anywhere else (a log file, CI)
+there are plain lines without control characters: growths at once, a check every few seconds. `Silent` shows nothing.
 Knows rows and results only: no Lightning, no net.
 """
 
@@ -35,9 +35,9 @@ _ASCII = str.maketrans(
 class Display(View):
     """Shows a run on a rich console: live where it is a terminal, plain lines where it is not.
 
-    `start` once, `check` with each row as it is written, `finish` with the contents of `result.json` and the run folder.
-    As a context manager it leaves the terminal as it found it, whatever happens inside. `every` is the least number of
-    seconds between two plain lines about checks; `clock` returns seconds.
+    `start` once, `check` with each row as it is written, `finish` with the contents of `result.json` and the run
+    folder. As a context manager it leaves the terminal as it found it, whatever happens inside. `every` is the least
+    number of seconds between two plain lines about checks; `clock` returns seconds.
     """
 
     def __init__(

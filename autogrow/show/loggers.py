@@ -1,4 +1,6 @@
-"""The checks of a run for experiment trackers: any Lightning logger gets each row's numbers, beside what a person sees."""
+"""The checks of a run for experiment trackers: any Lightning logger gets each row's numbers,
+beside what a person sees.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from autogrow.train.record.ledger import COLUMNS
 
 @final
 class Logged(View):
-    """Shows what `view` shows and sends it to `loggers`: a step is an optimizer step, `config` are the hyper-parameters."""
+    """Shows what `view` shows and sends it to `loggers`:
+    a step is an optimizer step, `config` are the hyper-parameters.
+    """
 
     def __init__(self, view: View, loggers: Sequence[Logger], config: Mapping[str, Any]) -> None:
         self.view, self.loggers, self.config = view, list(loggers), dict(config)

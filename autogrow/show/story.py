@@ -1,7 +1,9 @@
-"""What a history tells: which growths there were and which are in the delivered net, where it returned, what was delivered.
+"""What a history tells: which growths there were and which are in the delivered net, where it returned,
+what was delivered.
 
-A row's `event` was applied at the start of that check; its reason is in the row that decided it. A return to an earlier net
-(undo, anneal) takes back the growths that net did not have. Everything here is read off the rows; nothing is measured.
+A row's `event` was applied at the start of that check; its reason is in the row that decided it. A return to an earlier
+net (undo, anneal) takes back the growths that net did not have. Everything here is read off the rows; nothing is
+measured.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from autogrow.show import words
 class Episode:
     """An event in its place: what was applied to the net at the start of check `row.check`, and what became of it.
 
-    `before` is the row of the check that ended when it was applied (None for the first); `reason` the words it was decided
-    with; `number` counts growths from 1 and is 0 for anything else; `kept` says whether the delivered net has this growth;
-    `target` is the row a return went back to.
+    `before` is the row of the check that ended when it was applied (None for the first); `reason` the words it was
+    decided with; `number` counts growths from 1 and is 0 for anything else; `kept` says whether the delivered net has
+    this growth; `target` is the row a return went back to.
     """
 
     row: Row

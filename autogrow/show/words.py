@@ -1,7 +1,8 @@
 """Words and units for people: how the live display and the report say a number, a net, a decision, a growth.
 
-Both speak through this module, so that a growth reads the same on the screen while it happens and on the page afterwards.
-Percentages, units and thousands are written with plain spaces and commas; nothing here escapes or styles text.
+Both speak through this module, so that a growth reads the same on the screen while it happens and on the page
+afterwards. Percentages, units and thousands are written with plain spaces and commas; nothing here escapes or styles
+text.
 """
 
 from __future__ import annotations
@@ -253,7 +254,8 @@ def cost_change(event: Event) -> str:
 
 
 def ending(stop_reason: str) -> str:
-    """Why training ended, to stand behind a label that says that it did: the rule's words without what was done about it.
+    """Why training ended, to stand behind a label that says that it did:
+    the rule's words without what was done about it.
 
     >>> ending("stopped: the budget is spent")
     'the budget is spent'

@@ -1,4 +1,6 @@
-"""Arms: every YAML composes, a user's overrides give way where an arm's leave them no sense, and what is matched is matched."""
+"""Arms: every YAML composes, a user's overrides give way where an arm's leave them no sense,
+and what is matched is matched.
+"""
 
 from pathlib import Path
 

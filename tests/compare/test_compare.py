@@ -1,4 +1,6 @@
-"""`autogrow compare` from the command line, on a small table: run, go on, fail, be interrupted, be reported on again."""
+"""`autogrow compare` from the command line, on a small table:
+run, go on, fail, be interrupted, be reported on again.
+"""
 
 import json
 import os
@@ -8,23 +10,11 @@ import sys
 import time
 
 import pytest
+from command_line import call
 
-from autogrow.cli import main
+pytestmark = pytest.mark.usefixtures("alone")
 
 TINY = ["data=iris", "trainer.max_epochs=40", "trainer.check_every=5", "growth=fixed", "growth.when.at=[1,3]"]
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
 
 
 @pytest.mark.slow

@@ -1,24 +1,11 @@
 """What cannot be right is said in one line before anything is run, and leaves nothing behind."""
 
 import json
-import sys
 
 import pytest
+from command_line import call
 
-from autogrow.cli import main
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.mark.parametrize(

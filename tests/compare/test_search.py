@@ -1,4 +1,6 @@
-"""The random search: repeatable, charged for every trial, blind to the test set, and gone on with after an interruption."""
+"""The random search: repeatable, charged for every trial, blind to the test set,
+and gone on with after an interruption.
+"""
 
 import json
 import math

@@ -1,4 +1,6 @@
-"""The border: settings are checked once, and however a column or a setting is written, behind it there are names in text."""
+"""The border: settings are checked once, and however a column or a setting is written,
+behind it there are names in text.
+"""
 
 from dataclasses import replace
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from autogrow.data import DataSpec, from_arrays, prepare, prepare_raw
 from autogrow.data.raw import Raw
-from autogrow.data.splits import group_rows, random_rows, stratified_order, time_rows
+from autogrow.data.splits import check_sizes, group_rows, random_rows, stratified_order, time_rows
+from autogrow.errors import DataError
 
 
 def parts_of(rows):
@@ -33,7 +34,11 @@ def test_a_stratified_split_is_a_partition_with_every_class_in_proportion(counts
         expected = np.array(counts) * share
         # the cuts lie at quantiles of a union of evenly spaced rows: two rows off at most, one for each end
         assert np.all(np.abs(np.bincount(classes[part], minlength=len(counts)) - expected) <= 2 + len(counts) / 2)
-    assert len(np.unique(classes[rows.train])) == len(counts)
+    if len(rows.train) >= len(counts):
+        assert len(np.unique(classes[rows.train])) == len(counts)
+    else:  # two rows of each class and most rows wanted elsewhere: refused, never trained on without a class
+        with pytest.raises(DataError, match=f"train gets {len(rows.train)} .* one for each of {len(counts)} classes"):
+            check_sizes(rows, classes, len(classes))
 
 
 def test_stratified_counts_are_within_one_row_of_the_share():

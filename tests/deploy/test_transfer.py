@@ -1,4 +1,6 @@
-"""Knowledge transfer: the larger net answers as the smaller one did, in our files and in a user's own, and goes on learning."""
+"""Knowledge transfer: the larger net answers as the smaller one did, in our files and in a user's own,
+and goes on learning.
+"""
 
 import copy
 import json

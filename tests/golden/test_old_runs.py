@@ -17,21 +17,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from command_line import call
 
 import autogrow
-from autogrow.cli import main
 
 sys.path.insert(0, str(Path(__file__).parent))
 from guest import CHECKPOINT, Guest, net
 from kept import OLD_RUNS, unmended
 
 ANSWERS = json.loads((OLD_RUNS / "answers.json").read_text(encoding="utf-8"))
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    return ended.value.code
 
 
 @pytest.fixture(autouse=True)

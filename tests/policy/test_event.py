@@ -50,7 +50,7 @@ OLDER = [
          "receipt": RECEIPT, "decided_at": 2, "flops": 640},
         Event(Deepen("body.0.act"), SMALL, LARGE, RECEIPT, decided_at=2, flops=640),
     ),
-    # an anneal's look at all of val: the score stood there only where it is not the loss, and a loss that is not finite as null
+    # an anneal's look at all of val: the score stood there only where it is not the loss
     (
         {"do": "anneal", "back_to": 4, "steps": 60, "decided_at": 9, "full_val_loss": 0.5, "full_val_error": 0.1},
         Event(Anneal(4, 60), decided_at=9, full_val=FullVal(0.5, 0.1, 0.5)),

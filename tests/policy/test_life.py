@@ -203,7 +203,9 @@ def test_one_slow_check_does_not_start_the_anneal_too_early(run):
 
 
 def test_a_growth_must_leave_enough_for_the_anneal(run):
-    """At check 1: 21,120 FLOPs spent; a check and the anneal of two take 31,680 more as the net is, 47,520 once grown."""
+    """At check 1: 21,120 FLOPs spent; a check and the anneal of two take 31,680 more as the net is,
+    47,520 once grown.
+    """
     for budget, grows in ((68640, True), (68639, False), (60000, False)):
         life = LifeCycle(ALWAYS, NeverStop(), budget=Budget(train_flops=budget))
         assert run().play(life, [1.0, 0.9]).acted() == ([(1, "widen")] if grows else [])

@@ -1,4 +1,6 @@
-"""What every policy keeps: pure, frozen, plain, with a reason that holds numbers, and deaf to losses that are not finite."""
+"""What every policy keeps: pure, frozen, plain, with a reason that holds numbers,
+and deaf to losses that are not finite.
+"""
 
 from __future__ import annotations
 

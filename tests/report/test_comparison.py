@@ -1,4 +1,6 @@
-"""The page of a comparison holds what the comparison holds, whatever that is, and says so in a browser without asking the network."""
+"""The page of a comparison holds what the comparison holds, whatever that is,
+and says so in a browser without asking the network.
+"""
 
 import base64
 import copy

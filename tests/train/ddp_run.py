@@ -1,4 +1,6 @@
-"""Two processes on gloo, started by test_ddp.py: run a list of fits, and print what each rank came to. `ddp_run.py FOLDER`."""
+"""Two processes on gloo, started by test_ddp.py: run a list of fits, and print what each rank came to.
+`ddp_run.py FOLDER`.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,7 @@ def fit(folder: Path, policy: Any, *, seed: int = 3, blind: bool = False, ckpt: 
     where = "mid-epoch and last batch" if ckpt is None else None
     run = trainer(folder, [controller(policy), compare], where=where, epochs=5, devices=2, strategy=strategy)
     train, val = data(), data(32, seed=1)
-    # Lightning's own sampler is seeded by the global seed, which differs here from rank to rank and from sitting to sitting
+    # Lightning's own sampler is seeded by the global seed, which differs here between ranks and between sittings
     loaders = (
         DataLoader(train, BATCH, sampler=DistributedSampler(train, 2, RANK, seed=0)),
         DataLoader(val, BATCH, sampler=DistributedSampler(val, 2, RANK, shuffle=False)),

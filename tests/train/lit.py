@@ -1,4 +1,6 @@
-"""Somebody's own LightningModule, loaders and trainer: what GrowthController has to live with. No law is asserted here."""
+"""Somebody's own LightningModule, loaders and trainer: what GrowthController has to live with.
+No law is asserted here.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,9 @@ class Planned:
 
 @dataclass(frozen=True)
 class ByLoss:
-    """A policy whose every decision hangs on the bits of the measured losses: a resume that measured otherwise would part."""
+    """A policy whose every decision hangs on the bits of the measured losses:
+    a resume that measured otherwise would part.
+    """
 
     cap: int = 24
 
@@ -179,7 +183,9 @@ class Stream:
 
 
 def loaders(kind: str = "stream") -> tuple[Any, Any]:
-    """Train and val: 'stream' can go on within an epoch; 'plain' shuffles by the global random state, as most people's do."""
+    """Train and val: 'stream' can go on within an epoch;
+    'plain' shuffles by the global random state, as most people's do.
+    """
     val = DataLoader(data(32, seed=1), 16)
     return (Stream(data()) if kind == "stream" else DataLoader(data(), BATCH, shuffle=True)), val
 

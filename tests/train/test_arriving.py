@@ -1,4 +1,6 @@
-"""A chain of stages: each an ordinary run that continues from the one before; interrupted anywhere, it ends the same."""
+"""A chain of stages: each an ordinary run that continues from the one before;
+interrupted anywhere, it ends the same.
+"""
 
 import csv
 import dataclasses

@@ -1,4 +1,6 @@
-"""A finished net goes on with more data: the same answers at the start, no row of val or test in train, whatever has come in addition."""
+"""A finished net goes on with more data: the same answers at the start, no row of val or test in train,
+whatever has come in addition.
+"""
 
 import json
 import math

@@ -1,4 +1,6 @@
-"""`autogrow fit trainer=ddp` from the command line: one run by two processes, also in a sweep, also killed and resumed."""
+"""`autogrow fit trainer=ddp` from the command line:
+one run by two processes, also in a sweep, also killed and resumed.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""GrowthController in somebody else's Lightning run: beside their callbacks, schedulers and loggers, and what it refuses."""
+"""GrowthController in somebody else's Lightning run: beside their callbacks, schedulers and loggers,
+and what it refuses.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,7 @@ def widths(run):
     return [stage.lin.out_features for stage in run.lightning_module.model.body]
 
 
-# -- growth ---------------------------------------------------------------------------------------------------------------
+# -- growth ----------------------------------------------------------------------------------------------------------
 class Watch(pl.Callback):
     """Output, optimizer state and rate at the end of the first epoch, and when the second one's first batch begins."""
 
@@ -153,7 +155,7 @@ def test_the_rate_goes_on_as_if_nothing_had_grown(tmp_path, optimizer, schedule,
     assert len(rates[0]) == 3 * STEPS
 
 
-# -- beside other callbacks, precisions and loggers -----------------------------------------------------------------------
+# -- beside other callbacks, precisions and loggers ------------------------------------------------------------------
 def test_best_and_last_checkpoints_load_whatever_the_size(tmp_path):
     saver = ModelCheckpoint(tmp_path, monitor="train_loss", mode="max", filename="best", save_last=False)
     run = fit(tmp_path, saver, EarlyStopping("val_loss", patience=99), LearningRateMonitor(), enable_checkpointing=True,
@@ -238,7 +240,7 @@ def test_once_swa_has_started_nothing_grows_and_the_record_says_why(tmp_path):
         grow_hot(run, run.lightning_module, record_of(run.lightning_module), Widen({"body.0.lin": 20}), seed=0)
 
 
-# -- what a policy may ask for --------------------------------------------------------------------------------------------
+# -- what a policy may ask for ---------------------------------------------------------------------------------------
 def test_a_stop_ends_the_fit_also_after_a_resume(tmp_path):
     policy = Planned(((0, Widen({"body.0.lin": 12})), (2, Stop())))
     saver = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1, save_on_train_epoch_end=True)
@@ -332,7 +334,7 @@ def test_spawned_ddp_is_refused():
         check_strategy(SimpleNamespace(strategy=strategy))
 
 
-# -- what a module may do wrong -------------------------------------------------------------------------------------------
+# -- what a module may do wrong --------------------------------------------------------------------------------------
 class Cached(Lit):
     """Hands out the parameters it listed when it was made."""
 
@@ -438,7 +440,7 @@ def test_the_net_may_lie_deep_and_carry_norms_and_convolutions(tmp_path):
     torch.testing.assert_close(again.state_dict(), run.lightning_module.state_dict(), rtol=0, atol=0)
 
 
-# -- checkpoints ------------------------------------------------------------------------------------------------------------
+# -- checkpoints -----------------------------------------------------------------------------------------------------
 class GrowableLit(Growable, Lit):
     """Knows how to load a grown checkpoint by itself."""
 

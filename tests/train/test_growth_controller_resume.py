@@ -1,7 +1,7 @@
 """A fit that is resumed equals the one that was never interrupted, bit for bit.
 
-Every resume starts from the initial net and another global seed. The policy's every decision hangs on the last bits of the measured
-losses, so a resume that measured anything else would grow another net.
+Every resume starts from the initial net and another global seed. The policy's every decision hangs on the last bits of
+the measured losses, so a resume that measured anything else would grow another net.
 """
 
 from __future__ import annotations

@@ -2,32 +2,21 @@
 
 import csv
 import json
-import sys
 
 import pytest
+from command_line import call
 from lightning_utilities.core.imports import RequirementCache
 from pytorch_lightning.loggers import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from autogrow.cli import main
 from autogrow.growth import Receipt
 from autogrow.policy.history import Event, Row, Widen
 from autogrow.show.loggers import Logged, scalars
 from autogrow.train.fit.view import Silent
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 FIT = ["fit", "data=iris", "growth=plateau", "trainer.max_epochs=60", "trainer.check_every=5", "hydra.run.dir=run"]
-
-
-def call(*arguments):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["autogrow"])
 
 
 class Recording(Logger):

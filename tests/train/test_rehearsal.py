@@ -1,4 +1,6 @@
-"""A rehearsal against the run it foretells: the same rows where growth goes by the clock, an envelope where it goes by the loss."""
+"""A rehearsal against the run it foretells: the same rows where growth goes by the clock,
+an envelope where it goes by the loss.
+"""
 
 import copy
 from dataclasses import replace

@@ -1,4 +1,6 @@
-"""The watched folder: every file is taken in once, in whatever state it arrives and at whatever moment the watch is killed."""
+"""The watched folder: every file is taken in once, in whatever state it arrives and at whatever moment the watch is
+killed.
+"""
 
 import json
 import os
@@ -25,7 +27,9 @@ class KilledError(BaseException):
 
 
 class World:
-    """A folder, a clock that only sleeping moves, a script of what happens while the watch sleeps, and a net that counts."""
+    """A folder, a clock that only sleeping moves, a script of what happens while the watch sleeps,
+    and a net that counts.
+    """
 
     def __init__(self, folder, script=(), *, fails=(), killed_at=None):
         self.folder, self.out = folder / "drops", folder / "out"

@@ -1,4 +1,6 @@
-"""The comparison of any folder of runs, as plain data: arms with intervals, paired differences, verdicts, curves, every raw row."""
+"""The comparison of any folder of runs, as plain data:
+arms with intervals, paired differences, verdicts, curves, every raw row.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ class Comparison:
 
 
 def compare_folder(folder: Path, *, command: str = "", target: float | None = None) -> Comparison:
-    """Compare all finished runs below a folder. `target`: the validation loss to reach, else that of the plan, else by rule.
+    """Compare all finished runs below a folder. `target`:
+    the validation loss to reach, else that of the plan, else by rule.
 
     Raises ConfigError where there is no run, or runs of different data sets.
     """
@@ -45,7 +48,7 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
     plan = read_plan(folder)
     reference = reference_of(arms)
     arms = {reference: arms[reference], **arms}  # first
-    about = _about(folder, plan, arms)
+    about = _about(plan, arms)
     first = next(iter(arms.values()))[0]
     goal = target_of(arms, plan.get("target") if target is None else target)
     pairs = pairs_of(arms, reference)
@@ -79,7 +82,7 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
         "curves": {name: [curve(run) for run in runs] for name, runs in arms.items()},
         "search": search_section(arms),
         "failures": failures,
-        "warnings": [*_left_out(folder, found, plan), *twice, *warnings_about(arms, about, reference, plan)],
+        "warnings": [*_left_out(found, plan), *twice, *warnings_about(arms, about, reference, plan)],
     }
     return Comparison(plain, [_row(name, run) for name, runs in arms.items() for run in runs])
 
@@ -90,7 +93,7 @@ def reference_of(arms: Mapping[str, Sequence[Run]]) -> str:
     return GROW if GROW in arms else next(grew, next(iter(arms)))
 
 
-def _about(folder: Path, plan: Mapping[str, Any], arms: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, Any]]:
+def _about(plan: Mapping[str, Any], arms: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, Any]]:
     """What each arm is: as planned; of runs that nobody planned, what was typed."""
     planned = plan.get("arms", {})
     return {name: planned.get(name, {"about": name, "label": name, "overrides": [], "matched": None}) for name in arms}
@@ -150,7 +153,7 @@ def run_folder(arm: str, seed: int) -> str:
     return f"{arm}/seed_{seed}"
 
 
-def _left_out(folder: Path, found: Found, plan: Mapping[str, Any]) -> list[str]:
+def _left_out(found: Found, plan: Mapping[str, Any]) -> list[str]:
     """What is not already among the failures of the plan."""
     planned = {run_folder(arm, seed) for arm in plan.get("arms", {}) for seed in plan["seeds"]}
     return [words for words in found.left_out if words.split(" ")[0].rstrip(":") not in planned]

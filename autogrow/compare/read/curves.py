@@ -36,7 +36,9 @@ def target_of(arms: Mapping[str, Sequence[Run]], given: float | None) -> dict[st
 
 
 def cost_to_target(run: Run, target: float) -> tuple[float | None, float | None]:
-    """Training FLOPs and seconds up to the first check (of a search: trial) with a validation loss of at most `target`; None: not reached."""
+    """Training FLOPs and seconds up to the first check (of a search:
+    trial) with a validation loss of at most `target`; None: not reached.
+    """
     for point in _points(run):
         if point["val_loss"] is not None and point["val_loss"] <= target:
             return point["train_flops"], point["seconds"]
@@ -52,7 +54,9 @@ def curve(run: Run) -> dict[str, Any]:
 
 
 def _points(run: Run) -> list[dict[str, Any]]:
-    """What was known after each check, or of a search after each trial: what it had spent, and the best trial so far."""
+    """What was known after each check, or of a search after each trial:
+    what it had spent, and the best trial so far.
+    """
     if run.trials:
         spent = itertools.accumulate(
             run.trials, _spent, initial={"train_flops": 0, "seconds": 0.0, "val_loss": math.inf}

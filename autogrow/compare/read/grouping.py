@@ -61,7 +61,9 @@ def by_difference(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def overrides_of(run: Run) -> list[str]:
-    """What was typed for a run, without what does not make an arm. Nothing for a run that was resumed: its config says it."""
+    """What was typed for a run, without what does not make an arm.
+    Nothing for a run that was resumed: its config says it.
+    """
     words = shlex.split(str(run.result.get("command", "")))
     if any(key_of(word) == "resume" for word in words):
         return []

@@ -1,4 +1,6 @@
-"""The part of a comparison that is about the search: its trials, the function they yield, its cost beside one grown run."""
+"""The part of a comparison that is about the search: its trials, the function they yield,
+its cost beside one grown run.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,8 @@ KEPT = (
 def search_section(arms: Mapping[str, Sequence[Run]]) -> dict[str, Any] | None:
     """`arms`: the runs of each arm. None where no arm searched.
 
-    Trials of all seeds of one search arm (the plain one if there are both) together make the surrogate; the grown net is that of the
-    first seed they share.
+    Trials of all seeds of one search arm (the plain one if there are both) together make the surrogate; the grown net
+    is that of the first seed they share.
     """
     searches = {name: runs for name, runs in arms.items() if any(run.trials for run in runs)}
     if not searches:

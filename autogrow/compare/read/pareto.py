@@ -17,7 +17,9 @@ Point = dict[str, Any]
 
 
 def pareto(points: Sequence[Mapping[str, Any]], error: str) -> dict[str, Any]:
-    """`points`: each with `label`, `kind` ('trial', 'grow', 'arm'), the error, and what it costs → the plain data of the picture."""
+    """`points`: each with `label`, `kind` ('trial', 'grow', 'arm'), the error,
+    and what it costs → the plain data of the picture.
+    """
     against = {}
     for cost in AGAINST:
         known = [p for p in points if p.get(cost) is not None and p.get(error) is not None]

@@ -1,4 +1,6 @@
-"""Finished runs, read from their folders: what a comparison is made of. Only `result.json`, the data card and the ledger are read."""
+"""Finished runs, read from their folders: what a comparison is made of.
+Only `result.json`, the data card and the ledger are read.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Run:
 
     @property
     def measures(self) -> dict[str, float]:
-        """What arms are compared by. What a search spent on all its trials is its cost, not what the chosen net took."""
+        """What arms are compared by. What a search spent on all its trials is its cost,
+        not what the chosen net took.
+        """
         r, m = self.result, self.metric
         spent = {**r, **r.get("search_cost", {})}
         return {

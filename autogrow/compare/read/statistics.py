@@ -1,8 +1,9 @@
-"""The statistics of a comparison: means with intervals, paired differences, ratios. Plain lists in, plain floats out, always the same.
+"""The statistics of a comparison: means with intervals, paired differences, ratios.
+Plain lists in, plain floats out, always the same.
 
-Intervals are percentile bootstraps over seeds, widened for small n: the plain one covers the mean in 84 % instead of 95 % of cases with five
-seeds. Source of the correction: T. Hesterberg, What teachers should know about the bootstrap, The American Statistician 69 (2015), 371–386
-(the expanded percentile interval).
+Intervals are percentile bootstraps over seeds, widened for small n: the plain one covers the mean in 84 % instead of 95
+% of cases with five seeds. Source of the correction: T. Hesterberg, What teachers should know about the bootstrap, The
+American Statistician 69 (2015), 371–386 (the expanded percentile interval).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from scipy import stats
 
 LEVEL = 0.95
 ENOUGH = 5
-"""Fewer seeds than this are too few to tell: with four, the widest bootstrap interval there is misses the mean in one case of eight."""
+"""Fewer seeds than this are too few to tell: with four,
+the widest bootstrap interval there is misses the mean in one case of eight.
+"""
 
 _RESAMPLES = 9999
 
@@ -57,7 +60,8 @@ def mean(values: Sequence[float]) -> Mean:
 
 
 def expanded_level(n: int, level: float = LEVEL) -> float:
-    """The level at which a percentile bootstrap of n values covers as Student's t does at `level` (Hesterberg 2015, section 3.2).
+    """The level at which a percentile bootstrap of n values covers as Student's t does at `level` (Hesterberg 2015,
+    section 3.2).
 
     >>> round(expanded_level(5), 4), round(expanded_level(1000), 4)
     (0.9981, 0.9504)

@@ -1,4 +1,5 @@
-"""The function from hyper-parameters to validation loss that a search yields: a surrogate, and how far it can be believed.
+"""The function from hyper-parameters to validation loss that a search yields:
+a surrogate, and how far it can be believed.
 
 n trials, p = 4 hyper-parameters (depth, width, dropout, lr), width and lr on a logarithmic scale.
 """
@@ -30,12 +31,13 @@ Trial = Mapping[str, Any]
 def surrogate(
     trials: Sequence[Trial], grown: Mapping[str, Any] | None = None, *, seed: int = 0
 ) -> dict[str, Any] | None:
-    """What the complete trials say about the loss as a function of the hyper-parameters; None with fewer than 8 of them.
+    """What the complete trials say about the loss as a function of the hyper-parameters;
+    None with fewer than 8 of them.
 
-    The logarithm of the validation loss is learned by a random forest and by a Gaussian process; the one that predicts trials it
-    has not seen better (cross-validation) is kept. `r2` is its share of variance explained there: at or below 0 the trials do not
-    determine the function, and everything else here is to be read as a picture of noise. `grown`: {widths, dropout, lr, val_loss}
-    of the grown net, which is placed on the surrogate at its mean width.
+    The logarithm of the validation loss is learned by a random forest and by a Gaussian process; the one that predicts
+    trials it has not seen better (cross-validation) is kept. `r2` is its share of variance explained there: at or below
+    0 the trials do not determine the function, and everything else here is to be read as a picture of noise. `grown`:
+    {widths, dropout, lr, val_loss} of the grown net, which is placed on the surrogate at its mean width.
     """
     told = [
         t for t in trials if all(name in t for name in names())
@@ -141,7 +143,9 @@ def _dependence(model: Any, x: np.ndarray, column: int) -> dict[str, Any]:
 
 
 def _optimum(model: Any, x: np.ndarray, seed: int) -> dict[str, Any]:
-    """The best predicted point within what was tried, and the spread of the prediction there (one standard deviation, as a factor)."""
+    """The best predicted point within what was tried, and the spread of the prediction there (one standard deviation,
+    as a factor).
+    """
     rng = np.random.default_rng(seed)
     many = rng.uniform(x.min(0), x.max(0), size=(CANDIDATES, x.shape[1]))
     many[:, names().index("depth")] = np.round(many[:, names().index("depth")])

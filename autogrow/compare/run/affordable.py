@@ -12,7 +12,9 @@ from autogrow.train.fit.spec import FitSpec
 
 
 def check_one_pass(arm: str, spec: FitSpec, prepared: Prepared) -> None:
-    """Raise ConfigError if the run's budget of passes or of FLOPs ends before each training row was seen once by its starting net."""
+    """Raise ConfigError if the run's budget of passes or of FLOPs ends before each training row was seen once by its
+    starting net.
+    """
     epochs = spec.trainer.max_epochs
     if epochs is not None and epochs < 1:
         raise ConfigError(f"trainer.max_epochs={epochs:g} does not buy arm {arm} one epoch; give at least 1")

@@ -1,4 +1,6 @@
-"""From arms and seeds to child processes: each run in a folder of its own, the grown run of a seed before those that follow from it."""
+"""From arms and seeds to child processes: each run in a folder of its own,
+the grown run of a seed before those that follow from it.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ from autogrow.train.record.folder import PLAN
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be run into `folder`. `overrides`: what was typed for every arm; `search`: what was typed for searches alone;
-    `options`: further arguments of every command (--config-dir and its like).
+    """What is to be run into `folder`. `overrides`: what was typed for every arm; `search`: what was typed for searches
+    alone; `options`: further arguments of every command (--config-dir and its like).
     """
 
     folder: Path
@@ -55,7 +57,9 @@ class Plan:
         return [(arm.name, seed) for seed in self.seeds for arm in self.arms]
 
     def write(self) -> None:
-        """Keep it in the folder, so that a comparison of it can be built at any time. Arms and seeds of an earlier plan stay in it."""
+        """Keep it in the folder, so that a comparison of it can be built at any time.
+        Arms and seeds of an earlier plan stay in it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         before, plain = read_plan(self.folder), self.to_plain()
         plain["arms"] |= {name: arm for name, arm in before.get("arms", {}).items() if name not in plain["arms"]}

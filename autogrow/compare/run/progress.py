@@ -1,4 +1,6 @@
-"""What a person sees while a comparison runs: arms by seeds on a terminal, a line per finished run anywhere else; and at its end."""
+"""What a person sees while a comparison runs: arms by seeds on a terminal, a line per finished run anywhere else;
+and at its end.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ class Progress:
 
 
 def summary_lines(plain: Mapping[str, Any]) -> list[str]:
-    """The arms of a compare.json, a line each: means over seeds with intervals; the costs of the first in numbers, of the others as multiples of its."""
+    """The arms of a compare.json, a line each: means over seeds with intervals;
+    the costs of the first in numbers, of the others as multiples of its.
+    """
     metric = plain["metric"]
     reference = next(iter(plain["arms"].values()))["mean"]
     cells = [["arm", f"test {metric}", "FLOPs", "time", "parameters", "widths"]]

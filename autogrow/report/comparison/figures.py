@@ -33,7 +33,9 @@ def looks(comparison: Plain) -> dict[str, int]:
 
 
 def curves(comparison: Plain, along: str) -> Plot | None:
-    """Validation error against 'train_flops' or 'seconds': the median over seeds, and the band from the least to the greatest."""
+    """Validation error against 'train_flops' or 'seconds':
+    the median over seeds, and the band from the least to the greatest.
+    """
     measure = f"val_{comparison['metric']}"
     series, xs, ys = [], [], []
     for arm, look in looks(comparison).items():

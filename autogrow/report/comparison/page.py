@@ -21,7 +21,9 @@ Plain = Mapping[str, Any]
 
 
 def write_comparison(folder: Path, comparison: Plain, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write `compare.html` for what `compare.json` holds and return its path. rows: what `rows.csv` holds, one mapping per run."""
+    """Write `compare.html` for what `compare.json` holds and return its path.
+    rows: what `rows.csv` holds, one mapping per run.
+    """
     path = Path(folder) / COMPARED_PAGE
     write_atomically(path, render(comparison, rows))
     return path

@@ -12,7 +12,7 @@ from autogrow.report.drawing.scale import Scale
 WIDTH, HEIGHT = 440, 250
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 10, 40
 
-# Okabe & Ito's palette, which the colour-blind can tell apart, in the two themes by CSS; dash and marker say the same again
+# Okabe & Ito's palette, which the colour-blind can tell apart, in the two themes by CSS; dash and marker repeat it
 LOOKS = 8
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2", "10 4", "4 2 1 2", "3 5")
 MARKERS = (

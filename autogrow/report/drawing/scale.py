@@ -23,7 +23,9 @@ class Tick:
 
 @dataclass(frozen=True)
 class Scale:
-    """Values between `low` and `high` onto 0…100; `log` spaces them by ratio, and what is below `low` (a zero) stands on the edge."""
+    """Values between `low` and `high` onto 0…100; `log` spaces them by ratio,
+    and what is below `low` (a zero) stands on the edge.
+    """
 
     low: float
     high: float
@@ -95,7 +97,8 @@ def fit(values: Iterable[float], *, zero: bool = False, may_log: bool = True) ->
 def path(xs: Sequence[float], ys: Sequence[float | None], cut: frozenset[int] = frozenset()) -> str:
     """SVG path data, in tenths of a percent, through the points that are there.
 
-    The line is interrupted where y is None and before the indices in `cut`. A lone point is a stroke of no length: with round caps, a dot.
+    The line is interrupted where y is None and before the indices in `cut`. A lone point is a stroke of no length: with
+    round caps, a dot.
 
     >>> path([0, 50, 100], [10.0, 20.0, None])
     'M0 100L500 200'

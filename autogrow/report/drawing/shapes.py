@@ -1,6 +1,7 @@
 """The figure of a run as plain data, and what panels are made of.
 
-The template turns it into SVG that stretches with the page and text that does not. Coordinates are percentages (see `scale`).
+The template turns it into SVG that stretches with the page and text that does not. Coordinates are percentages (see
+`scale`).
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class Dot:
 
 @dataclass(frozen=True)
 class Band:
-    """One hidden layer for as long as its width stayed: a box, its layer (0 is next to the input), and its label or ''."""
+    """One hidden layer for as long as its width stayed:
+    a box, its layer (0 is next to the input), and its label or ''.
+    """
 
     layer: int
     x: float
@@ -59,7 +62,9 @@ class Band:
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot: a title, what it shows in words for those who do not see it, and what is drawn. `height` in CSS pixels."""
+    """One plot: a title, what it shows in words for those who do not see it, and what is drawn.
+    `height` in CSS pixels.
+    """
 
     title: str
     summary: str
@@ -72,7 +77,9 @@ class Panel:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that happened: 'growth', 'return' or 'trouble'; `badge` is its sign, `level` the row of badges it stands in."""
+    """Something that happened: 'growth', 'return' or 'trouble';
+    `badge` is its sign, `level` the row of badges it stands in.
+    """
 
     look: str
     badge: str

@@ -28,7 +28,9 @@ def draw(rows: History, story: Story, axis: Axis, metric: str, test: float | Non
 
 
 def axes(rows: History) -> tuple[Axis, Axis]:
-    """The two ways to look at a run: by passes over the data, and by the floating point operations spent on training."""
+    """The two ways to look at a run: by passes over the data,
+    and by the floating point operations spent on training.
+    """
     return (
         _axis("passes", "passes over the training data", [row.passes for row in rows], lambda v: f"{v:g}"),
         _axis(

@@ -31,8 +31,8 @@ def write_report(
 ) -> Path:
     """Write `report.html` into a run folder and return its path.
 
-    `rows` is the history, `result` what `result.json` holds, `card` the data card, `config` the resolved config as YAML,
-    `command` what reproduces the run. The page appears whole or not at all.
+    `rows` is the history, `result` what `result.json` holds, `card` the data card, `config` the resolved config as
+    YAML, `command` what reproduces the run. The page appears whole or not at all.
     """
     html = render(rows=rows, result=result, card=card, config=config, command=command)
     path = Path(folder) / REPORT
@@ -110,7 +110,9 @@ def _readings(rows: History, metric: str) -> list[dict[str, Any]]:
 
 
 def _shares(card: Mapping[str, Any], most: int = 20) -> list[tuple[str, list[tuple[str, str, float]], str]]:
-    """What of the data card is better drawn than said: title, bars (label, count, percent of the longest), what is left out."""
+    """What of the data card is better drawn than said: title, bars (label, count, percent of the longest),
+    what is left out.
+    """
     counts = [("split", [(name, rows) for name, rows in card["splits"].items()])]
     if "classes" in card:
         counts.append(("classes", [(str(c["label"]), c["rows"]) for c in card["classes"]]))

@@ -60,7 +60,9 @@ def gap_panel(rows: History, story: Story, axis: Axis) -> Panel:
 
 
 def widths_panel(rows: History, axis: Axis) -> Panel:
-    """The architecture through time: each hidden layer a band as high as it is wide, the input below, the output above."""
+    """The architecture through time: each hidden layer a band as high as it is wide, the input below,
+    the output above.
+    """
     sizes = [words.width_list(row.widths) for row in rows]
     top = max((sum(s) for s in sizes), default=0) or 1
     height, bands = 180, []

@@ -1,5 +1,5 @@
-"""`last.ckpt` while a run goes on: written at growths, at a change of phase, when the run is interrupted, and else at most every
-few seconds: once per check would cost more than training a small net does.
+"""`last.ckpt` while a run goes on: written at growths, at a change of phase, when the run is interrupted, and else at
+most every few seconds: once per check would cost more than training a small net does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from autogrow.train.record.folder import CHECKPOINTS, LAST, PREVIOUS
 
 
 class CheckpointWriter:
-    """Writes `<folder>/checkpoints/last.ckpt`, keeping the one before it as `previous.ckpt`. With folder None: nothing."""
+    """Writes `<folder>/checkpoints/last.ckpt`, keeping the one before it as `previous.ckpt`.
+    With folder None: nothing.
+    """
 
     def __init__(self, folder: Path | None, *, seconds: float) -> None:
         self.run_folder = folder

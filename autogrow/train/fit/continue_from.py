@@ -38,7 +38,9 @@ class Source:
 
 
 def read_source(given: str | Path) -> Source:
-    """The net of a run folder or a checkpoint. Raises CheckpointError, in one line, for one that cannot be continued."""
+    """The net of a run folder or a checkpoint. Raises CheckpointError, in one line,
+    for one that cannot be continued.
+    """
     path = Path(given)
     if path.is_dir():
         best = path / CHECKPOINTS / BEST
@@ -97,7 +99,9 @@ def adopted(spec: FitSpec, source: Source) -> FitSpec:
 
 
 def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: FitSpec) -> Event:
-    """Put the source's net, extended to the data, into the module; the event of the run's first row, with its receipt."""
+    """Put the source's net, extended to the data, into the module;
+    the event of the run's first row, with its receipt.
+    """
     follow, members = prepared.extension, spec.net.members
     assert follow is not None
     example = source.ours["delivery"]["example"]

@@ -1,8 +1,8 @@
 """The controller of our own runs: measures, records, asks the policy, and applies what it decided.
 
-Decide, then act: at a check's end (`on_train_epoch_end`) it measures, asks the policy and writes the row; at the next check's start
-(`on_train_epoch_start`) it applies the decision. One Lightning epoch is one check. The policy holds no state and the
-controller's is plain data, so a run can be resumed from any checkpoint, bit for bit.
+Decide, then act: at a check's end (`on_train_epoch_end`) it measures, asks the policy and writes the row; at the next
+check's start (`on_train_epoch_start`) it applies the decision. One Lightning epoch is one check. The policy holds no
+state and the controller's is plain data, so a run can be resumed from any checkpoint, bit for bit.
 """
 
 from __future__ import annotations
@@ -66,9 +66,11 @@ class LifeCycleController(pl.Callback):
         """The checks so far."""
         return self.book.rows
 
-    # -- state: plain data, all of it in the checkpoint -----------------------------------------------------------------
+    # -- state: plain data, all of it in the checkpoint ---------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
-        """Rows, the pending decision, the fresh event, the snapshots that may still be returned to, the random state."""
+        """Rows, the pending decision, the fresh event, the snapshots that may still be returned to,
+        the random state.
+        """
         return {
             **self.book.to_plain(),
             "snapshots": self.snapshots,
@@ -93,9 +95,11 @@ class LifeCycleController(pl.Callback):
         """Seconds this run has taken, earlier sittings included."""
         return self._seconds_before + time.perf_counter() - self._started
 
-    # -- hooks ----------------------------------------------------------------------------------------------------------
+    # -- hooks --------------------------------------------------------------------------------------------------------
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """After a resume: put the random state back, and make up for what a checkpoint inside a check's end left out."""
+        """After a resume: put the random state back, and make up for what a checkpoint inside a check's end left
+        out.
+        """
         self._started = time.perf_counter()
         if self._random_state is not None:
             torch.set_rng_state(self._random_state)
@@ -132,7 +136,9 @@ class LifeCycleController(pl.Callback):
             self.leave(trainer)
 
     def asked_to_leave(self, trainer: pl.Trainer) -> bool:
-        """Whether a signal asked this run to end: the same answer on every rank, whom it reaches at different moments."""
+        """Whether a signal asked this run to end: the same answer on every rank,
+        whom it reaches at different moments.
+        """
         asked = self.interrupted is not None
         return trainer.strategy.reduce_boolean_decision(asked, all=False) if trainer.world_size > 1 else asked
 
@@ -141,7 +147,7 @@ class LifeCycleController(pl.Callback):
         self.writer.write(trainer)
         raise InterruptedRunError(self.interrupted or signal.SIGTERM, self.writer.run_folder)
 
-    # -- act ------------------------------------------------------------------------------------------------------------
+    # -- act ----------------------------------------------------------------------------------------------------------
     def apply_pending(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """Apply the pending decision; what was applied becomes the next row's event."""
         action, book = self.book.take(), self.book
@@ -157,7 +163,7 @@ class LifeCycleController(pl.Callback):
                 event = dataclasses.replace(event, full_val=found, flops=flops)
             book.applied(event)
 
-    # -- measure and decide ---------------------------------------------------------------------------------------------
+    # -- measure and decide -------------------------------------------------------------------------------------------
     def close_check(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """End a check: measure both splits, ask the policy, write the row."""
         began = time.perf_counter()
@@ -205,7 +211,9 @@ class LifeCycleController(pl.Callback):
         )
 
     def keep_snapshots(self, trainer: pl.Trainer, module: GrowingModule) -> None:
-        """Keep the nets that may still be returned to: the best so far, the one before the last growth, the deliverable."""
+        """Keep the nets that may still be returned to: the best so far, the one before the last growth,
+        the deliverable.
+        """
         wanted = {return_target(self.rows), deliverable(self.rows)}
         wanted.add(next((r.check for r in reversed(self.rows) if isinstance(r.action, GROWTHS)), None))
         here = self.rows[-1].check

@@ -65,7 +65,9 @@ def _fold(layer: nn.Linear | MemberLinear, follow: Extension, net: nn.Module) ->
 
 
 def shrink_and_perturb(net: nn.Module, shrink: float, perturb: float) -> None:
-    """w ← shrink·w + perturb·(a fresh draw of its initialisation), Ash & Adams 2020 (arXiv 1910.08475). Changes the function."""
+    """w ← shrink·w + perturb·(a fresh draw of its initialisation), Ash & Adams 2020 (arXiv 1910.08475).
+    Changes the function.
+    """
     for module in net.modules():
         reset = getattr(module, "reset_parameters", None)
         own = dict(module.named_parameters(recurse=False))
@@ -89,7 +91,9 @@ def outputs64(net: nn.Module, x: Tensor, members: int) -> Tensor:
 
 
 def receipt(before: Tensor, after: Tensor, *, exact: bool) -> Receipt:
-    """Old outputs (P, O) against the same ones now (P, O + new). Raises ParityError where they differ by more than was promised."""
+    """Old outputs (P, O) against the same ones now (P, O + new).
+    Raises ParityError where they differ by more than was promised.
+    """
     change = float((after[:, : before.shape[1]] - before).abs().max())
     if not exact:
         return Receipt(None, change)

@@ -1,4 +1,6 @@
-"""Apply one decided action inside a running fit of ours: a growth, or the return to an earlier net. Answers with its event."""
+"""Apply one decided action inside a running fit of ours: a growth, or the return to an earlier net.
+Answers with its event.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The process that a run is in: its threads, its signals, Lightning's chatter, and the versions of what made the numbers."""
+"""The process that a run is in: its threads, its signals, Lightning's chatter,
+and the versions of what made the numbers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from autogrow.data import Prepared
 from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.version import __version__
@@ -34,7 +35,7 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def threads(spec: FitSpec, prepared: Prepared) -> Iterator[None]:
+def threads(spec: FitSpec) -> Iterator[None]:
     """One thread for small nets, whose matrix products are too small to share; the number before is put back."""
     before = torch.get_num_threads()
     wanted = spec.trainer.threads
@@ -73,7 +74,7 @@ def leave_on_signal(controller: LifeCycleController) -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
 
-    def ask_to_leave(number: int, frame: Any) -> None:
+    def ask_to_leave(number: int, _frame: Any) -> None:
         controller.interrupted = number
 
     for number in numbers:

@@ -77,7 +77,8 @@ def fit(
 ) -> Result:
     """Train as the spec says and hand back the net that did best on validation.
 
-    `prepared`: the data of `spec.data`, where they have been prepared before. Without test rows the result has no `test`.
+    `prepared`: the data of `spec.data`, where they have been prepared before. Without test rows the result has no
+    `test`.
 
     With `resume` the run goes on from the newest whole checkpoint of its folder. Raises ConfigError or DataError before
     anything is written, TrainingError where nothing finite was ever measured.
@@ -89,7 +90,7 @@ def fit(
         spec = adopted(spec, source)
     prepared = prepared or prepare(spec.data, None if source is None else source.before)
     check_metrics(spec.metrics, prepared.task)
-    with threads(spec, prepared), quiet_lightning(), ExitStack() as held:
+    with threads(spec), quiet_lightning(), ExitStack() as held:
         run = _set_up(spec, prepared, display, source, held, resume=resume)
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
         for line in run.complaints:

@@ -1,4 +1,6 @@
-"""What a run is made of before it starts: its batches, its starting net, its limit of steps, and whether they go together."""
+"""What a run is made of before it starts: its batches, its starting net, its limit of steps,
+and whether they go together.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One rank's share of every batch: rank r of R gets rows r, r + R, … of each batch of the whole stream.
 
-So the batch of an optimizer step, and with it the run, does not depend on how many processes train it, up to the order in which
-gradients are summed.
+So the batch of an optimizer step, and with it the run, does not depend on how many processes train it, up to the order
+in which gradients are summed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""What a checkpoint of somebody else's module must hold so that its net can be rebuilt, and the hooks that write and read it.
+"""What a checkpoint of somebody else's module must hold so that its net can be rebuilt,
+and the hooks that write and read it.
 
-The architecture lives with the module, not with a callback: Lightning restores callbacks after the weights, and a checkpoint
-of weights only leaves them out. So the module's own `on_save_checkpoint` and `on_load_checkpoint` are extended, on the
-instance: in `fit(ckpt_path=…)` and `test(ckpt_path="best")` they run before weights are loaded, before DDP wraps the
-module and before optimizers are made. `LightningModule.load_from_checkpoint` builds the instance itself: there the class has to
-know, by `class Lit(Growable, LightningModule)`; or build it yourself and call `load_grown(module, path)`.
+The architecture lives with the module, not with a callback: Lightning restores callbacks after the weights, and a
+checkpoint of weights only leaves them out. So the module's own `on_save_checkpoint` and `on_load_checkpoint` are
+extended, on the instance: in `fit(ckpt_path=…)` and `test(ckpt_path="best")` they run before weights are loaded, before
+DDP wraps the module and before optimizers are made. `LightningModule.load_from_checkpoint` builds the instance itself:
+there the class has to know, by `class Lit(Growable, LightningModule)`; or build it yourself and call
+`load_grown(module, path)`.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class GrowthRecord:
         return moved[0] if len(moved) == 1 else moved
 
     def write(self, checkpoint: dict[str, Any], module: pl.LightningModule) -> None:
-        """Add to a checkpoint what rebuilds the net. Plain containers only, so that it loads with `weights_only=True`."""
+        """Add to a checkpoint what rebuilds the net. Plain containers only,
+        so that it loads with `weights_only=True`.
+        """
         kept = {
             "version": CHECKPOINT_VERSION,
             "builder": {"net": type(self.net(module)).__name__, "arguments": {}},
@@ -79,7 +83,9 @@ class GrowthRecord:
             raise CheckpointError(f"the checkpoint's growths do not fit the net {self.path!r}: {error}") from error
 
     def rebuild(self, module: pl.LightningModule, recipe: Sequence[dict[str, Any]]) -> None:
-        """Give net and averages the architecture of `recipe`; their weights are to be loaded. Draws nothing globally."""
+        """Give net and averages the architecture of `recipe`; their weights are to be loaded.
+        Draws nothing globally.
+        """
         nets = [self.net(module), *averages_of(module, self.path, self.averages)]
         known = len(self.recipe)
         with eagerly():
@@ -95,7 +101,9 @@ class GrowthRecord:
 
 
 def adopt(net: nn.Module, other: nn.Module) -> None:
-    """Make `net` what `other` is, keeping the object: whoever holds the net (a compiled wrapper, an alias) goes on with it."""
+    """Make `net` what `other` is, keeping the object: whoever holds the net (a compiled wrapper,
+    an alias) goes on with it.
+    """
     like = next(net.parameters())
     dtypes = {p.dtype for p in net.parameters()}
     other.to(like.device).train(net.training)
@@ -136,7 +144,8 @@ def record_of(module: pl.LightningModule) -> GrowthRecord | None:
 
 
 class Growable(pl.LightningModule):
-    """Mixin for modules whose grown checkpoints are to be loaded by `load_from_checkpoint`: `class Lit(Growable, LightningModule)`.
+    """Mixin for modules whose grown checkpoints are to be loaded by `load_from_checkpoint`:
+    `class Lit(Growable, LightningModule)`.
 
     Needed for nothing else. A module that has checkpoint hooks of its own calls `super()` in them.
     """
@@ -157,8 +166,8 @@ class Growable(pl.LightningModule):
 def load_grown(module: pl.LightningModule, path: str | Path) -> pl.LightningModule:
     """Load a grown checkpoint into a module as it was before growth; answers with the module.
 
-    `module`: a fresh instance with the starting net. Raises CheckpointError, in one line, for a file that is not a whole
-    checkpoint or does not fit.
+    `module`: a fresh instance with the starting net. Raises CheckpointError, in one line, for a file that is not a
+    whole checkpoint or does not fit.
     """
     checkpoint = read_checkpoint(path)
     _read(module, checkpoint)

@@ -1,7 +1,7 @@
 """Weight averages that must grow with the net: Lightning's callbacks', the module's own, and those that are named.
 
-An average is a copy of the net (or of the whole module) with the same structure and other values. It follows a growth by
-replaying the same plan; one that stayed behind would end the run at its next update.
+An average is a copy of the net (or of the whole module) with the same structure and other values. It follows a growth
+by replaying the same plan; one that stayed behind would end the run at its next update.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from autogrow.train.guest.compiled import plain
 def averages_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()) -> list[nn.Module]:
     """The copies of the net at `path` of `module` that follow its growth.
 
-    Found: every `AveragedModel` of the module, those that the trainer's weight averaging callbacks hold, and the submodules
-    called `names`. Raises GrowthError for a name whose structure is not the net's.
+    Found: every `AveragedModel` of the module, those that the trainer's weight averaging callbacks hold, and the
+    submodules called `names`. Raises GrowthError for a name whose structure is not the net's.
     """
     net = plain(module.get_submodule(path))
     shapes = _shapes(net)
@@ -37,7 +37,9 @@ def averages_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()
 
 
 def averaging_started(trainer: pl.Trainer, epoch: int) -> bool:
-    """Whether stochastic weight averaging has begun in `epoch`: it has then put its own schedule in place of the user's."""
+    """Whether stochastic weight averaging has begun in `epoch`:
+    it has then put its own schedule in place of the user's.
+    """
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     return any(epoch >= c.swa_start for c in callbacks if isinstance(c, StochasticWeightAveraging))
 

@@ -1,4 +1,6 @@
-"""One check of somebody else's run: what it measured, what the policy may choose from, and what may not be decided there."""
+"""One check of somebody else's run: what it measured, what the policy may choose from,
+and what may not be decided there.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def measured_by(
     seen: Mapping[str, int],
     seconds: float,
 ) -> Measured:
-    """What this check found. `values`: of the monitors. `seen`: rows of data trained on and validated on since the last check."""
+    """What this check found. `values`: of the monitors.
+    `seen`: rows of data trained on and validated on since the last check.
+    """
     return Measured(
         step=trainer.global_step,
         passes=float(epochs_ended(trainer)),

@@ -17,12 +17,16 @@ def plain(net: nn.Module) -> nn.Module:
 
 
 def eagerly() -> AbstractContextManager[Any]:
-    """Run a net that was compiled in place eagerly: run compiled under a tracer or a counter it would never compile again."""
+    """Run a net that was compiled in place eagerly: run compiled under a tracer or a counter it would never compile
+    again.
+    """
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
 
 
 def forget_compiled(module: nn.Module) -> None:
-    """Let compiled code be compiled anew: growth after growth would use up the recompile limit, and run eager in silence."""
+    """Let compiled code be compiled anew: growth after growth would use up the recompile limit,
+    and run eager in silence.
+    """
     if any(m._compiled_call_impl is not None or hasattr(m, "_orig_mod") for m in module.modules()):
         torch._dynamo.reset()

@@ -1,7 +1,8 @@
-"""Growth for your own `LightningModule`: a callback that decides at an epoch's end and grows the net at the next one's start.
+"""Growth for your own `LightningModule`: a callback that decides at an epoch's end and grows the net at the next one's
+start.
 
-Your optimizers, schedulers and groups stay yours; `configure_optimizers` is called again after a growth and what the old ones had
-come to is carried over. One epoch with a validation is one check.
+Your optimizers, schedulers and groups stay yours; `configure_optimizers` is called again after a growth and what the
+old ones had come to is carried over. One epoch with a validation is one check.
 """
 
 from __future__ import annotations
@@ -49,15 +50,16 @@ from autogrow.train.rewire.rewire import check_strategy
 class GrowthController(pl.Callback):
     """Grows the net of any `LightningModule` while it trains.
 
-    `policy`: a growth policy of `autogrow.policy`, or a `LifeCycle(…, finish=NoFinish())` where it should also stop the run. `net`: the
-    submodule that grows. `example`: its input, with a batch dimension (several inputs as a sequence); by default the
-    module's `example_input_array`. `train_monitor`, `val_monitor`, `train_error`, `val_error`: names you log, per epoch; or `measure(module)`
-    returns those values itself, called in eval mode: one function for both losses makes the better gap. `neurons`: what
-    new units start as. `optimizer_state`: 'carry' it, keep it for tensors without new entries ('fresh'), or 'reset' it.
-    `averages`: names of submodules that average the net (Lightning's averaging callbacks and `AveragedModel`s are found).
-    `ledger`: a folder for `ledger.jsonl`.
+    `policy`: a growth policy of `autogrow.policy`, or a `LifeCycle(…, finish=NoFinish())` where it should also stop the
+    run. `net`: the submodule that grows. `example`: its input, with a batch dimension (several inputs as a sequence);
+    by default the module's `example_input_array`. `train_monitor`, `val_monitor`, `train_error`, `val_error`: names you
+    log, per epoch; or `measure(module)` returns those values itself, called in eval mode: one function for both losses
+    makes the better gap. `neurons`: what new units start as. `optimizer_state`: 'carry' it, keep it for tensors without
+    new entries ('fresh'), or 'reset' it. `averages`: names of submodules that average the net (Lightning's averaging
+    callbacks and `AveragedModel`s are found). `ledger`: a folder for `ledger.jsonl`.
 
-    Raises ConfigError for what a running module of yours cannot do: undo, anneal, scores, a policy that watches an error nobody logs.
+    Raises ConfigError for what a running module of yours cannot do: undo, anneal, scores, a policy that watches an
+    error nobody logs.
     """
 
     def __init__(
@@ -259,7 +261,7 @@ class GrowthController(pl.Callback):
         after = size_of(*self.known(module))
         return growth_event(action, surgery, before, after, decided_at=self.book.decided_at, flops=flops)
 
-    # -- the net as it is -----------------------------------------------------------------------------------------------
+    # -- the net as it is ---------------------------------------------------------------------------------------------
     def known(self, module: pl.LightningModule) -> tuple[Sites, NetCost]:
         """Sites and cost of the net; found anew after a growth."""
         if self._known is None:

@@ -1,4 +1,6 @@
-"""What a policy needs to know about somebody else's run: losses, errors, rows seen, steps to come; and what it may not ask for."""
+"""What a policy needs to know about somebody else's run: losses, errors, rows seen, steps to come;
+and what it may not ask for.
+"""
 
 from __future__ import annotations
 

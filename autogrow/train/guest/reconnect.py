@@ -42,10 +42,12 @@ def grow_hot(
     neurons: Any = None,
     mode: str = "carry",
 ) -> tuple[Surgery, int]:
-    """Widen or deepen the net, its averages by the same plan, and reconnect trainer, optimizers and schedulers; with the FLOPs it took.
+    """Widen or deepen the net, its averages by the same plan, and reconnect trainer, optimizers and schedulers;
+    with the FLOPs it took.
 
-    `mode`: what becomes of the optimizer state ('carry', 'fresh', 'reset'). Raises GrowthError where `configure_optimizers`
-    leaves the grown parameters out or stochastic weight averaging has started, and TrainingError where the ranks of a distributed run no longer agree.
+    `mode`: what becomes of the optimizer state ('carry', 'fresh', 'reset'). Raises GrowthError where
+    `configure_optimizers` leaves the grown parameters out or stochastic weight averaging has started, and TrainingError
+    where the ranks of a distributed run no longer agree.
     """
     if averaging_started(trainer, trainer.current_epoch):
         raise GrowthError(
@@ -86,7 +88,8 @@ def grow_net(
     neurons: Any = None,
     copies: Sequence[nn.Module] = (),
 ) -> tuple[Surgery, int]:
-    """Grow the net, its averages and further `copies`, and write the growth into the record; with the FLOPs it took (the receipt's probe).
+    """Grow the net, its averages and further `copies`, and write the growth into the record;
+    with the FLOPs it took (the receipt's probe).
 
     New units are drawn by `seed` and the number of growths before this one.
     """

@@ -1,8 +1,9 @@
 """What a checkpoint of a Lightning run leaves out and a bit-exact resume needs.
 
-Lightning restores weights, optimizers, schedulers and progress. It does not restore the random state, the values logged so far
-in an epoch, or the step of a `ReduceLROnPlateau` that was due when an epoch's checkpoint was written; and a checkpoint written
-on an epoch's last batch loses that epoch's validation and its end. All of it is plain data, one entry per rank.
+Lightning restores weights, optimizers, schedulers and progress. It does not restore the random state, the values logged
+so far in an epoch, or the step of a `ReduceLROnPlateau` that was due when an epoch's checkpoint was written; and a
+checkpoint written on an epoch's last batch loses that epoch's validation and its end. All of it is plain data, one
+entry per rank.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Plain = dict[str, Any]
 WITHIN_AN_EPOCH = ("batch", "last batch", "validated")
 
 
-# -- random state -------------------------------------------------------------------------------------------------------
+# -- random state ----------------------------------------------------------------------------------------------------
 def random_state() -> Plain:
     """The global random state of torch (every CUDA device too), NumPy and Python, as plain values."""
     name, keys, at, has_gauss, cached = np.random.get_state(legacy=True)
@@ -44,7 +45,7 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss))
 
 
-# -- where in an epoch the checkpoint was written -------------------------------------------------------------------------
+# -- where in an epoch the checkpoint was written --------------------------------------------------------------------
 def position(trainer: pl.Trainer) -> str:
     """'batch' (within an epoch), 'last batch' (its validation still to come), 'validated', 'epoch end' or 'between'."""
     epoch: Any = trainer.fit_loop.epoch_progress.current
@@ -61,8 +62,8 @@ def position(trainer: pl.Trainer) -> str:
 def finish_last_batch(checkpoint: Plain, trainer: pl.Trainer) -> str:
     """Let a run that goes on from a last-batch checkpoint do what was still to come of that epoch.
 
-    Lightning would begin the next epoch, without this one's validation and end. The progress in `checkpoint` is made to say
-    that validation was about to begin ('last batch'); where none is due, that the epoch has ended ('cut off').
+    Lightning would begin the next epoch, without this one's validation and end. The progress in `checkpoint` is made to
+    say that validation was about to begin ('last batch'); where none is due, that the epoch has ended ('cut off').
     """
     loops = checkpoint["loops"]["fit_loop"]
     batch, epoch = loops["epoch_loop.batch_progress"], loops["epoch_progress"]
@@ -102,7 +103,7 @@ def validation_due(trainer: pl.Trainer, epoch: int) -> bool:
     )
 
 
-# -- what was logged ------------------------------------------------------------------------------------------------------
+# -- what was logged -------------------------------------------------------------------------------------------------
 def logged(trainer: pl.Trainer) -> Plain:
     """Metrics known to callbacks, and the sums of this epoch's that are not finished."""
     results = trainer.fit_loop.epoch_loop._results
@@ -127,8 +128,8 @@ def logged(trainer: pl.Trainer) -> Plain:
 class Logged:
     """Puts back what had been logged: `known` values at once, unfinished sums with the first batch that logs them.
 
-    `where`: the position of the checkpoint. Within an epoch all sums go on. Once its last batch is behind, what Lightning would add up
-    and reset is over; metrics that the module keeps by itself are not.
+    `where`: the position of the checkpoint. Within an epoch all sums go on. Once its last batch is behind, what
+    Lightning would add up and reset is over; metrics that the module keeps by itself are not.
     """
 
     def __init__(self, kept: Mapping[str, Any], trainer: pl.Trainer, where: str) -> None:
@@ -143,7 +144,9 @@ class Logged:
                 _set_metric_state(metric, state)
 
     def add_to(self, trainer: pl.Trainer) -> None:
-        """Add the kept sums to the first batch's; a + b = b + a exactly, so the sum is that of the uninterrupted epoch."""
+        """Add the kept sums to the first batch's; a + b = b + a exactly,
+        so the sum is that of the uninterrupted epoch.
+        """
         results = trainer.fit_loop.epoch_loop._results
         for key in [key for key in self.sums if key in results]:
             metric = results[key]
@@ -178,9 +181,11 @@ def _set_metric_state(metric: Metric, kept: Mapping[str, Any]) -> None:
     metric._update_count, metric._computed = kept["count"], None
 
 
-# -- plateau schedulers ---------------------------------------------------------------------------------------------------
+# -- plateau schedulers ----------------------------------------------------------------------------------------------
 def step_plateaus(trainer: pl.Trainer, epoch: int) -> None:
-    """Take the steps of `ReduceLROnPlateau` that were due at the end of `epoch`, when its checkpoint had been written."""
+    """Take the steps of `ReduceLROnPlateau` that were due at the end of `epoch`,
+    when its checkpoint had been written.
+    """
     for config in trainer.lr_scheduler_configs:
         if config.reduce_on_plateau and config.interval == "epoch" and (epoch + 1) % config.frequency == 0:
             value = trainer.callback_metrics.get(str(config.monitor))
@@ -194,7 +199,7 @@ def epochs_ended(trainer: pl.Trainer) -> int:
     return int(progress.processed)
 
 
-# -- per rank ---------------------------------------------------------------------------------------------------------------
+# -- per rank --------------------------------------------------------------------------------------------------------
 def gathered(trainer: pl.Trainer, mine: Plain) -> list[Plain]:
     """Every rank's entry, in the order of ranks, on every rank."""
     if trainer.world_size == 1:

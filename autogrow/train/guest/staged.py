@@ -1,7 +1,7 @@
 """Staged growth: grow the net inside a checkpoint file, for strategies under which it cannot grow while it trains.
 
-Train a stage, stop, `grow_checkpoint`, and `fit(ckpt_path=…)` from the new file. Weights, optimizer state, averages and recipe come
-out as growth inside the running fit makes them, bit for bit. Works on whole (consolidated) checkpoints.
+Train a stage, stop, `grow_checkpoint`, and `fit(ckpt_path=…)` from the new file. Weights, optimizer state, averages and
+recipe come out as growth inside the running fit makes them, bit for bit. Works on whole (consolidated) checkpoints.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ def grow_checkpoint(
     seed: int = 0,
     configure: Callable[[], Any] | None = None,
 ) -> list[Receipt]:
-    """Write `path_out`: the checkpoint `path_in` after `actions` (by default the growth that its controller had decided).
+    """Write `path_out`: the checkpoint `path_in` after `actions` (by default the growth that its controller had
+    decided).
 
-    `module`: a fresh instance with the starting net; it is left grown. `net`, `example`, `averages`, `neurons`, `optimizer_state`, `seed` as
-    given to `GrowthController`. `configure`: makes the optimizers where `module.configure_optimizers` needs a trainer.
-    Returns the receipt of each growth. Raises CheckpointError for a file that is not a whole checkpoint, GrowthError where
-    there is nothing to do.
+    `module`: a fresh instance with the starting net; it is left grown. `net`, `example`, `averages`, `neurons`,
+    `optimizer_state`, `seed` as given to `GrowthController`. `configure`: makes the optimizers where
+    `module.configure_optimizers` needs a trainer. Returns the receipt of each growth. Raises CheckpointError for a file
+    that is not a whole checkpoint, GrowthError where there is nothing to do.
     """
     content = read_checkpoint(path_in)
     if "state_dict" not in content:

@@ -51,8 +51,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest checkpoint of a run folder that loads, and a line for each newer one that does not.
 
-    None where none was ever written: the run died before its first and starts over. Raises CheckpointError, naming each,
-    where there are some and none is whole.
+    None where none was ever written: the run died before its first and starts over. Raises CheckpointError, naming
+    each, where there are some and none is whole.
     """
     complaints = []
     for name in (LAST, PREVIOUS):

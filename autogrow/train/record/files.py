@@ -1,7 +1,8 @@
 """The one way to write a file: whole or not at all, under a name that nobody can guess until it is whole.
 
-A file is written beside its place, flushed to disk and moved there, so a reader sees the old file or the new one. What lies in its
-place, a link too, is replaced and never written through. Files that grow (ledgers, logs) are opened to append, links refused.
+A file is written beside its place, flushed to disk and moved there, so a reader sees the old file or the new one. What
+lies in its place, a link too, is replaced and never written through. Files that grow (ledgers, logs) are opened to
+append, links refused.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def drafting(folder: Path) -> Iterator[Draft]:
 
 
 class Draft:
-    """A file that is not whole yet. Write to `file`, or let somebody write to `path` by its name; then `put` it in its place."""
+    """A file that is not whole yet. Write to `file`, or let somebody write to `path` by its name;
+    then `put` it in its place.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f".{secrets.token_hex(8)}.autogrow"
@@ -108,7 +111,9 @@ def open_no_link(path: Path, mode: str) -> IO[bytes]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove drafts of processes that were killed. Those that somebody is at work on, and files of any other name, stay."""
+    """Remove drafts of processes that were killed. Those that somebody is at work on, and files of any other name,
+    stay.
+    """
     for path in folder.iterdir():
         if _OURS.fullmatch(path.name):
             # one that is in its place meanwhile, that somebody is at work on, or that we may not remove stays

@@ -98,7 +98,9 @@ def is_empty(folder: Path) -> bool:
 
 
 def read_result(folder: Path, needs: Sequence[str] = RESULT_KEYS, *, name: str = "") -> Plain:
-    """What a finished run found: its `result.json`, which must have the keys `needs`. `name`: what messages call the folder."""
+    """What a finished run found: its `result.json`, which must have the keys `needs`.
+    `name`: what messages call the folder.
+    """
     return _read_mapping(folder / RESULT, name or str(folder), needs)
 
 

@@ -23,10 +23,12 @@ _held: ContextVar[frozenset[Path]] = ContextVar("_held", default=frozenset())
 
 @contextmanager
 def lock(folder: Path, who: str) -> Iterator[None]:
-    """Be the only one at work in a folder, which is made where there is none; `who`, as in 'autogrow fit', is said to others.
+    """Be the only one at work in a folder, which is made where there is none;
+    `who`, as in 'autogrow fit', is said to others.
 
-    What killed processes left half-written goes first; the lock goes at the end, and a folder that was made and holds nothing with it.
-    Of several processes of one run (DDP) the first locks for all. Raises ConfigError, in one line, where another process is at work.
+    What killed processes left half-written goes first; the lock goes at the end, and a folder that was made and holds
+    nothing with it. Of several processes of one run (DDP) the first locks for all. Raises ConfigError, in one line,
+    where another process is at work.
     """
     home = folder.resolve()
     if home in _held.get() or any(os.environ.get(rank, "0") != "0" for rank in _RANKS):
@@ -52,8 +54,8 @@ def lock(folder: Path, who: str) -> Iterator[None]:
 def locked(file: IO[bytes]) -> bool:
     """Take the lock on an open file; False where another process has it.
 
-    A child inherits it with the file (a log, as its standard output): it is held while any of them lives, also one whose parent was
-    killed.
+    A child inherits it with the file (a log, as its standard output): it is held while any of them lives, also one
+    whose parent was killed.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,6 @@
-"""What training a net takes on this host: FLOPs, memory and seconds of an optimizer step, found by taking a few on a copy."""
+"""What training a net takes on this host: FLOPs, memory and seconds of an optimizer step,
+found by taking a few on a copy.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ _WARM, _TIMED = 5, 15  # steps; the median forgives those that another program s
 
 @dataclass(frozen=True)
 class Footprint:
-    """A net's size and what it takes. `memory`: bytes of weights, gradients, optimizer state, weight average, and what a batch keeps for backward.
+    """A net's size and what it takes. `memory`: bytes of weights, gradients, optimizer state, weight average,
+    and what a batch keeps for backward.
 
-    `train_flops_per_step`: of a batch. `seconds_per_step`, `seconds_per_row`: of training on a batch, and of looking at one row.
+    `train_flops_per_step`: of a batch. `seconds_per_step`, `seconds_per_row`: of training on a batch, and of looking at
+    one row.
     """
 
     parameters: int

@@ -1,8 +1,9 @@
-"""A rehearsal: what a run's policy may do, found by playing it on made-up scores with the real net, before anything is trained.
+"""A rehearsal: what a run's policy may do, found by playing it on made-up scores with the real net,
+before anything is trained.
 
-A policy is a pure function of the rows, so it can be asked what it would do on rows that never happened. Two courses are played: in one
-the score falls well at every check for as long as the net grows, in the other it never falls. A policy that goes by the clock
-does the same in both; for one that looks at the loss they are the ends of what it may do.
+A policy is a pure function of the rows, so it can be asked what it would do on rows that never happened. Two courses
+are played: in one the score falls well at every check for as long as the net grows, in the other it never falls. A
+policy that goes by the clock does the same in both; for one that looks at the loss they are the ends of what it may do.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _FALL = 0.9  # what the score is multiplied by at a check, where it falls
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of the run with one net. `action` began it (None: the start), at `passes` and optimizer step `step`; the rest is its own."""
+    """A stretch of the run with one net. `action` began it (None: the start), at `passes` and optimizer step `step`;
+    the rest is its own.
+    """
 
     action: Action | None
     widths: tuple[int, ...]
@@ -47,7 +50,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Course:
-    """One course that the run may take: rows whose scores are made up and whose sizes and costs are not. `ended`: whether anything ended it."""
+    """One course that the run may take: rows whose scores are made up and whose sizes and costs are not.
+    `ended`: whether anything ended it.
+    """
 
     rows: tuple[Row, ...]
     stages: tuple[Stage, ...]
@@ -56,11 +61,12 @@ class Course:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """`falling`: the course if the score falls well at every check until growth is over. `resting`: the course if it never falls.
+    """`falling`: the course if the score falls well at every check until growth is over.
+    `resting`: the course if it never falls.
 
-    `exact`: growth goes by the clock alone, and both are the same. `scored`: what grows is chosen by scores of the trained net, taken as
-    alike here. `most`: passes, training FLOPs and seconds of all steps that `trainer.max_epochs` allows at the largest size;
-    None without that limit.
+    `exact`: growth goes by the clock alone, and both are the same. `scored`: what grows is chosen by scores of the
+    trained net, taken as alike here. `most`: passes, training FLOPs and seconds of all steps that `trainer.max_epochs`
+    allows at the largest size; None without that limit.
     """
 
     falling: Course
@@ -71,7 +77,8 @@ class Rehearsal:
 
 
 def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
-    """Play the policy of `spec` on its net and data. Nothing is trained and nothing written; raises what a run would refuse.
+    """Play the policy of `spec` on its net and data. Nothing is trained and nothing written;
+    raises what a run would refuse.
 
     Seconds are those of some steps on this host with throw-away copies of the nets.
     """
@@ -79,7 +86,7 @@ def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
     check_run(spec, module_of(spec, prepared), stream)
     gauge = Gauge(spec, prepared)
     exact = by_the_clock(spec.policy.growth)
-    # first to see how far growth goes if the score falls for ever, then with a score that rests from there, so that the run ends
+    # first to see how far growth goes if the score falls for ever, then with a score that rests from there on
     falling = _Play(spec, prepared, gauge, falls_for=_last_growth(_Play(spec, prepared, gauge).course())).course()
     resting = falling if exact else _Play(spec, prepared, gauge, falls_for=0).course()
     limit, most = step_limit(spec, stream), None
@@ -98,7 +105,9 @@ def _last_growth(course: Course) -> int:
 
 
 class _Play:
-    """The controller's loop without training. `falls_for`: checks at which the score falls; None: all, until growth is over."""
+    """The controller's loop without training. `falls_for`: checks at which the score falls;
+    None: all, until growth is over.
+    """
 
     def __init__(self, spec: FitSpec, prepared: Prepared, gauge: Gauge, *, falls_for: int | None = None) -> None:
         self.policy, self.gauge, self.falls_for = spec.policy, gauge, falls_for

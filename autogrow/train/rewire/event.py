@@ -1,4 +1,6 @@
-"""A growth, whoever trains the net: do what an action stands for, say what it did, and show a policy what it may choose from."""
+"""A growth, whoever trains the net: do what an action stands for, say what it did,
+and show a policy what it may choose from.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def options_of(
 
 
 def units_generator(seed: int, before: int) -> torch.Generator:
-    """What the new units of a growth are drawn from: keyed by the run's seed and by how many growths (or events) came before."""
+    """What the new units of a growth are drawn from: keyed by the run's seed and by how many growths (or events) came
+    before.
+    """
     return torch.Generator().manual_seed(seed * 1_000_003 + before)
 
 
@@ -82,6 +86,8 @@ def perform(
 
 
 def growth_event(action: Action, surgery: Surgery, before: Size, after: Size, *, decided_at: int, flops: int) -> Event:
-    """What the next row says of a growth: what was done, sizes before and after, the receipt, which check decided it, what it took."""
+    """What the next row says of a growth: what was done, sizes before and after, the receipt, which check decided it,
+    what it took.
+    """
     receipt = surgery.receipt.to_plain()
     return Event(action, before, after, receipt=receipt, decided_at=decided_at, flops=flops)

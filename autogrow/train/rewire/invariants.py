@@ -20,7 +20,9 @@ _ASK_AGAIN = "let it ask self.parameters() each time it is called"
 
 
 def check_same_layout(what: str, before: int, after: int) -> None:
-    """Raise GrowthError unless `configure_optimizers` made as many of `what` (optimizers, groups, schedulers) as before."""
+    """Raise GrowthError unless `configure_optimizers` made as many of `what` (optimizers, groups,
+    schedulers) as before.
+    """
     if before != after:
         raise GrowthError(
             f"configure_optimizers made {before} {what} before the growth and {after} after it: build groups by the kind of "

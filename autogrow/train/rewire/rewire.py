@@ -1,7 +1,8 @@
 """Change the net inside a running `Trainer.fit`, and reconnect everything that held on to its old parameters.
 
-Only public Lightning calls. Widen, deepen, undo and the return to the best are all this one operation: unwrap DDP, change the
-module, wrap again, make the optimizers anew (so that groups and order are the ones a resume will build), place their state.
+Only public Lightning calls. Widen, deepen, undo and the return to the best are all this one operation: unwrap DDP,
+change the module, wrap again, make the optimizers anew (so that groups and order are the ones a resume will build),
+place their state.
 """
 
 from __future__ import annotations

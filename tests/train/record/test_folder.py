@@ -1,4 +1,6 @@
-"""The readers of a run folder: what is not as it was written is said in one line that names the file. And how a folder begins."""
+"""The readers of a run folder: what is not as it was written is said in one line that names the file.
+And how a folder begins.
+"""
 
 import io
 import json
@@ -166,7 +168,7 @@ def test_every_damage_of_a_split_is_named(damage, tmp_path):
     assert "best.split.npz does not say which rows are in which split" in message
 
 
-# -- how a folder begins ------------------------------------------------------------------------------------------------------
+# -- how a folder begins ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["ledger.jsonl", "result.json"])
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
 def test_a_folder_with_a_run_is_not_begun_in_again(name, kind, tmp_path):

@@ -1,4 +1,6 @@
-"""One process at a time for one run folder: the second is told who is there, a killed one leaves nothing that blocks."""
+"""One process at a time for one run folder: the second is told who is there,
+a killed one leaves nothing that blocks.
+"""
 
 import os
 import re
@@ -174,7 +176,7 @@ def test_many_at_once_are_one_at_a_time(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# -- from the command line ----------------------------------------------------------------------------------------------------
+# -- from the command line -------------------------------------------------------------------------------------------
 LONG = ["fit", "data=digits", "net.widths=[8]", "stop=never", "growth=never", "trainer.max_epochs=2000"]
 SHORT = ["fit", "data=digits", "net.widths=[8]", "stop=never", "growth=never", "trainer.max_epochs=4"]
 

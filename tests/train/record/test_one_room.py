@@ -1,4 +1,6 @@
-"""What a run leaves on disk is written, named and read in one room: nothing else in autogrow opens a file to write to it."""
+"""What a run leaves on disk is written, named and read in one room:
+nothing else in autogrow opens a file to write to it.
+"""
 
 import ast
 from pathlib import Path

@@ -29,9 +29,9 @@ CLASSIFICATION: dict[str, Metric] = {
 }
 # (predictions (N, O), targets (N, O) in target units, O) → a number
 REGRESSION: dict[str, Metric] = {
-    "mae": lambda z, y, o: tm.mean_absolute_error(z, y),
-    "mse": lambda z, y, o: tm.mean_squared_error(z, y),
-    "r2": lambda z, y, o: tm.r2_score(z, y),
+    "mae": lambda z, y, _: tm.mean_absolute_error(z, y),
+    "mse": lambda z, y, _: tm.mean_squared_error(z, y),
+    "r2": lambda z, y, _: tm.r2_score(z, y),
 }
 
 

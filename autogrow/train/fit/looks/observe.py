@@ -1,4 +1,5 @@
-"""What some policies ask to be shown beyond rows and costs: scores of each growth, latency, size on disk, rows to learn from.
+"""What some policies ask to be shown beyond rows and costs:
+scores of each growth, latency, size on disk, rows to learn from.
 
 Each is measured only where the policy's `requires` names it, and what it costs is charged to the run.
 """
@@ -77,7 +78,9 @@ def latency_p95(module: GrowingModule, row: Tensor) -> float:
 
 
 def look_batches(x: Tensor, y: Tensor, members: int) -> list[tuple[Tensor, Tensor]]:
-    """The first rows in two halves, as the net takes them: one that moves or new units are fitted to, one to judge on."""
+    """The first rows in two halves, as the net takes them:
+    one that moves or new units are fitted to, one to judge on.
+    """
     x, y = x[:_LOOK_ROWS].clone(), y[:_LOOK_ROWS].clone()  # a copy of the net does not copy all the data
     half = len(x) // 2
     parts = [(x[:half], y[:half]), (x[half:], y[half:])]

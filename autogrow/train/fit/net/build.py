@@ -74,7 +74,8 @@ def rebuild(
 ) -> nn.Module:
     """The net that a recipe makes of the builder's starting net: its architecture; weights are to be loaded.
 
-    `net`, where given, is a fresh starting net to use in place of the builder's. Draws nothing from the global generator.
+    `net`, where given, is a fresh starting net to use in place of the builder's. Draws nothing from the global
+    generator.
     """
     with torch.random.fork_rng(devices=[]):
         net = build_net(builder) if net is None else net

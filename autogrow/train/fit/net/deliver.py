@@ -75,8 +75,9 @@ def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
 def calibrate(net: nn.Module, outputs: Tensor, y: Tensor) -> float:
     """Fold the temperature that suits validation best into the head: the same predictions, honest probabilities.
 
-    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes. Returns the factor on
-    the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing makes a net too modest; the many passes of a run too sure.
+    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes. Returns the
+    factor on the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing makes a net too modest; the many passes of
+    a run too sure.
     """
     factor = best_inverse_temperature(outputs, y)
     head = net.head
@@ -105,9 +106,9 @@ def relabel(path: Path, result: Mapping[str, Any]) -> None:
 def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
     """Rebuild the grown net of a checkpoint.
 
-    `path`: a run's `best.ckpt` (what it delivers) or `last.ckpt` (its weight average at that moment): a `Delivered`, preprocessing
-    included. Or a checkpoint of your own module grown by `GrowthController`, with `net` a fresh instance of its net as it
-    was before growth: that instance, grown. Returns a module in eval mode on the CPU.
+    `path`: a run's `best.ckpt` (what it delivers) or `last.ckpt` (its weight average at that moment): a `Delivered`,
+    preprocessing included. Or a checkpoint of your own module grown by `GrowthController`, with `net` a fresh instance
+    of its net as it was before growth: that instance, grown. Returns a module in eval mode on the CPU.
 
     Raises CheckpointError, in one line, for a file that is not one of ours, is damaged, is of another version, or whose
     weights do not fit its recipe.

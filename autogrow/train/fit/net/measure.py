@@ -72,7 +72,9 @@ def measure(
 
 
 def best_temperature_loss(z: Tensor, y: Tensor) -> float:
-    """Cross entropy of logits `z` (N, O) at the one temperature that makes it least: never above that at temperature 1."""
+    """Cross entropy of logits `z` (N, O) at the one temperature that makes it least:
+    never above that at temperature 1.
+    """
     return F.cross_entropy(z * best_inverse_temperature(z, y), y).item()
 
 

@@ -1,7 +1,7 @@
 """The Lightning module: optimizer steps in bursts, a weight average, and an architecture that can be replaced.
 
-Manual optimization: one `training_step` runs a burst of optimizer steps, because Lightning's bookkeeping costs as much as
-a step of a small net. It steps Lightning's wrapped optimizer, so that `global_step` counts every step.
+Manual optimization: one `training_step` runs a burst of optimizer steps, because Lightning's bookkeeping costs as much
+as a step of a small net. It steps Lightning's wrapped optimizer, so that `global_step` counts every step.
 
 S steps in a burst, M members, B batch, O outputs.
 """
@@ -70,7 +70,9 @@ class GrowingModule(pl.LightningModule):
         self.architecture_changed()
 
     def architecture_changed(self) -> None:
-        """Bring along what depends on the architecture: sites, cost, dropout by width, the averaged tensors, the compiled net."""
+        """Bring along what depends on the architecture: sites, cost, dropout by width, the averaged tensors,
+        the compiled net.
+        """
         self.ema.requires_grad_(False)  # inserted layers come with gradients on, which DDP would wait for
         self.sites = growth_sites(self.net, self.example)
         self.cost = cost(self.net, self.example)

@@ -1,6 +1,7 @@
 """The learning rate as a pure function of the step and of the events so far.
 
-No torch scheduler: growth rebuilds the optimizer, and a rate that is computed cannot be lost, rewound or loaded wrongly.
+No torch scheduler: growth rebuilds the optimizer, and a rate that is computed cannot be lost, rewound or loaded
+wrongly.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rate:
-    """`base` reached after `warm` steps counted from `since`; decays linearly to 0 over `anneal_steps` from `anneal_from`.
+    """`base` reached after `warm` steps counted from `since`;
+    decays linearly to 0 over `anneal_steps` from `anneal_from`.
 
     >>> Rate(base=1.0, warm=4)(0), Rate(base=1.0, warm=4)(3), Rate(base=1.0, warm=4)(100)
     (0.25, 1.0, 1.0)

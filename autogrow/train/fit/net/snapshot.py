@@ -14,7 +14,9 @@ Snapshot = dict[str, Any]
 
 
 def take(module: GrowingModule, optimizer: torch.optim.Optimizer) -> Snapshot:
-    """Copy the module's weights, its average, its recipe, its rate and the optimizer's state by name. Plain containers."""
+    """Copy the module's weights, its average, its recipe, its rate and the optimizer's state by name.
+    Plain containers.
+    """
     names: dict[Any, str] = {p: n for n, p in module.net.named_parameters()}
     return {
         "recipe": copy.deepcopy(module.recipe),

@@ -1,0 +1,25 @@
+"""What tests of every room share."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))  # makes `command_line` importable
+
+# the same examples at every run, so that a green commit stays green; new ones for as long as one likes with
+# ./scripts/test --hypothesis-profile=fresh
+settings.register_profile("same", derandomize=True)
+settings.register_profile("fresh", max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """A folder of the test's own to stand in, and a command line of its own; the folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setattr(sys, "argv", ["autogrow"])
+    return tmp_path
