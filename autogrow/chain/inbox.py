@@ -1,6 +1,6 @@
 """Files that appear in a folder, and what became of each: kept in one file that is whole at any moment.
 
-A drop is noticed, settles (its size and its time of writing stay the same for a while), and is copied; from then on the
+A file is noticed, settles (its size and its time of writing stay the same for a while), and is copied; from then on the
 copy is what is learned from, whatever happens to the file. A file with the same contents as one before is skipped, also
 under another name.
 """
@@ -24,7 +24,7 @@ _BLOCK = 1 << 20
 
 
 @dataclass
-class Drop:
+class WatchedFile:
     """One file as it was when it had settled. copy: its name among the copies.
     run: the folder of the run that learns from it.
     """
@@ -51,7 +51,7 @@ class Inbox:
     source: str = "csv"
     settle_seconds: float = 2.0
     clock: Callable[[], float] = time.monotonic
-    drops: list[Drop] = field(default_factory=list)
+    files: list[WatchedFile] = field(default_factory=list)
     _seen: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class Inbox:
             return
         try:
             state = read_plain(path, ("drops", "folder"))
-            self.drops = [Drop(**drop) for drop in state["drops"]]
+            self.files = [WatchedFile(**file) for file in state["drops"]]
             watched = state["folder"]
         except (CheckpointError, TypeError) as error:
             raise CheckpointError(f"{path} is not the state of a watched folder: {error}") from None
@@ -75,9 +75,9 @@ class Inbox:
         """Where the copies are."""
         return self.out / COPIES
 
-    def of_state(self, state: str) -> list[Drop]:
+    def of_state(self, state: str) -> list[WatchedFile]:
         """The drops in this state, in the order in which they were noticed."""
-        return [drop for drop in self.drops if drop.state == state]
+        return [file for file in self.files if file.state == state]
 
     def settled(self) -> Iterator[str]:
         """Names of new (or changed) files whose size and time of writing have been the same for long enough,
@@ -101,7 +101,7 @@ class Inbox:
         """Let a file settle anew before the next try."""
         self._seen.pop(name, None)
 
-    def take(self, name: str, run: str) -> Drop | None:
+    def take(self, name: str, run: str) -> WatchedFile | None:
         """Copy a file and note it: pending for `run`, or skipped where its contents are known.
         None: it is being written to.
 
@@ -119,39 +119,39 @@ class Inbox:
             if self._stamp(name) != stamp:
                 self.look_again(name)
                 return None
-            drop = Drop(name, *stamp, sha256=sha256, run=run)
-            same = next((d for d in self.drops if d.sha256 == sha256 and d.state in (TAKEN, PENDING)), None)
+            file = WatchedFile(name, *stamp, sha256=sha256, run=run)
+            same = next((f for f in self.files if f.sha256 == sha256 and f.state in (TAKEN, PENDING)), None)
             if same is not None:
-                drop.state, drop.run = SKIPPED, ""
-                drop.why = (
+                file.state, file.run = SKIPPED, ""
+                file.why = (
                     f"it holds the same as {same.name} (sha256 {sha256[:12]})"
                     if same.name != name
                     else "touched, not changed"
                 )
             else:
-                drop.copy = self._free_name(name)
-                copy.put(self.copies / drop.copy)
+                file.copy = self._free_name(name)
+                copy.put(self.copies / file.copy)
         # what is known of an earlier version that taught nothing is out of date
-        self.drops = [d for d in self.drops if d.name != name or d.state == TAKEN] + [drop]
+        self.files = [f for f in self.files if f.name != name or f.state == TAKEN] + [file]
         self.save()
-        return drop
+        return file
 
-    def settle(self, drop: Drop, state: str, why: str = "") -> None:
-        """Note what became of a drop: on disk when this returns."""
-        drop.state, drop.why = state, why
-        if state == ASIDE and drop.copy:
-            (self.copies / drop.copy).unlink(missing_ok=True)
-            drop.copy, drop.run = "", ""
+    def settle(self, file: WatchedFile, state: str, why: str = "") -> None:
+        """Note what became of a file: on disk when this returns."""
+        file.state, file.why = state, why
+        if state == ASIDE and file.copy:
+            (self.copies / file.copy).unlink(missing_ok=True)
+            file.copy, file.run = "", ""
         self.save()
 
     def save(self) -> None:
         """Write the state, whole or not at all."""
         self.out.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {"version": 1, "folder": str(self.folder.resolve())}
-        write_json(self.out / WATCHED, {**state, "drops": [asdict(drop) for drop in self.drops]})
+        write_json(self.out / WATCHED, {**state, "drops": [asdict(file) for file in self.files]})
 
     def _known(self, name: str, stamp: tuple[int, int]) -> bool:
-        return any((d.name, d.size, d.mtime_ns) == (name, *stamp) for d in self.drops)
+        return any((f.name, f.size, f.mtime_ns) == (name, *stamp) for f in self.files)
 
     def _stamp(self, name: str) -> tuple[int, int] | None:
         try:
@@ -161,7 +161,7 @@ class Inbox:
         return found.st_size, found.st_mtime_ns
 
     def _free_name(self, name: str) -> str:
-        used = {drop.copy for drop in self.drops}
+        used = {file.copy for file in self.files}
         stem, dot, suffix = name.partition(".")
         names = (name, *(f"{stem}~{n}{dot}{suffix}" for n in range(2, len(used) + 3)))
         return next(free for free in names if free not in used)

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autogrow.chain.inbox import ASIDE, PENDING, SKIPPED, TAKEN, Drop, Inbox
+from autogrow.chain.inbox import ASIDE, PENDING, SKIPPED, TAKEN, Inbox, WatchedFile
 from autogrow.errors import ConfigError, DataError, GrowthError, TrainingError
 from autogrow.show import words
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, LATEST
 
 Plain = dict[str, Any]
-Learn = Callable[[Drop, list[str], str | None], Plain]
-"""Learns from a drop: (the drop, the copies to learn from, the run to continue from) → what its `result.json` holds."""
+Learn = Callable[[WatchedFile, list[str], str | None], Plain]
+"""Learns from a file: (the file, the copies to learn from, the run to continue from) → what its `result.json` holds."""
 
 
 @dataclass
@@ -64,9 +64,9 @@ def watch(
     """Take in files until `spec` says to end; how many have been taken in, in all."""
     tries: dict[str, int] = {}
     last_event = inbox.clock()
-    for drop in inbox.of_state(PENDING):
-        say(f"{drop.name}: going on where it was interrupted ({drop.run})")
-        _try(drop, inbox, learn, say, tries, spec)
+    for file in inbox.of_state(PENDING):
+        say(f"{file.name}: going on where it was interrupted ({file.run})")
+        _try(file, inbox, learn, say, tries, spec)
         last_event = inbox.clock()
     patience = 10 * spec.settle_seconds + spec.poll_seconds  # what is written to without an end does not hold `once` up
     while True:
@@ -98,47 +98,47 @@ def watch(
 
 
 def _try(
-    drop: Drop, inbox: Inbox, learn: Learn, say: Callable[[str], None], tries: dict[str, int], spec: WatchSpec
+    file: WatchedFile, inbox: Inbox, learn: Learn, say: Callable[[str], None], tries: dict[str, int], spec: WatchSpec
 ) -> None:
-    """Learn from a drop. One that cannot be learned from is looked at again, and in the end set aside:
+    """Learn from a file. One that cannot be learned from is looked at again, and in the end set aside:
     it stays where it is.
     """
     known = inbox.of_state(TAKEN)
     before = known[-1].run if known else None
     try:
-        result = learn(drop, [*(d.copy for d in known), drop.copy], before)
+        result = learn(file, [*(f.copy for f in known), file.copy], before)
     except TrainingError as error:
-        inbox.settle(drop, ASIDE, str(error))
-        say(f"{drop.name}: set aside: {error}")
+        inbox.settle(file, ASIDE, str(error))
+        say(f"{file.name}: set aside: {error}")
         return
     except (DataError, GrowthError) as error:
-        tries[drop.name] = tries.get(drop.name, 0) + 1
+        tries[file.name] = tries.get(file.name, 0) + 1
         why = str(error).replace(f"{inbox.copies.resolve()}/", "")
-        if tries[drop.name] < spec.attempts:
-            say(f"{drop.name}: cannot be learned from yet ({why}); looking again")
-            inbox.settle(drop, ASIDE, why)
-            inbox.drops.remove(drop)
-            inbox.look_again(drop.name)
+        if tries[file.name] < spec.attempts:
+            say(f"{file.name}: cannot be learned from yet ({why}); looking again")
+            inbox.settle(file, ASIDE, why)
+            inbox.files.remove(file)
+            inbox.look_again(file.name)
             inbox.save()
         else:
-            del tries[drop.name]
-            inbox.settle(drop, ASIDE, why)
-            say(f"{drop.name}: set aside: {why}; it is taken up again when it changes")
+            del tries[file.name]
+            inbox.settle(file, ASIDE, why)
+            say(f"{file.name}: set aside: {why}; it is taken up again when it changes")
         return
-    tries.pop(drop.name, None)
-    write_latest(inbox, drop, result)
-    inbox.settle(drop, TAKEN)
+    tries.pop(file.name, None)
+    write_latest(inbox, file, result)
+    inbox.settle(file, TAKEN)
     say(
-        f"{drop.name}: taken in; {describe(result)}; newest net: {os.path.relpath(inbox.out / drop.run / CHECKPOINTS / BEST)}"
+        f"{file.name}: taken in; {describe(result)}; newest net: {os.path.relpath(inbox.out / file.run / CHECKPOINTS / BEST)}"
     )
 
 
-def write_latest(inbox: Inbox, drop: Drop, result: Plain) -> None:
+def write_latest(inbox: Inbox, file: WatchedFile, result: Plain) -> None:
     """Point `latest.json` to the newest complete net."""
     keys = ("task", "widths", "parameters", "val", "test", "train_flops", "seconds", "growth_events")
-    files = [d.name for d in (*inbox.of_state(TAKEN), drop)]
+    files = [f.name for f in (*inbox.of_state(TAKEN), file)]
     found = {key: result[key] for key in keys if key in result}
-    where = {"run": drop.run, "checkpoint": str(Path(drop.run) / CHECKPOINTS / BEST)}
+    where = {"run": file.run, "checkpoint": str(Path(file.run) / CHECKPOINTS / BEST)}
     write_json(inbox.out / LATEST, {**where, "files": files, **found})
 
 

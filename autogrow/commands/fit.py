@@ -65,8 +65,8 @@ def _fitted(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: boo
         _check_resumable(out)  # it may have come to its end since
         cfg = _config_to_resume(out, overrides)
     spec = spec_from(cfg, out=out)
-    if arrives(spec):
-        return fit_arriving(cfg, out, overrides, resume=resume)
+    if in_stages(spec):
+        return fit_in_stages(cfg, out, overrides, resume=resume)
     first = (
         os.environ.get("LOCAL_RANK", "0") == "0"
     )  # Lightning sets it in the processes that it starts beside this one
@@ -78,12 +78,12 @@ def _fitted(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: boo
     return float(result.summary["val"]["loss"])
 
 
-def arrives(spec: FitSpec) -> bool:
+def in_stages(spec: FitSpec) -> bool:
     """Whether the data arrive in stages and all of them are meant."""
     return spec.data.arrival != "none" and spec.data.stage is None
 
 
-def fit_arriving(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
+def fit_in_stages(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
     """A run for each stage, each continuing from the one before; then the page and `result.json` of the whole, last."""
     if cfg.data.arrival == "files":
         cfg.data.files = files_of(typed(cfg.data, DataSpec))  # files that appear later are not of this run

@@ -16,7 +16,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from autogrow.chain.inbox import TAKEN, Drop, Inbox
+from autogrow.chain.inbox import TAKEN, Inbox, WatchedFile
 from autogrow.chain.watch import WatchSpec, check_watch, watch
 from autogrow.commands.fit import finish_folder, remove_if_empty
 from autogrow.composition import run_hydra
@@ -91,15 +91,15 @@ def _watch_job(cfg: DictConfig) -> int:
 
 
 class _Learner:
-    """One run for one drop, in a run folder like any other;
+    """One run for one file, in a run folder like any other;
     a run that was interrupted goes on with the config it began with.
     """
 
     def __init__(self, cfg: DictConfig, inbox: Inbox) -> None:
         self.cfg, self.inbox = cfg, inbox
 
-    def __call__(self, drop: Drop, copies: list[str], before: str | None) -> dict[str, Any]:
-        out = self.inbox.out / drop.run
+    def __call__(self, file: WatchedFile, copies: list[str], before: str | None) -> dict[str, Any]:
+        out = self.inbox.out / file.run
         if not is_complete(out):
             begun = is_begun(out)
             previous = None if before is None else self.inbox.out / before
@@ -110,7 +110,7 @@ class _Learner:
             start = "starts from nothing" if before is None else f"continues from {before}"
             again = [f"{key}={value}" for key, value in (("data", cfg.data.source), ("data.path", spec.data.path))]
             with lock(out, "autogrow watch"):
-                with _Lines(f"{drop.name}: {drop.run} {'goes on' if begun else start}") as view:
+                with _Lines(f"{file.name}: {file.run} {'goes on' if begun else start}") as view:
                     result = fit(spec, display=view, resume=begun)
                 finish_folder(result, spec.config, [*again, f"data.arrival=files data.files=[{','.join(copies)}]"])
         return read_result(out)

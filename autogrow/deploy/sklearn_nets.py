@@ -24,7 +24,6 @@ from autogrow.data.encode import TableEncoder
 from autogrow.data.preprocess import Standardise
 from autogrow.errors import CheckpointError, UsageError
 from autogrow.nets import DenseNet
-from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
 
 ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "logistic": "sigmoid", "identity": "identity"}
@@ -114,14 +113,6 @@ def content_of(estimator: Any, origin: str = "the estimator") -> dict[str, Any]:
         },
         "result": {"task": pipeline.task, "widths": arguments["widths"], "from": type(mlp).__name__},
     }
-
-
-def delivered_of(content: dict[str, Any]) -> Delivered:
-    """The net of such a content, ready for use."""
-    ours = content[CHECKPOINT_KEY]
-    net = DenseNet(**ours["builder"]["arguments"])
-    net.load_state_dict(content["state_dict"])
-    return Delivered(net, Pipeline.from_state(ours["delivery"]["pipeline"])).eval()
 
 
 def _parts(estimator: Any, origin: str) -> tuple[StandardScaler | None, Any]:

@@ -16,12 +16,19 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import autogrow
 from autogrow.cli import main
-from autogrow.deploy.sklearn_nets import content_of, delivered_of
+from autogrow.deploy.sklearn_nets import content_of
 from autogrow.errors import CheckpointError
+from autogrow.train.record.checkpoint import save_atomically
 
 X, Y = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
 BINARY = (Y > 0).astype(int)
 R, T = make_regression(120, 6, n_targets=2, random_state=0)
+
+
+def taken_over(model, folder):
+    """The net of an estimator, by way of the disk."""
+    save_atomically(content_of(model), folder / "net.ckpt")
+    return autogrow.load(folder / "net.ckpt")
 
 
 def fitted(model, x, y):
@@ -33,10 +40,10 @@ def fitted(model, x, y):
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize(("y", "labels"), [(Y, [0, 1, 2]), (np.array(["no", "yes"])[BINARY], ["no", "yes"])])
-def test_a_classifier(activation, scaled, y, labels):
+def test_a_classifier(activation, scaled, y, labels, tmp_path):
     mlp = MLPClassifier((12, 7), activation=activation, max_iter=15, random_state=0)
     model = fitted(make_pipeline(StandardScaler(), mlp) if scaled else mlp, X, y)
-    net = delivered_of(content_of(model))
+    net = taken_over(model, tmp_path)
     assert list(net.predict(X)) == list(model.predict(X))
     assert net.pipeline.labels == labels
     probabilities = torch.softmax(net(net.encode(X)), 1).detach().numpy()
@@ -44,12 +51,12 @@ def test_a_classifier(activation, scaled, y, labels):
 
 
 @pytest.mark.parametrize("targets", [1, 2])
-def test_a_regressor(targets):
+def test_a_regressor(targets, tmp_path):
     y = T[:, 0] if targets == 1 else T
     model = fitted(
         make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(9,), max_iter=15, random_state=0)), R, y
     )
-    np.testing.assert_allclose(delivered_of(content_of(model)).predict(R), model.predict(R), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(taken_over(model, tmp_path).predict(R), model.predict(R), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("suffix", ["skops", "joblib"])

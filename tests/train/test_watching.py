@@ -49,17 +49,17 @@ class World:
         while self.script and self.script[0][0] <= self.now:
             self.put(*self.script.pop(0)[1:])
 
-    def learn(self, drop, copies, before):
+    def learn(self, file, copies, before):
         copied = {copy: (self.out / "files" / copy).read_text() for copy in copies}
         for bad, error in self.fails:
-            if bad in copied[drop.copy]:
+            if bad in copied[file.copy]:
                 raise error
         self.learning += 1
-        run = self.out / drop.run
+        run = self.out / file.run
         run.mkdir(exist_ok=True)
         if self.learning == self.killed_at:
             raise KilledError
-        self.learned.append((drop.run, copied, before))
+        self.learned.append((file.run, copied, before))
         (run / "result.json").write_text("{}")
         return RESULT
 
@@ -71,7 +71,7 @@ class World:
     @property
     def states(self):
         drops = json.loads((self.out / "watch.json").read_text())["drops"]
-        return {drop["name"]: drop["state"] for drop in drops}
+        return {file["name"]: file["state"] for file in drops}
 
     @property
     def latest(self):

@@ -16,7 +16,7 @@ from autogrow.data.continued.follow import TrainedOn
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
 from autogrow.policy.event import Continued, Event
-from autogrow.train.fit.extend_net import absorb, outputs64, receipt, shrink_and_perturb
+from autogrow.train.fit.extend_net import extend_net, outputs64, receipt, shrink_and_perturb
 from autogrow.train.fit.net.build import rebuild
 from autogrow.train.fit.net.deliver import Delivered, load
 from autogrow.train.fit.net.module import GrowingModule
@@ -27,7 +27,7 @@ from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT, read_split
 
 
 @dataclass(frozen=True)
-class Source:
+class FinishedNet:
     """A finished net: its checkpoint's content, and what it knows of its data."""
 
     path: Path
@@ -37,7 +37,7 @@ class Source:
     before: TrainedOn
 
 
-def read_source(given: str | Path) -> Source:
+def read_finished(given: str | Path) -> FinishedNet:
     """The net of a run folder or a checkpoint. Raises CheckpointError, in one line,
     for one that cannot be continued.
     """
@@ -66,10 +66,10 @@ def read_source(given: str | Path) -> Source:
         )
     widths = tuple(content.get("result", {}).get("widths", ()))
     before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
-    return Source(path, ours, {k: v.clone() for k, v in inner.state_dict().items()}, widths, before)
+    return FinishedNet(path, ours, {k: v.clone() for k, v in inner.state_dict().items()}, widths, before)
 
 
-def adopted(spec: FitSpec, source: Source) -> FitSpec:
+def continuing(spec: FitSpec, source: FinishedNet) -> FitSpec:
     """The spec with the net that the checkpoint holds. Raises ConfigError for one that asks for another net."""
     builder = source.ours["builder"]
     arguments = builder["arguments"]
@@ -98,30 +98,30 @@ def adopted(spec: FitSpec, source: Source) -> FitSpec:
     return replace(spec, net=net, data=replace(data, categories=coding))
 
 
-def take_over(module: GrowingModule, source: Source, prepared: Prepared, spec: FitSpec) -> Event:
+def continue_net(module: GrowingModule, source: FinishedNet, prepared: Prepared, spec: FitSpec) -> Event:
     """Put the source's net, extended to the data, into the module;
     the event of the run's first row, with its receipt.
     """
-    follow, members = prepared.extension, spec.net.members
-    assert follow is not None
+    extension, members = prepared.extension, spec.net.members
+    assert extension is not None
     example = source.ours["delivery"]["example"]
     net = rebuild(source.ours["builder"], source.ours["recipe"], example)
     net.load_state_dict(dict(source.weights))
     start = spec.warm_start
     exact = start.shrink == 1.0 and start.perturb == 0.0
     with counting() as counted:
-        answers = outputs64(net, follow.before, members)
-        entries = absorb(net, follow, example)
+        answers = outputs64(net, extension.before, members)
+        entries = extend_net(net, extension, example)
         if not exact:
             shrink_and_perturb(net, start.shrink, start.perturb)
-        proof = receipt(answers, outputs64(net, follow.after, members), exact=exact)
+        proof = receipt(answers, outputs64(net, extension.after, members), exact=exact)
     module.install(net.train(), None, [*source.ours["recipe"], *entries])
     done = Continued(
         source=str(source.path),
         rows={"train": len(prepared.train), "val": len(prepared.val), "test": len(prepared.test)},
         rows_before=0 if source.before.known is None else int((source.before.known.parts == 0).sum()),
-        new_inputs=follow.inputs,
-        new_outputs=follow.outputs,
+        new_inputs=extension.inputs,
+        new_outputs=extension.outputs,
         shrink=None if exact else start.shrink,
         perturb=None if exact else start.perturb,
     )
@@ -134,4 +134,4 @@ def write_split(folder: Path, prepared: Prepared) -> None:
         write_bytes((folder / CHECKPOINTS / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
 
 
-__all__ = ["Source", "adopted", "read_source", "take_over", "write_split"]
+__all__ = ["FinishedNet", "continue_net", "continuing", "read_finished", "write_split"]

@@ -18,22 +18,24 @@ from autogrow.nets import MeanOfMembers, MemberLinear
 PROMISE = 1e-4  # relative to the largest output: the first layer's weights are stored rescaled, in float32
 
 
-def absorb(net: nn.Module, follow: Extension, example: Tensor) -> list[dict[str, Any]]:
+def extend_net(net: nn.Module, extension: Extension, example: Tensor) -> list[dict[str, Any]]:
     """Extend `net` in place by what is new and fold the statistics into its first layer; the entries of the recipe.
 
     example: a batch of the net's input as it was. Raises CheckpointError for a net that cannot be extended.
     """
     entries: list[dict[str, Any]] = []
     try:
-        if follow.inputs:
-            entries.append(dict(extend_inputs(net, follow.inputs, example=example).entry))
-        if follow.outputs:
-            wider = torch.cat([example, example.new_zeros(*example.shape[:-1], follow.inputs)], -1)
-            entries.append(dict(extend_outputs(net, follow.outputs, example=wider if follow.inputs else example).entry))
+        if extension.inputs:
+            entries.append(dict(extend_inputs(net, extension.inputs, example=example).entry))
+        if extension.outputs:
+            wider = torch.cat([example, example.new_zeros(*example.shape[:-1], extension.inputs)], -1)
+            entries.append(
+                dict(extend_outputs(net, extension.outputs, example=wider if extension.inputs else example).entry)
+            )
     except GrowthError as error:
         raise CheckpointError(f"the net cannot follow its data: {error}") from None
-    if follow.source:
-        _fold(_first_layer(net), follow, net)
+    if extension.source:
+        _fold(_first_layer(net), extension, net)
     return entries
 
 
@@ -41,21 +43,21 @@ def _first_layer(net: nn.Module) -> nn.Linear | MemberLinear:
     return next(m for m in net.modules() if isinstance(m, (nn.Linear, MemberLinear)))
 
 
-def _fold(layer: nn.Linear | MemberLinear, follow: Extension, net: nn.Module) -> None:
+def _fold(layer: nn.Linear | MemberLinear, extension: Extension, net: nn.Module) -> None:
     """Write the columns of the first layer in their new order, rescaled: W·z before = W'·z' + shift now."""
     codes = len(net.embed.tables) if getattr(net, "embedded", False) else 0  # type: ignore[union-attr,arg-type]
-    numeric = len(follow.source) - codes
-    old = sum(i >= 0 for i in follow.source)
+    numeric = len(extension.source) - codes
+    old = sum(i >= 0 for i in extension.source)
     weight = layer.weight.detach().double()  # (O, I) or (M, O, I); codes come last, and then their learned vectors
     folded, fresh = weight.clone(), old
-    for j, i in enumerate(follow.source[:numeric]):
+    for j, i in enumerate(extension.source[:numeric]):
         if i < 0:
             folded[..., j] = weight[..., fresh]
             fresh += 1
         else:
-            folded[..., j] = weight[..., i] * float(follow.factor[j])
-    kept = [(j, i) for j, i in enumerate(follow.source[:numeric]) if i >= 0]
-    moved = sum((weight[..., i] * float(follow.shift[j]) for j, i in kept), torch.zeros_like(weight[..., 0]))
+            folded[..., j] = weight[..., i] * float(extension.factor[j])
+    kept = [(j, i) for j, i in enumerate(extension.source[:numeric]) if i >= 0]
+    moved = sum((weight[..., i] * float(extension.shift[j]) for j, i in kept), torch.zeros_like(weight[..., 0]))
     with torch.no_grad():
         layer.weight.copy_(folded)
         if bool(moved.any()):

@@ -23,7 +23,7 @@ from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
-from autogrow.train.fit.continue_from import Source, adopted, read_source, take_over, write_split
+from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
 from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.metrics import check_metrics, final_metrics
@@ -85,9 +85,9 @@ def fit(
     """
     validate(spec)
     display = display or Silent()
-    source = None if spec.continue_from is None else read_source(spec.continue_from)
+    source = None if spec.continue_from is None else read_finished(spec.continue_from)
     if source is not None:
-        spec = adopted(spec, source)
+        spec = continuing(spec, source)
     prepared = prepared or prepare(spec.data, None if source is None else source.before)
     check_metrics(spec.metrics, prepared.task)
     with threads(spec), quiet_lightning(), ExitStack() as held:
@@ -106,13 +106,13 @@ def fit(
 
 
 def _set_up(
-    spec: FitSpec, prepared: Prepared, display: View, source: Source | None, held: ExitStack, *, resume: bool
+    spec: FitSpec, prepared: Prepared, display: View, source: FinishedNet | None, held: ExitStack, *, resume: bool
 ) -> _Fit:
     """Everything that training needs. `held` takes the lock of the run folder, once nothing speaks against the run."""
     pl.seed_everything(spec.seed, verbose=False)
     stream = stream_of(spec, prepared)
     module = module_of(spec, prepared, source)
-    continues = None if source is None else take_over(module, source, prepared, spec)
+    continues = None if source is None else continue_net(module, source, prepared, spec)
     module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
     trainer = pl.Trainer(
         max_epochs=-1,

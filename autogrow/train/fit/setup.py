@@ -12,7 +12,7 @@ from autogrow.data import Prepared, TensorStream
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost
-from autogrow.train.fit.continue_from import Source
+from autogrow.train.fit.continue_from import FinishedNet
 from autogrow.train.fit.looks.observe import RECORDED, look_batches
 from autogrow.train.fit.net.build import builder_for
 from autogrow.train.fit.net.deliver import example_rows
@@ -39,7 +39,7 @@ def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
     )
 
 
-def module_of(spec: FitSpec, prepared: Prepared, source: Source | None = None) -> GrowingModule:
+def module_of(spec: FitSpec, prepared: Prepared, source: FinishedNet | None = None) -> GrowingModule:
     """The starting net, or the one that `source` ended with, ready to train."""
     example = example_rows(prepared.train.x, spec.net.members)
     module = GrowingModule(

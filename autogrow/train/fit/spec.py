@@ -74,9 +74,7 @@ class TrainerSpec:
 
 @dataclass
 class WarmStart:
-    """What a net that is continued from starts as: `shrink`·its weights + `perturb`·a fresh draw (1 and 0:
-    as it is).
-    """
+    """What a net that is continued from starts as: shrink·its weights + perturb·a fresh draw (1 and 0: as it is)."""
 
     shrink: float = 1.0
     perturb: float = 0.0
@@ -86,9 +84,8 @@ class WarmStart:
 class FitSpec:
     """Everything `fit` needs. `policy` and `neurons` are values (see `autogrow.policy` and `autogrow.growth`).
 
-    `out` is the run folder, None for a run that leaves nothing on disk. `builder` overrides `net` by an import path and
-    plain arguments of a user's own class. `continue_from`: a finished run's folder or checkpoint, whose net goes on.
-    `config` is the resolved config as YAML, kept in the run folder.
+    `out` is the run folder, None for a run that leaves nothing on disk. `continue_from`: a finished run's folder or
+    checkpoint, whose net goes on. `config` is the resolved config as YAML, kept in the run folder.
     """
 
     data: DataSpec
