@@ -16,7 +16,7 @@ from autogrow.commands.fit import remove_if_empty
 from autogrow.commands.search import register_search
 from autogrow.compare.read.comparison import Comparison, compare_folder, write
 from autogrow.compare.run.plan import Plan
-from autogrow.compare.run.progress import Progress, summary_lines
+from autogrow.compare.run.progress import RunsShown, summary_lines
 from autogrow.composition import run_hydra
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
 from autogrow.overrides import key_of
@@ -60,7 +60,7 @@ def _compare(cfg: DictConfig, rest: Sequence[str], interrupted: list[Interrupted
 def _run(plan: Plan, folder: Path, interrupted: list[InterruptedRunError]) -> None:
     plan.write()
     try:
-        with Progress(plan) as progress:
+        with RunsShown(plan) as progress:
             run_jobs(plan.first_jobs(), plan.jobs, progress, plan.then)
     except InterruptedRunError as error:
         if any(folder.glob(RESULTS)):

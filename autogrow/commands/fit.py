@@ -22,7 +22,7 @@ from autogrow.report import write_report
 from autogrow.report.stages.page import write_stages_report
 from autogrow.show import words
 from autogrow.show.display import Display
-from autogrow.show.loggers import Logged
+from autogrow.show.loggers import LoggingView
 from autogrow.train.fit.run import Result, fit
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import Silent, View
@@ -138,7 +138,7 @@ def _view(cfg: DictConfig, out: Path) -> View:
     """What shows the run: the display, and the loggers that `logger=` names."""
     loggers = loggers_from(cfg, out)
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    return Logged(Display(), loggers, plain) if loggers else Display()
+    return LoggingView(Display(), loggers, plain) if loggers else Display()
 
 
 def finish_folder(result: Result, config: str, overrides: Sequence[str], *, command: str = "fit") -> None:

@@ -16,7 +16,7 @@ from autogrow.train.record.ledger import COLUMNS
 
 
 @final
-class Logged(View):
+class LoggingView(View):
     """Shows what `view` shows and sends it to `loggers`:
     a step is an optimizer step, `config` are the hyper-parameters.
     """

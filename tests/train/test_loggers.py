@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from autogrow.growth import Receipt
 from autogrow.policy.history import Event, Row, Widen
-from autogrow.show.loggers import Logged, scalars
+from autogrow.show.loggers import LoggingView, scalars
 from autogrow.train.fit.view import Silent
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -64,7 +64,7 @@ def test_a_logger_hears_of_the_start_each_check_and_the_end(ends):
     logger = Recording()
     result = {split: {"loss": 0.5, "error": 0.25} for split in ("val", "test")}
     result |= {"parameters": 9, "train_flops": 10, "seconds": 1.5, "best_epoch": 2.0}
-    with Logged(Silent(), [logger], {"seed": 3}) as view:
+    with LoggingView(Silent(), [logger], {"seed": 3}) as view:
         view.start("a run", {})
         view.check(ROW)
         if ends:

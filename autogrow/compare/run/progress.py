@@ -24,7 +24,7 @@ from autogrow.show.words import columns, count, duration, flops
 _STYLE = {DONE: "green", SKIPPED: "green", RUNNING: "yellow", FAILED: "bold red", INTERRUPTED: "red"}
 
 
-class Progress:
+class RunsShown:
     """The state of every run. Told of each change by `run_jobs`."""
 
     def __init__(self, plan: Plan, console: Console | None = None) -> None:
