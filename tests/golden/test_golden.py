@@ -2,7 +2,7 @@
 
 Bits depend on the processor and on torch. Where these are what the fixtures were made with, everything has to be equal;
 elsewhere the structure has to be (see `kept.unlike`). Each test's name says which of the two it is. Where a difference
-is meant, make and keep the runs anew (`runs.py`), read what changed in the fixtures, and commit it with its reason.
+is meant, make and keep the runs anew (`golden_runs.py`), read what changed in the fixtures, and commit it with its reason.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from golden_runs import RUNS
 from kept import FIXTURES, OLD_RUNS, differences, kept, made_with, read_fixture, unlike, unmended
-from runs import RUNS
 
 BITS, STRUCTURE = "bit for bit", "structure alone: made with another torch or processor"
 
@@ -40,7 +40,7 @@ def made(tmp_path_factory):
     with (shared / "golden.lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "golden").exists():
-            program = [sys.executable, str(Path(__file__).parent / "runs.py"), "make", str(shared / "golden")]
+            program = [sys.executable, str(Path(__file__).parent / "golden_runs.py"), "make", str(shared / "golden")]
             done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=600)
             (shared / "golden.log").write_text(done.stdout + done.stderr)
     return shared / "golden"

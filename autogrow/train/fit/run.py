@@ -38,7 +38,7 @@ from autogrow.train.fit.spec import FitSpec, validate
 from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.checkpoint import newest_whole
 from autogrow.train.record.files import write_json
-from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, start_folder
+from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, check_same_data, start_folder
 from autogrow.train.record.ledger import Ledger, write_metrics
 from autogrow.train.record.lock import lock
 
@@ -134,10 +134,12 @@ def _set_up(
         held.enter_context(lock(folder, "autogrow.fit"))
     checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
     ledger = Ledger(folder if trainer.is_global_zero else None)
+    if resume and folder is not None:
+        check_same_data(folder, prepared.card)
     if checkpoint is None and resume:
         ledger.cut_back([])
     elif checkpoint is None and folder is not None and trainer.is_global_zero:
-        start_folder(folder, spec.config)
+        start_folder(folder, spec.config, prepared.card)
     controller = LifeCycleController(
         spec.policy,
         stream,

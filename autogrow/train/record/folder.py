@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autogrow.errors import CheckpointError, ConfigError
-from autogrow.train.record.files import write_atomically
+from autogrow.errors import CheckpointError, ConfigError, DataError
+from autogrow.train.record.files import write_atomically, write_json
 
 if TYPE_CHECKING:
     from autogrow.data.continued.known_rows import KnownRows
@@ -71,15 +71,34 @@ CARD_KEYS = (
 )
 
 
-def start_folder(folder: Path, config: str) -> None:
-    """Make a new run folder with its `config.yaml`. An existing ledger or result is never written over."""
+def start_folder(folder: Path, config: str, card: Plain | None = None) -> None:
+    """Make a new run folder with its `config.yaml` and the card of its data.
+    An existing ledger or result is never written over.
+    """
     if any(os.path.lexists(folder / name) for name in (LEDGER, RESULT)):
         raise ConfigError(f"{folder} already holds a run; go on with resume={folder}, or give another hydra.run.dir")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if card is not None:
+            write_json(folder / CARD, card)
         write_atomically(folder / CONFIG, config)
     except OSError as error:
         raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
+
+
+def check_same_data(folder: Path, card: Plain) -> None:
+    """Raise DataError where a run that goes on would see other data than it began with.
+
+    A folder of an older autogrow has no card before its run is complete, and is not checked.
+    """
+    if not (folder / CARD).is_file():
+        return
+    before, now = str(read_card(folder)["fingerprint"]), str(card["fingerprint"])
+    if before != now:
+        raise DataError(
+            f"resume={folder}: the data have changed since this run began (fingerprint {before[:12]} then, {now[:12]} "
+            f"now, of {card['origin']}); put the old ones back, or start a new run"
+        )
 
 
 def is_complete(folder: Path) -> bool:
