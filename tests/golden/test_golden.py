@@ -2,7 +2,7 @@
 
 Bits depend on the processor and on torch. Where these are what the fixtures were made with, everything has to be equal;
 elsewhere the structure has to be (see `kept.unlike`). Each test's name says which of the two it is. Where a difference
-is meant, make and keep the runs anew (`golden_runs.py`), read what changed in the fixtures, and commit it with its reason.
+is meant, make and keep the runs anew (`golden_runs.py`), read what changed, and commit it with its reason.
 """
 
 from __future__ import annotations
