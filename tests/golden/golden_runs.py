@@ -1,7 +1,7 @@
 """The golden runs: small ones of every kind, each made into a folder by what people type. A program, and a table.
 
 python tests/golden/golden_runs.py make OUT [names…]   make the runs, with the autogrow of this checkout
-python tests/golden/golden_runs.py compare A B         of two folders that `make` wrote, in two checkouts say, every difference
+python tests/golden/golden_runs.py compare A B         how two folders differ that `make` wrote in two checkouts
 python tests/golden/golden_runs.py keep OUT [names…]   take what `make` wrote as the fixtures that later code is held to
 
 Only what outlives a move of modules is named here: the command line, config keys, public names.
