@@ -45,10 +45,12 @@ def test_the_folder_is_the_contract(make_spec, tmp_path):
     assert sorted(p.name for p in out.iterdir()) == [
         "checkpoints",
         "config.yaml",
+        "data_card.json",
         "ledger.jsonl",
         "metrics.csv",
         "result.json",
     ]
+    assert json.loads((out / "data_card.json").read_text()) == json.loads(json.dumps(result.card))
     assert {"best.ckpt", "last.ckpt"} <= {p.name for p in (out / "checkpoints").iterdir()}
     summary = json.loads((out / "result.json").read_text())
     assert {
