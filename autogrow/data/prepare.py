@@ -29,6 +29,9 @@ from autogrow.data.split_rows import SplitData, describe_split, sample_rows, spl
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
 
+LARGEST = 1e18
+"""How large a regression target may be, and one over it how narrow its spread."""
+
 
 def prepare(spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
     """Read, split, encode and standardise what `spec` names. Raises DataError for anything that cannot be learned from.
@@ -96,6 +99,13 @@ def _target_scale(target: Target, train: np.ndarray) -> tuple[Tensor, Tensor] | 
     if target.labels:
         return None
     values = target.values[train]
+    size, spread = np.abs(target.values).max(0), values.max(0) - values.min(0)
+    far = np.flatnonzero((size > LARGEST) | ((spread > 0) & (spread < 1 / LARGEST)))
+    if len(far):  # squares of errors have to fit into 32-bit floats
+        raise DataError(
+            f"target {target.names[far[0]]!r} has values up to {size[far[0]]:.2g} that lie {spread[far[0]]:.2g} apart; "
+            f"a target must be within ±{LARGEST:g}, and spread over {1 / LARGEST:g} or more: give it in another unit"
+        )
     mean, std = values.mean(0), values.std(0)
     flat = np.flatnonzero(std <= CONSTANT * np.abs(values).max(0))
     if len(flat):

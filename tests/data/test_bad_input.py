@@ -2,11 +2,14 @@
 
 import builtins
 import gzip
+import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import call
 
 from autogrow.data import DataSpec, from_arrays, prepare, prepare_raw, validate
 from autogrow.data.raw import Raw
@@ -289,6 +292,25 @@ def test_idx_files_that_are_nowhere_are_named_with_how_to_get_them(tmp_path, mon
         prepare(DataSpec("mnist", "idx", path=str(tmp_path)))
     with pytest.raises(DataError, match=r"is not a folder"):
         prepare(DataSpec("mnist", "idx", path=str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-30, 1e-19, 1e19, 1e20, 1e30, 1e300])
+def test_a_target_whose_errors_cannot_be_squared_is_refused_before_anything_is_written(size, alone, capsys):
+    lines = [f"{i},{size * (10 + (i * 37 % 101) / 101)!r}" for i in range(60)]
+    Path("t.csv").write_text("x,y\n" + "\n".join(lines) + "\n")
+    assert call("fit", "data=csv", "data.path=t.csv", "data.target=y", "hydra.run.dir=run") == 2
+    assert "give it in another unit" in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("size", [1e-15, 1e-6, 1e6, 1e16])
+def test_a_target_of_any_other_size_is_learned_from(size, alone):
+    lines = [f"{i},{size * (10 + (i * 37 % 101) / 101)!r}" for i in range(60)]
+    Path("t.csv").write_text("x,y\n" + "\n".join(lines) + "\n")
+    fast = ["growth=never", "trainer.max_epochs=4", "net.widths=[8]", "hydra.run.dir=run"]
+    assert call("fit", "data=csv", "data.path=t.csv", "data.target=y", *fast) == 0
+    found = json.loads(Path("run/result.json").read_text())["test"]["rmse"]
+    assert 0 < found < 100 * size
 
 
 def test_a_target_that_is_constant_in_train_but_not_in_all():
