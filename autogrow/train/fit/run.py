@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from autogrow.data import Prepared, Split, TensorStream, prepare
-from autogrow.errors import InterruptedRunError, TrainingError
+from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Row
@@ -114,19 +115,7 @@ def _set_up(
     module = module_of(spec, prepared, source)
     continues = None if source is None else continue_net(module, source, prepared, spec)
     module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
-    trainer = pl.Trainer(
-        max_epochs=-1,
-        accelerator=spec.trainer.accelerator,
-        devices=spec.trainer.devices,
-        strategy=spec.trainer.strategy,
-        precision=spec.trainer.precision,  # type: ignore[arg-type]
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # the stream shares out its own batches
-    )
+    trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
     check_run(spec, module, stream, continued=source is not None)
     folder = spec.out
@@ -158,6 +147,29 @@ def _set_up(
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
     return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
+
+
+def _trainer(spec: FitSpec) -> pl.Trainer:
+    """Lightning's trainer; what it refuses is said in its words, in one line."""
+    try:
+        return pl.Trainer(
+            max_epochs=-1,
+            accelerator=spec.trainer.accelerator,
+            devices=spec.trainer.devices,
+            strategy=spec.trainer.strategy,
+            precision=spec.trainer.precision,  # type: ignore[arg-type]
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # the stream shares out its own batches
+        )
+    except (MisconfigurationException, ValueError) as error:
+        asked = ", ".join(
+            f"trainer.{key}={getattr(spec.trainer, key)}" for key in ("accelerator", "devices", "strategy")
+        )
+        raise ConfigError(f"{' '.join(str(error).split())} ({asked})") from None
 
 
 def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shard:

@@ -9,6 +9,7 @@ import math
 from torch import Tensor
 
 from autogrow.data import Prepared, TensorStream
+from autogrow.errors import ConfigError
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost
@@ -71,6 +72,7 @@ def step_limit(spec: FitSpec, stream: TensorStream) -> int | None:
 def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:
     """Raise ConfigError, before anything is trained or written, if policy, net and data contradict each other."""
     limit = step_limit(spec, stream)
+    _check_every(spec, stream)
     check_settings(
         spec.policy,
         recorded=RECORDED,
@@ -79,3 +81,13 @@ def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, con
         steps_per_check=stream.steps_per_check,
         max_steps=math.inf if limit is None else limit,
     )
+
+
+def _check_every(spec: FitSpec, stream: TensorStream) -> None:
+    """A check that lies far beyond the run's end would train on and on: two checks are always waited for."""
+    epochs, every = spec.trainer.max_epochs, spec.trainer.check_every
+    most = math.inf if epochs is None else max(1000, round(epochs * stream.steps_per_pass))
+    if every != AUTO and every > most:
+        raise ConfigError(
+            f"trainer.check_every={every} steps lie beyond the end: trainer.max_epochs={epochs:g} gives {most} at most"
+        )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,11 @@ class FitSpec:
 OPTIMIZERS = ("adamw", "adam", "sgd")
 KINDS = ("dense", "conv")
 OPTIMIZER_STATES = ("reset", "carry", "fresh")
+PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
+"""Weights are 32-bit in each: growth, average and receipts work on them."""
+
+SEEDS = 2**32
+"""NumPy takes seeds below this."""
 
 
 def validate(spec: FitSpec) -> None:
@@ -131,11 +137,19 @@ def validate(spec: FitSpec) -> None:
             raise ConfigError(f"{key} must be 0 or more steps, got {value}")
     if trainer.max_epochs is not None:
         _positive("trainer.max_epochs", trainer.max_epochs)
+        if not math.isfinite(trainer.max_epochs):
+            raise ConfigError(f"trainer.max_epochs must be finite (null for no limit), got {trainer.max_epochs}")
+    _one_of("trainer.precision", trainer.precision, PRECISIONS)
+    if not 0 <= trainer.label_smoothing < 1:
+        raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {trainer.label_smoothing}")
+    _check_betas(opt.betas)
+    if net.norm == "batch" and spec.data.batch_size < 2:  # a batch of one has no spread
+        raise ConfigError(f"net.norm=batch needs data.batch_size of at least 2, got {spec.data.batch_size}")
     for key, value in (("trainer.check_every", trainer.check_every), ("trainer.threads", trainer.threads)):
         if value != AUTO:
             _positive(key, value)
-    if not isinstance(spec.seed, int) or spec.seed < 0:
-        raise ConfigError(f"seed must be a whole number of at least 0, got {spec.seed!r}")
+    if not isinstance(spec.seed, int) or not 0 <= spec.seed < SEEDS:
+        raise ConfigError(f"seed must be a whole number of at least 0 and below {SEEDS}, got {spec.seed!r}")
 
 
 def _check_widths(widths: Any) -> None:
@@ -148,6 +162,13 @@ def _check_widths(widths: Any) -> None:
             raise ConfigError(f"net.widths must hold whole numbers of at least 1, got {width!r} in {list(widths)}")
     if not list(widths):
         raise ConfigError("net.widths must name at least one hidden layer, got []")
+
+
+def _check_betas(betas: Any) -> None:
+    listed = [] if isinstance(betas, (str, bytes)) or not hasattr(betas, "__iter__") else list(betas)
+    numbers = all(isinstance(b, (int, float)) and not isinstance(b, bool) and 0 <= b < 1 for b in listed)
+    if len(listed) != 2 or not numbers:
+        raise ConfigError(f"optimizer.betas must be two numbers in [0, 1), such as [0.9,0.999], got {betas!r}")
 
 
 def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
