@@ -51,7 +51,7 @@ ROWS = "\n".join(f"{i},{i % 7},{'ab'[i % 2]}" for i in range(40))
         (["fit", "optimizer.betas=[1,0.9]"], "optimizer.betas must be two numbers in [0, 1)"),
         (["fit", "optimizer.betas=[a,b]"], "optimizer.betas must be two numbers in [0, 1)"),
         (["fit", "optimizer.betas=0.9"], "optimizer.betas must be two numbers in [0, 1)"),
-        (["fit", "seed=4294967296"], "seed must be a whole number of at least 0 and below 4294967296"),
+        (["fit", "seed=4294967296"], "seed must be below 4294967296, got 4294967296"),
         (["fit", "net.norm=batch", "data.batch_size=1"], "net.norm=batch needs data.batch_size of at least 2"),
         (["fit", "net.widths=[0]"], "net.widths must hold whole numbers of at least 1, got 0"),
         (["fit", "net.widths=[-4]"], "net.widths must hold whole numbers of at least 1, got -4"),

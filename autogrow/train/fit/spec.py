@@ -148,8 +148,10 @@ def validate(spec: FitSpec) -> None:
     for key, value in (("trainer.check_every", trainer.check_every), ("trainer.threads", trainer.threads)):
         if value != AUTO:
             _positive(key, value)
-    if not isinstance(spec.seed, int) or not 0 <= spec.seed < SEEDS:
-        raise ConfigError(f"seed must be a whole number of at least 0 and below {SEEDS}, got {spec.seed!r}")
+    if not isinstance(spec.seed, int) or spec.seed < 0:
+        raise ConfigError(f"seed must be a whole number of at least 0, got {spec.seed!r}")
+    if spec.seed >= SEEDS:
+        raise ConfigError(f"seed must be below {SEEDS}, got {spec.seed}")
 
 
 def _check_widths(widths: Any) -> None:
