@@ -148,10 +148,7 @@ def validate(spec: FitSpec) -> None:
     for key, value in (("trainer.check_every", trainer.check_every), ("trainer.threads", trainer.threads)):
         if value != AUTO:
             _positive(key, value)
-    if not isinstance(spec.seed, int) or spec.seed < 0:
-        raise ConfigError(f"seed must be a whole number of at least 0, got {spec.seed!r}")
-    if spec.seed >= SEEDS:
-        raise ConfigError(f"seed must be below {SEEDS}, got {spec.seed}")
+    _check_seed(spec.seed)
 
 
 def _check_widths(widths: Any) -> None:
@@ -164,6 +161,13 @@ def _check_widths(widths: Any) -> None:
             raise ConfigError(f"net.widths must hold whole numbers of at least 1, got {width!r} in {list(widths)}")
     if not list(widths):
         raise ConfigError("net.widths must name at least one hidden layer, got []")
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"seed must be a whole number of at least 0, got {seed!r}")
+    if seed >= SEEDS:
+        raise ConfigError(f"seed must be below {SEEDS}, got {seed}")
 
 
 def _check_betas(betas: Any) -> None:
