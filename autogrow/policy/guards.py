@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy, kept
 from autogrow.policy.history import GROWTHS, Decision, History, Options
-from autogrow.policy.needs import by_the_clock
+from autogrow.policy.needs import by_the_clock, guarded
 from autogrow.policy.signals import branch, checks_since_growth, smoothed_gap
 from autogrow.policy.verdict import Verdict, checks
 
@@ -136,11 +136,10 @@ class Hysteresis:
 
 def growth_ended(policy: object, history: History) -> Verdict:
     """Whether growth is over for good, by any guard of a policy, or its `when`, that can say so."""
-    while policy is not None:
-        ended = getattr(policy, "ended", None)
+    for part in guarded(policy):
+        ended = getattr(part, "ended", None)
         if ended is not None:
             verdict: Verdict = ended(history)
             if verdict.fires:
                 return verdict
-        policy = getattr(policy, "growth", None) or getattr(policy, "when", None)
     return Verdict(False, f"growth is open after {checks(len(history))}")

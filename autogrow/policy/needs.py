@@ -27,6 +27,13 @@ def parts(policy: object) -> Iterator[Any]:
             yield from parts(getattr(policy, item.name))
 
 
+def guarded(policy: object) -> Iterator[Any]:
+    """A growth policy, the one that it guards, …, and the `when` of the innermost."""
+    while policy is not None:
+        yield policy
+        policy = getattr(policy, "growth", None) or getattr(policy, "when", None)
+
+
 def requires(policy: object) -> frozenset[str]:
     """The names of what a policy must be shown, beyond rows and costs.
 
@@ -49,7 +56,7 @@ def by_the_clock(growth: object) -> bool:
 
 def never_grows(policy: object) -> bool:
     """Whether the policy trains at a fixed size, as far as it says."""
-    return any(getattr(part, "never_grows", False) for part in parts(policy))
+    return any(getattr(part, "never_grows", False) for part in guarded(policy))
 
 
 def never_stops(stop: object) -> bool:

@@ -25,15 +25,13 @@ def interrupted(monkeypatch):
     """A run that was left behind its third check, as Ctrl-C leaves it."""
     table()
 
-    def leave(self, trainer, module):
+    def leave(self, trainer, *_):
         self.interrupted = 2 if len(self.rows) == 3 else None
         if self.interrupted:
             self.leave(trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(
-            LifeCycleController, "on_train_batch_end", lambda self, trainer, module, *_: leave(self, trainer, module)
-        )
+        patch.setattr(LifeCycleController, "on_train_batch_end", leave)
         assert call("fit", *FIT, "hydra.run.dir=run") == 130
 
 

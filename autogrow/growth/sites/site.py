@@ -135,6 +135,11 @@ class Sites:
     trace: Trace = field(repr=False, compare=False)
     by_width: Mapping[Width, WidthSite] = field(repr=False, compare=False)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The growable widths' sizes by name, from input to output."""
+        return {name: site.size for name, site in self.widths.items()}
+
     def width(self, name: str) -> WidthSite:
         """The growable width of that name; GrowthError with the reason or the nearest names otherwise.
 

@@ -82,10 +82,9 @@ class LifeCycleController(pl.Callback):
         """The inverse of `state_dict`."""
         self.book.load(state_dict)
         event, last = self.book.event, self.book.last
-        if (
-            event is not None and "event_eval_flops" in state_dict
-        ):  # of an older autogrow: what it took stands beside it,
-            of_last = last is not None and last.event == event  # and it stays until the next check begins
+        # an older autogrow kept an event until the next check began, and what it took beside it
+        if event is not None and "event_eval_flops" in state_dict:
+            of_last = last is not None and last.event == event
             self.book.event = None if of_last else dataclasses.replace(event, flops=state_dict["event_eval_flops"])
         self.snapshots = {int(k): v for k, v in state_dict["snapshots"].items()}
         self._random_state = state_dict["random_state"]

@@ -65,8 +65,13 @@ def _looked_at(spec: FitSpec, prepared: Prepared) -> list[tuple[Tensor, Tensor]]
 
 def step_limit(spec: FitSpec, stream: TensorStream) -> int | None:
     """The optimizer steps that `trainer.max_epochs` allows, at least two checks; None for no limit."""
+    asked = _asked_steps(spec, stream)
+    return None if asked is None else max(2 * stream.steps_per_check, asked)
+
+
+def _asked_steps(spec: FitSpec, stream: TensorStream) -> int | None:
     epochs = spec.trainer.max_epochs
-    return None if epochs is None else max(2 * stream.steps_per_check, round(epochs * stream.steps_per_pass))
+    return None if epochs is None else round(epochs * stream.steps_per_pass)
 
 
 def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:
@@ -85,9 +90,9 @@ def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, con
 
 def _check_every(spec: FitSpec, stream: TensorStream) -> None:
     """A check that lies far beyond the run's end would train on and on: two checks are always waited for."""
-    epochs, every = spec.trainer.max_epochs, spec.trainer.check_every
-    most = math.inf if epochs is None else max(1000, round(epochs * stream.steps_per_pass))
-    if every != AUTO and every > most:
+    asked, every = _asked_steps(spec, stream), spec.trainer.check_every
+    if asked is not None and every != AUTO and every > max(1000, asked):
         raise ConfigError(
-            f"trainer.check_every={every} steps lie beyond the end: trainer.max_epochs={epochs:g} gives {most} at most"
+            f"trainer.check_every={every} steps lie beyond the end: trainer.max_epochs={spec.trainer.max_epochs:g} "
+            f"gives {asked} steps"
         )

@@ -22,8 +22,7 @@ from autogrow.policy.history import Action, Cost, Deepen, Options, Widen, action
 
 def size_of(sites: Sites, spent: NetCost) -> Size:
     """The size of a net with these sites and this cost."""
-    widths = {name: site.size for name, site in sites.widths.items()}
-    return Size(widths, spent.parameters, spent.flops_per_sample)
+    return Size(sites.sizes, spent.parameters, spent.flops_per_sample)
 
 
 def options_of(
@@ -45,7 +44,7 @@ def options_of(
         return Cost(spent.parameters, spent.flops_per_sample)
 
     return Options(
-        widths={name: site.size for name, site in sites.widths.items()},
+        widths=sites.sizes,
         depths={name: tuple(site.kinds) for name, site in sites.depths.items()},
         cost=dry,
         scores=scores or {},

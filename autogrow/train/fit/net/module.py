@@ -27,6 +27,7 @@ from autogrow.train.fit.net.measure import sample_loss
 from autogrow.train.fit.net.rate import Rate
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
+from autogrow.train.rewire.event import size_of
 
 
 class GrowingModule(pl.LightningModule):
@@ -95,12 +96,12 @@ class GrowingModule(pl.LightningModule):
     @property
     def widths(self) -> dict[str, int]:
         """Growable hidden widths by site name, from input to output."""
-        return {name: site.size for name, site in self.sites.widths.items()}
+        return self.sites.sizes
 
     @property
     def size(self) -> Size:
         """Widths, parameters and FLOPs of the net as it is."""
-        return Size(self.widths, self.cost.parameters, self.cost.flops_per_sample)
+        return size_of(self.sites, self.cost)
 
     def restore(self, recipe: list[dict[str, Any]], net: Mapping[str, Tensor], ema: Mapping[str, Tensor]) -> None:
         """Rebuild the architecture of `recipe` and load the given weights into net and average."""
