@@ -18,10 +18,11 @@ from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.modes import quiet
 from autogrow.growth.sites.axes import Axis, fix, new_axis
 from autogrow.growth.sites.example import Example, call_arguments
-from autogrow.growth.sites.rules.layers import through_activation, through_layer, through_norm
+from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
 from autogrow.growth.sites.rules.table import SHAPES
 from autogrow.growth.sites.trace import Call, Note, Trace, Use, Value, function_name, trace_graph
+from autogrow.nets.knots import Knots
 
 _LINEAR_MODULES = (
     nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
@@ -142,6 +143,8 @@ class Interpreter(fx.Interpreter):
             out = through_norm(self.trace, call.node, module, norm, value)
         elif isinstance(module, ACTIVATION_MODULES):
             out = through_activation(self.trace, call.node, module, value)
+        elif isinstance(module, Knots):
+            out = through_knots(self.trace, call.node, module, value)
         elif isinstance(module, _LINEAR_MODULES):
             self._note(call, "linear", name)
             out = value

@@ -22,6 +22,7 @@ from autogrow.errors import GrowthError
 from autogrow.growth.activations import ActivationFacts
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.axes import Axis
+from autogrow.nets.knots import Knots
 
 # what an untraceable forward raises: bool() or iteration of a proxy, len(), a proxy where a number is needed
 _TRACE_ERRORS = (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AttributeError)
@@ -143,7 +144,7 @@ class _Tracer(fx.Tracer):
         return function, args
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        known = layer_type(m) is not None or norm_type(m) is not None
+        known = layer_type(m) is not None or norm_type(m) is not None or isinstance(m, Knots)
         return known or module_qualified_name in self.opaque or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
