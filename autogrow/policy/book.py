@@ -101,6 +101,7 @@ class Book:
             train_flops=(last.train_flops if last else 0) + measured.train_flops,
             eval_flops=(last.eval_flops if last else 0) + measured.eval_flops + (event.flops if event else 0),
             event=event,
+            knots=measured.size.knots,
             timing=measured.timing,
         )
         return dataclasses.replace(row, phase=_phase(self.policy, [*self.rows, row]))

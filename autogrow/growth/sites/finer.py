@@ -45,7 +45,7 @@ def _reads(trace: Trace, node: fx.Node) -> int:
     return _plain(trace, node.all_input_nodes[0])
 
 
-def _plain(trace: Trace, node: fx.Node) -> int:
+def _plain(trace: Trace, node: fx.Node) -> int:  # noqa: PLR0911  (a table, one line a case)
     """How many of the first entries along a tensor's last dimension are the first ones of the net's input; 0: none."""
     if node.op == "placeholder":
         return trace.shapes[node][-1] if len(trace.shapes.get(node, ())) > 1 else 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -121,7 +122,7 @@ def refining(net: nn.Module, sites: Sites, asked: Mapping[str, Positions]) -> tu
 def _checked(name: str, positions: Positions, dtype: torch.dtype) -> list[float]:
     """The positions as the net can hold them."""
     at: list[float] = torch.tensor([float(p) for p in positions], dtype=dtype).tolist()
-    if any(not one < other for one, other in zip(at, at[1:], strict=False)) or len(at) < 2:
+    if any(not one < other for one, other in pairwise(at)) or len(at) < 2:
         raise GrowthError(f"knots of {name!r} must be increasing, and at least two, got {list(positions)[:8]}")
     if not all(abs(p) < float("inf") for p in at):
         raise GrowthError(f"knots of {name!r} must be finite, got {list(positions)[:8]}")
@@ -144,7 +145,7 @@ def _components(
             raise GrowthError(f"{site.name!r} has {site.pieces} pieces and would not become finer")
         old = {low: i for i, (column, low, _) in enumerate(parts) if column == site.column}
         inside: int | None = None
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             inside = old.get(low, inside)
             if inside is not None and site.knots[-1] <= low:
                 inside = None
@@ -161,9 +162,9 @@ def _components(
                 parts.append((site.column, low, high))
                 index.append(first + inside)
                 share.append(part)
-    column, low, high = zip(*parts, strict=True)
+    of, starts, ends = ([part[i] for part in parts] for i in range(3))
     return Components(
-        torch.tensor(column), torch.tensor(low, dtype=dtype), torch.tensor(high, dtype=dtype),
+        torch.tensor(of), torch.tensor(starts, dtype=dtype), torch.tensor(ends, dtype=dtype),
         torch.tensor(index), torch.tensor(share, dtype=torch.float64),
     )  # fmt: skip
 

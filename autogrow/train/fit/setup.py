@@ -9,6 +9,7 @@ import math
 from torch import Tensor
 
 from autogrow.data import Prepared, TensorStream
+from autogrow.data.encode import TableEncoder
 from autogrow.errors import ConfigError
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
@@ -19,6 +20,7 @@ from autogrow.train.fit.net.build import builder_for
 from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
+from autogrow.train.rewire.columns import Columns
 
 
 def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:
@@ -52,9 +54,18 @@ def module_of(spec: FitSpec, prepared: Prepared, source: FinishedNet | None = No
         calibration=example_rows(prepared.train.x, spec.net.members, rows=512),
         recipe=() if source is None else source.ours["recipe"],
         batches=_looked_at(spec, prepared),
+        columns=_columns(spec, prepared),
     )
     module.example = example
     return module
+
+
+def _columns(spec: FitSpec, prepared: Prepared) -> Columns:
+    """The columns that can be refined: those of numbers, of a table that a dense net reads."""
+    encoder = prepared.encoder
+    if spec.net.kind != "dense" or not isinstance(encoder, TableEncoder):
+        return Columns()
+    return Columns.of(encoder.numeric, prepared.train.x)
 
 
 def _looked_at(spec: FitSpec, prepared: Prepared) -> list[tuple[Tensor, Tensor]]:
