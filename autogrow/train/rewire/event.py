@@ -87,7 +87,7 @@ def perform(
     action: Action,
     *,
     example: Example,
-    generator: torch.Generator,
+    generator: torch.Generator | None,
     neurons: Any = None,
     calibration: Tensor | None = None,
     columns: Columns | None = None,
