@@ -75,6 +75,8 @@ class Stop:
 
 Action = Keep | Widen | Deepen | Refine | ExtendInputs | ExtendOutputs | Undo | Anneal | Stop
 GROWTHS = (Widen, Deepen, Refine, ExtendInputs, ExtendOutputs)
+COARSE = (Widen, Deepen, ExtendInputs, ExtendOutputs)
+"""Growths that change how the net is built, not how finely it reads."""
 _KINDS: dict[str, type[Any]] = {
     "keep": Keep,
     "widen": Widen,

@@ -19,6 +19,7 @@ from typing import Any
 
 from autogrow.errors import CheckpointError, nearest
 from autogrow.policy.actions import (
+    COARSE,
     GROWTHS,
     Action,
     Anneal,
@@ -184,7 +185,7 @@ History = Sequence[Row]
 
 # whoever writes a policy imports actions and records from here
 __all__ = [
-    "GROWTHS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
+    "COARSE", "GROWTHS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
     "Options", "Refine", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 

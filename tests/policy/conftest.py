@@ -22,6 +22,7 @@ from autogrow.policy.history import (
     History,
     Keep,
     Options,
+    Refine,
     Row,
     Stop,
     Undo,
@@ -133,7 +134,7 @@ def after(widths: Mapping[str, int], action: Action) -> dict[str, int]:
             return {**widths, **new}
         case Deepen(after=place):
             return {**widths, f"h{len(widths)}": widths[place]}
-        case ExtendInputs() | ExtendOutputs() | Keep() | Stop() | Undo() | Anneal():
+        case ExtendInputs() | ExtendOutputs() | Refine() | Keep() | Stop() | Undo() | Anneal():
             return dict(widths)
 
 

@@ -133,14 +133,15 @@ def _keys(encoder: TableEncoder) -> list[tuple[str, Any]]:
 
 
 def refit_preprocess(
-    old: Standardise, encoded: Tensor, train: np.ndarray, source: Sequence[int], numeric: int
+    old: Standardise, encoded: Tensor, train: np.ndarray, source: Sequence[int], refitted: Sequence[bool]
 ) -> tuple[Standardise, Tensor, Tensor]:
     """(the preprocessing refitted on the training rows, factor, shift): see `Extension`.
 
     A missing value stays filled as it was, and a column in which some value is clamped, by the old statistics or by the
     new, keeps the old ones: neither is linear, so a net could not follow. encoded: all rows (n, D') that the net is to
-    answer alike on.
+    answer alike on. refitted: of each numeric column, whether it may get new statistics.
     """
+    numeric = len(refitted)
     fitted = fit_table(encoded[train], numeric)
     fill, mean, scale, clip = (v.clone() for v in (fitted.fill, fitted.mean, fitted.scale, fitted.clip))
     factor, shift = torch.ones(len(source)), torch.zeros(len(source))
@@ -152,7 +153,7 @@ def refit_preprocess(
         then, now = float(old.scale[i]), (0.0 if float(scale[j]) == 0 or std_of == 0 else 1 / std_of)
         far = max(_furthest(values, float(old.mean[i]), then), _furthest(values, mean_of, now))
         fill[j] = old.fill[i]
-        if now == 0.0 or far >= float(old.clip[i]):
+        if not refitted[j] or now == 0.0 or far >= float(old.clip[i]):
             mean[j], scale[j], clip[j] = old.mean[i], old.scale[i], old.clip[i]
             continue
         mean[j], scale[j] = mean_of, now

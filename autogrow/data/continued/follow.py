@@ -30,6 +30,7 @@ from autogrow.data.splits import check_sizes
 @dataclass(frozen=True)
 class TrainedOn:
     """What a finished net was trained on: its pipeline, and which rows it knows (None where nobody wrote that down).
+    `refined`: numeric columns whose knots stand in the units of the old statistics, which therefore stay.
 
     Its columns, categories, classes and target scale are kept and extended, its statistics refitted as far as the net
     can follow exactly, and a row it knows stays in the split that it was in.
@@ -37,6 +38,7 @@ class TrainedOn:
 
     pipeline: Pipeline
     known: KnownRows | None = None
+    refined: frozenset[str] = frozenset()
 
 
 def keep_known(data: SplitData, trained_on: TrainedOn, *, new_classes: str) -> SplitData:
@@ -71,7 +73,9 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     assert isinstance(encoder, TableEncoder)
     whole = encoder.encode(raw.x)
     source = column_sources(before.encoder, encoder)
-    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, len(encoder.numeric))
+    preprocess, factor, shift = refit_preprocess(
+        before.preprocess, whole, train, source, [name not in trained_on.refined for name in encoder.numeric]
+    )
     extension = extension_of(
         before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
     )

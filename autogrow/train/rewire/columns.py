@@ -22,6 +22,8 @@ SAMPLE = 16384
 NARROWEST = 1e-5
 """Standard deviations between two knots: closer together, a ramp would be a matter of how a row was rounded."""
 
+_CROWDED = 1.5  # times the rows that a piece should have
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -59,12 +61,24 @@ class Columns:
         """The name by which `growth_sites` lists a column."""
         return f"inputs[{self.names.index(name)}]" if name in self.names else name
 
-    def placed(self, action: Refine) -> dict[str, Sequence[float]]:
+    def placed(self, action: Refine, sites: Sites) -> dict[str, Sequence[float]]:
         """A refinement in the terms of the operator: sites, and positions of knots."""
         return {
-            self.site(name): self.knots(name, wanted) if isinstance(wanted, int) else wanted
+            self.site(name): self._further(name, wanted, sites) if isinstance(wanted, int) else wanted
             for name, wanted in action.knots.items()
         }
+
+    def _further(self, name: str, count: int, sites: Sites) -> list[float]:
+        """The knots of a column for `count` pieces, where there are some already only those that are wanted: a piece
+        with less than half as many rows again as it should have stays whole.
+        """
+        at, site = self.knots(name, count), sites.finer.get(self.site(name))
+        if site is None or not site.knots:
+            return at
+        values, edges = self.values[:, self.names.index(name)], np.asarray(site.knots, np.float32)
+        rows = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+        crowded = rows * count > _CROWDED * len(values)
+        return [v for v in at if v in site.knots or crowded[np.searchsorted(edges, np.float32(v), side="right")]]
 
     def pieces(self, sites: Sites) -> dict[str, int]:
         """In how many pieces each refined column is resolved, by its name."""
@@ -77,7 +91,7 @@ class Columns:
         """
         found: dict[str, tuple[int, int, Mapping[str, Sequence[float]]]] = {}
         for name in self.names if sites.finer else ():
-            site, at = sites.finer[self.site(name)], self.knots(name, count)
+            site, at = sites.finer[self.site(name)], self._further(name, count, sites)
             most = max(1, len({*site.knots, *at}) - 1)
             if most > 1:
                 found[name] = (site.pieces, most, {site.name: at} if most > site.pieces else {})

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
-from autogrow.growth import Sites, deepen, refine, widen
+from autogrow.growth import Sites, deepen, growth_sites, refine, widen
 from autogrow.growth.cost import NetCost, dry_run
 from autogrow.growth.sites.example import Example
 from autogrow.growth.surgery.moves import Surgery
@@ -58,7 +58,7 @@ def options_of(
     def dry(action: Action) -> Cost:
         plain = action_to_plain(action)
         if isinstance(action, Refine):
-            plain["knots"] = (columns or Columns()).placed(action)
+            plain["knots"] = (columns or Columns()).placed(action, sites)
         with within():
             spent = dry_run(net, example, plain, sites=sites)
         return Cost(spent.parameters, spent.flops_per_sample)
@@ -105,7 +105,8 @@ def perform(
             net, action.after, kind=action.kind, example=example, generator=generator, calibration=calibration
         )
     if isinstance(action, Refine):
-        return refine(net, (columns or Columns()).placed(action), example=example)
+        placed = (columns or Columns()).placed(action, growth_sites(net, example))
+        return refine(net, placed, example=example)
     raise GrowthError(f"a running net can be widened, deepened and refined, not {action_name(action)!r}")
 
 
