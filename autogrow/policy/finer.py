@@ -20,9 +20,11 @@ class Finer:
 
     A column that scores above `above` (signal of its new knots over noise, 1: nothing to gain) is refined at once to
     `knots` pieces, as far as its values allow; at most the share `share` of all columns that can be refined, the best
-    ones first. With `factor` a column becomes so many times as fine at a time. Coarse to fine: a net that is as wide as
-    it wants to be shows which columns it needs more finely; refined first, a small table is learnt by heart. (Scores
-    are looked at only when a refinement is due.)
+    ones first. With `factor` a column becomes so many times as fine at a time. With `turn` a refinement that is due
+    goes before the other policy's next growth, if the last one was that policy's.
+
+    Coarse to fine: a net that is as wide as it wants to be shows which columns it needs more finely; refined first, a
+    small table is learnt by heart. (Scores are looked at only when a refinement is due.)
     """
 
     growth: GrowthPolicy
@@ -31,6 +33,7 @@ class Finer:
     above: float = 3.0
     every: int = 3
     factor: int | None = None
+    turn: bool = False
     never_grows: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -60,7 +63,8 @@ class Finer:
         grown = last_growth(rows)
         since = len(rows) - 1 - (-1 if grown is None else grown)
         due = history[-1].finite() and since > 0 and since % self.every == 0
-        if not isinstance(decision.action, Keep) or not due:
+        turn = self.turn and grown is not None and not isinstance(rows[grown].action, Refine)
+        if not due or not (isinstance(decision.action, Keep) or turn):
             return decision
         found = options.columns(self.knots)
         chosen = self._chosen(found)

@@ -11,7 +11,7 @@ from autogrow.policy.guards import GapCloses, growth_ended
 from autogrow.policy.history import Column, Options, Refine, Row
 from autogrow.policy.needs import by_the_clock, never_grows
 from autogrow.policy.replay import recording, replay
-from autogrow.policy.when import EarlyRamp
+from autogrow.policy.when import EarlyRamp, FixedSchedule
 from autogrow.policy.where import AllHidden
 
 STILL = Growth(Never(), AllHidden())
@@ -74,6 +74,15 @@ def test_width_and_depth_come_first(run):
     words = made.acted()
     assert words[:2] == [(2, "widen"), (4, "widen")]
     assert [check for check, _ in refined(made)] == [7]  # the third check since the last growth
+
+
+def test_by_turn(run):
+    every_third = Growth(FixedSchedule((2, 5, 8)), AllHidden())
+    found = dict.fromkeys("abcdefgh", Column(1, 32, 9.0))
+    scores = [0.9**i for i in range(10)]
+    first, turn = (played(run, Finer(every_third, turn=turn), found, scores)[0].acted() for turn in (False, True))
+    assert first == [(2, "widen"), (5, "widen"), (8, "widen")]
+    assert turn == [(2, "widen"), (5, "refine"), (8, "widen")]
 
 
 def test_a_column_of_few_values_is_as_fine_as_it_can_be(run):
