@@ -84,7 +84,8 @@ class Row:
     an earlier net.
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
-    check's start. `timing['seconds']` is the wall time of the run so far.
+    check's start, `refused` (site → reason) what could not be and is not tried again. `timing['seconds']` is the wall
+    time of the run so far.
     """
 
     check: int
@@ -108,6 +109,7 @@ class Row:
     action: Action = field(default_factory=Keep)
     reason: str = ""
     event: Event | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -130,6 +132,8 @@ class Row:
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         plain["action"] = action_to_plain(self.action)
         plain["event"] = None if self.event is None else self.event.to_plain()
+        if not self.refused:  # it is rare, and records of before it was written stay what they are
+            del plain["refused"]
         cleaned: dict[str, Any] = _without_nonfinite(plain)
         return cleaned
 

@@ -7,8 +7,8 @@ is the net as it is, rounding of its weights included, and no more than one laye
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,12 +126,12 @@ class Probe:
         devices = list({p.device for p in self.net.parameters() if p.device.type == "cuda"})
         with (
             quiet(self.net, train=train),
-            torch.random.fork_rng(devices) if train else nullcontext(),
             torch.autocast(next(iter(devices), torch.device("cpu")).type, enabled=False),
             _Float64(self.dtype),
         ):
-            if train:  # what is random in train mode besides dropout is at least the same before and after
-                torch.manual_seed(0)
+            # what is random besides dropout (in eval mode too: a VAE) is the same before and after
+            torch.manual_seed(0)
+            random.seed(0)
             return _leaves(
                 self.net(*(_copied(a) for a in self.args), **{k: _copied(v) for k, v in self.kwargs.items()})
             )
