@@ -39,6 +39,11 @@ class _Float64(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func in _DROPOUTS:
             return _widened(args[0] if args else kwargs["input"])
+        if func is F.scaled_dot_product_attention:  # its dropout, and that of nn.MultiheadAttention, is an argument
+            named = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+            args, kwargs = (), {**dict(zip(named, args, strict=False)), **kwargs, "dropout_p": 0.0}
+        if func is F.multi_head_attention_forward:
+            kwargs["training"] = False
         if func is F.rms_norm and (args[4] if len(args) > 4 else kwargs.get("eps")) is None:
             args, kwargs["eps"] = args[:4], self.eps  # its default is the eps of the dtype it computes in
         return func(*(_widened(a) for a in args), **{k: _widened(v) for k, v in kwargs.items()})
