@@ -25,8 +25,8 @@ from autogrow.growth.sites.record import NotFollowedError, Recorder
 from autogrow.growth.sites.rules.attention import through_attention
 from autogrow.growth.sites.rules.functional import FUNCTIONAL
 from autogrow.growth.sites.rules.layers import through_activation, through_layer, through_norm
-from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind, extreme
-from autogrow.growth.sites.rules.table import SHAPES
+from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
+from autogrow.growth.sites.rules.table import EXTREMES, SHAPES
 from autogrow.growth.sites.sizes import SizeFloat, SizeInt, telling_attributes
 from autogrow.growth.sites.trace import Call, Note, Sized, Trace, Use, Value, function_name
 
@@ -203,16 +203,12 @@ class Interpreter:
         if bare in ELEMENTWISE and tensor and call.shapes and result.ndim >= max(map(len, call.shapes.values())):
             self._note(call, elementwise_kind(call))
             return elementwise(call)
-        out = None
-        if isinstance(value, tuple) and tensor and name in FUNCTIONAL:
-            out = FUNCTIONAL[name](call, self.trace)
-        if out is not None:
-            return out
-        if name in ("max", "min") and isinstance(result, tuple) and isinstance(value, tuple):
-            self._note(call, "zero")
-            return extreme(call)
-        if bare in SHAPES and isinstance(value, (tuple, list)):
-            rule = SHAPES[bare]
+        layer = FUNCTIONAL[name](call, self.trace) if name in FUNCTIONAL and isinstance(value, tuple) else None
+        if layer is not None:
+            return layer
+        rule = EXTREMES.get(name) if isinstance(result, tuple) else SHAPES.get(bare)
+        rule = SHAPES.get(bare) if rule is None else rule
+        if rule is not None and isinstance(value, (tuple, list)):
             self._note(call, rule.kind)
             out = rule.of(call)
             return out if out is not None or not tensor else self._opaque(call)

@@ -24,7 +24,19 @@ from autogrow.growth.sites.sizes import Count, SizeInt, plain_numbers
 from autogrow.growth.sites.trace import Call, Trace, Value
 
 # answers of plain Python about a tensor's values: another batch, another way through the forward
-_ASKS_VALUES = {"bool", "item", "tolist", "numpy", "int", "float", "index", "contains", "complex", "array", "nonzero_numpy"}
+_ASKS_VALUES = {
+    "bool",
+    "item",
+    "tolist",
+    "numpy",
+    "int",
+    "float",
+    "index",
+    "contains",
+    "complex",
+    "array",
+    "nonzero_numpy",
+}
 _MEASURES = {"shape", "size", "numel", "len"}
 _REFLECTED = {"rsub": "sub", "rdiv": "truediv", "rtruediv": "truediv", "rpow": "pow", "rmatmul": "matmul", "rfloordiv": "floordiv"}  # fmt: skip
 _TRANSPARENT = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.TransformerEncoder, nn.TransformerEncoderLayer,

@@ -1,9 +1,9 @@
 """Sizes that a forward reads and computes with: numbers that know which widths they follow.
 
-While a net is recorded, `x.shape` holds `SizeInt`s, and so do the whole-number attributes of its modules: each is an int
-that remembers how it came about (`Count`), through arithmetic too. Where such a number becomes the size of a tensor it
-says of which width (`link`); wherever it is used, the use is a `Claim`: when a width grows, the number must become what
-the tensors become. A width that breaks a claim is refused with its words, so nothing is offered whose size is used
+While a net is recorded, `x.shape` holds `SizeInt`s, and so do the whole-number attributes of its modules: ints that
+remember how they came about (`Count`), through arithmetic too. Where such a number becomes the size of a tensor it says
+of which width (`link`); wherever it is used, the use is a `Claim`: when a width grows, the number must become what the
+tensors become. A width that breaks a claim is refused with its words, so nothing is offered whose size is used
 elsewhere (`c ** -0.5`, `if c % 8`, a reshape of another tensor).
 """
 
@@ -29,8 +29,8 @@ class Count:
     """How a number came about.
 
     `value`: what it is once a width has grown, given the lengths of axes and the attributes' values then. `axes`,
-    `attributes`: what it is made of. `plain`: it is just the one axis or attribute; `over`: that, divided by a number or
-    an attribute.
+    `attributes`: what it is made of. `plain`: it is just the one axis or attribute; `over`: that, divided by a number
+    or an attribute.
     """
 
     value: Callable[[Grown, Callable[[Attribute], int]], Any]
@@ -186,21 +186,20 @@ def _plain(value: Any) -> Any:
     return value.now if isinstance(value, (SizeInt, SizeFloat)) else value
 
 
-def _operators(kind: type) -> type:
+def _operators(kind: Any) -> None:
     """Give a number type arithmetic that keeps its count, and comparisons that are noted."""
     for name in ("add", "sub", "mul", "floordiv", "truediv", "mod", "pow"):
         function = getattr(operator, name)
         setattr(kind, f"__{name}__", lambda a, b, f=function: _computed(f, a, b))
         setattr(kind, f"__r{name}__", lambda a, b, f=function: _computed(f, b, a))
-    kind.__neg__ = lambda a: _computed(operator.neg, a)  # type: ignore[attr-defined]
+    kind.__neg__ = lambda a: _computed(operator.neg, a)
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
         function = getattr(operator, name)
         setattr(kind, f"__{name}__", lambda a, b, f=function: _decided(f, a, b))
-    kind.__bool__ = lambda a: _decided(operator.truth, a)  # type: ignore[attr-defined]
-    kind.__hash__ = lambda a: hash(a.now)  # type: ignore[attr-defined, method-assign, assignment]
-    kind.__float__ = lambda a: _read(float, a)  # type: ignore[attr-defined]
-    kind.__int__ = lambda a: _read(int, a)  # type: ignore[attr-defined]
-    return kind
+    kind.__bool__ = lambda a: _decided(operator.truth, a)
+    kind.__hash__ = lambda a: hash(a.now)
+    kind.__float__ = lambda a: _read(float, a)
+    kind.__int__ = lambda a: _read(int, a)
 
 
 def _read(kind: Callable[[Any], Any], number: Any) -> Any:
@@ -258,7 +257,7 @@ def plain_numbers(value: Any) -> Any:
 
 @contextmanager
 def telling_attributes(net: nn.Module, sizes: Sizes) -> Iterator[None]:
-    """Inside, the whole-number attributes of the net's own modules know their names; afterwards they are as they were."""
+    """Inside, the whole-number attributes of the net's own modules know their names; then they are as they were."""
     changed: list[tuple[dict[str, Any], str, int]] = []
     for name, module in net.named_modules():
         if type(module).__module__.startswith("torch."):
