@@ -12,7 +12,8 @@ from written_zoo import GPT, WRITTEN, Separate, Torch, ViT
 from autogrow.errors import GrowthError
 from autogrow.growth import Split, growth_sites, replay, widen
 from autogrow.growth.sites.axes import new_axis
-from autogrow.growth.sites.sizes import Count, SizeInt, Sizes
+from autogrow.growth.sites.numbers import Count, SizeInt
+from autogrow.growth.sites.sizes import Sizes
 
 
 def make(case: str) -> tuple[nn.Module, Tensor]:

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from autogrow.growth.sites.axes import Axis, Width, fix, resolve, unify
 from autogrow.growth.sites.depth import depth_sites, site_behind
 from autogrow.growth.sites.example import Example
-from autogrow.growth.sites.interpret import run_trace
+from autogrow.growth.sites.run import run_trace
 from autogrow.growth.sites.site import DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.sites.state import normed
 from autogrow.growth.sites.trace import Trace, Use, Value

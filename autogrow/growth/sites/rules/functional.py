@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from autogrow.growth.layers import _NORMS, NormType
+from autogrow.growth.layers import NormType, norm_of
 from autogrow.growth.sites.axes import fix, new_axis, unify
 from autogrow.growth.sites.rules.layers import through_norm_of
 from autogrow.growth.sites.trace import Call, Note, Trace, Value
@@ -66,7 +66,7 @@ def functional_norm(call: Call, trace: Trace) -> Value | None:
         return None
     (owner,) = owners
     module = trace.net.get_submodule(owner)
-    row = _NORMS[kind]
+    row = norm_of(kind)
     if row.kind in ("layer", "rms") and len(given["normalized_shape"]) != 1:
         return None
     attribute = row.size_attribute if hasattr(module, row.size_attribute) else ""

@@ -15,21 +15,8 @@ from torch import Tensor
 
 from autogrow.growth.sites.axes import fix
 from autogrow.growth.sites.rules.attention import matmul, scaled_dot_product
-from autogrow.growth.sites.rules.parts import (
-    cat,
-    chunk,
-    expand,
-    expand_as,
-    extreme,
-    getitem,
-    glu,
-    meet,
-    repeated,
-    rolled,
-    split,
-    stack,
-    unbind,
-)
+from autogrow.growth.sites.rules.parts import cat, expand, expand_as, meet, stack
+from autogrow.growth.sites.rules.pieces import chunk, extreme, getitem, glu, repeated, rolled, split, unbind
 from autogrow.growth.sites.rules.reshape import fix_all, reshaped
 from autogrow.growth.sites.trace import Call, Value
 
