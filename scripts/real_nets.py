@@ -5,8 +5,8 @@ and why others are refused.
 
 Any name of torchvision's or timm's; needs them beside a torch they were built for. Random weights, float64. Each width
 is grown by half on a copy of its own, each place gets a layer on a copy of its own, and the net's receipt is read. A
-growth that is not exact raises, so "grew" means: eval mode, and train mode where there is a norm, changed by no more than the
-promise.
+growth that is not exact raises, so "grew" means: eval mode, and train mode where there is a norm, changed by no more
+than the promise.
 """
 
 from __future__ import annotations
