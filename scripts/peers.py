@@ -149,7 +149,11 @@ def _key(cell: Cell) -> tuple[Any, ...]:
 
 def _line(cell: Cell) -> str:
     head = f"{cell['set']:14} split {cell['split']} {cell['method']:16}"
-    return f"{head} FAILED {cell['failed']}" if "failed" in cell else f"{head} test {cell['test_error']:.5g}  {cell['cpu_seconds']:.1f} s"
+    return (
+        f"{head} FAILED {cell['failed']}"
+        if "failed" in cell
+        else f"{head} test {cell['test_error']:.5g}  {cell['cpu_seconds']:.1f} s"
+    )
 
 
 if __name__ == "__main__":

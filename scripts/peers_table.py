@@ -67,9 +67,7 @@ def ratios(cells: Sequence[Cell], method: str, other: str) -> Mapping[str, dict[
         if mine != method or base is None:
             continue
         for measure in ("test_error", "test_loss", "cpu_seconds", "train_flops", "parameters"):
-            if cell.get(measure) and base.get(measure):
-                logs[name][measure].append(math.log(max(cell[measure], FLOOR) / max(base[measure], FLOOR)))
-            elif measure == "test_error":
+            if (cell.get(measure) and base.get(measure)) or measure == "test_error":
                 logs[name][measure].append(math.log(max(cell[measure], FLOOR) / max(base[measure], FLOOR)))
     return {name: {k: float(np.mean(v)) for k, v in measures.items()} for name, measures in logs.items()}
 

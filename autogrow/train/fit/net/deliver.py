@@ -19,9 +19,12 @@ from autogrow.growth import replay
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
 from autogrow.train.fit.net.build import rebuild
-from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
+from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint, save_atomically
+
+BEFORE_REFIT = "before_refit"
+"""Of a delivered net's checkpoint: the weights before validation rows were learned from, where they were."""
 
 
 class Delivered(nn.Module):
@@ -72,28 +75,37 @@ def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     return _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
 
 
-def calibrate(net: nn.Module, outputs: Tensor, y: Tensor) -> float:
-    """Fold the temperature that suits validation best into the head: the same predictions, honest probabilities.
+def scale_logits(net: nn.Module, factor: float) -> None:
+    """Fold a temperature (its inverse: a factor on the logits) into the head: same predictions, honest probabilities.
 
-    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes. Returns the
-    factor on the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing makes a net too modest; the many passes of
-    a run too sure.
+    `net`: a net of ours, changed in place. The factor is the one that suits validation best (Guo et al. 2017, arXiv
+    1706.04599): label smoothing makes a net too modest; the many passes of a run too sure.
     """
-    factor = best_inverse_temperature(outputs, y)
     head = net.head
     assert isinstance(head, nn.Module)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.mul_(factor)
-    return factor
 
 
-def save_delivered(module: GrowingModule, folder_path: Path, result: Mapping[str, Any]) -> None:
-    """Write the weight average as a checkpoint that `load` rebuilds with nothing else supplied."""
-    content = {
+def save_delivered(
+    module: GrowingModule,
+    folder_path: Path,
+    result: Mapping[str, Any],
+    *,
+    before_refit: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write the weight average as a checkpoint that `load` rebuilds with nothing else supplied.
+
+    `before_refit`: the weights that validation judged, where the net has learned from validation rows since. A run that
+    goes on from this one goes on from them: the others could no longer be judged by those rows.
+    """
+    content: dict[str, Any] = {
         "state_dict": {k: v.detach().cpu().clone() for k, v in module.ema.state_dict().items()},
         "result": dict(result),
     }
+    if before_refit is not None:
+        content[BEFORE_REFIT] = dict(before_refit)
     module.on_save_checkpoint(content)
     save_atomically(content, folder_path)
 
@@ -176,4 +188,4 @@ def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
     return some if members == 1 else some.unsqueeze(0).repeat(members, *[1] * some.ndim)
 
 
-__all__ = ["Delivered", "calibrate", "deliver", "example_rows", "load", "relabel", "save_delivered"]
+__all__ = ["BEFORE_REFIT", "Delivered", "deliver", "example_rows", "load", "relabel", "save_delivered", "scale_logits"]
