@@ -1,6 +1,6 @@
 """autogrow beside what people would pick for a table: real tables, the same rows for all, defaults only, one thread.
 
-    .venv/bin/python scripts/peers.py run --out peers.jsonl [--sets phoneme,ames] [--methods default,lightgbm] [--splits 5]
+    .venv/bin/python scripts/peers.py run --out peers.jsonl [--sets ames] [--methods default,lightgbm]
     .venv/bin/python scripts/peers.py run --out peers.jsonl --arm 'decay=optimizer.weight_decay=0.05'
     .venv/bin/python scripts/peers.py table --out peers.jsonl [--against lightgbm]
 

@@ -142,7 +142,7 @@ PEERS: dict[str, Callable[[Rows, int], Fitted]] = {
 
 
 def judged(method: str, rows: Rows, seed: int) -> dict[str, Any]:
-    """Fit one peer and read the test rows: error (a fraction, or rmse), loss (log loss, or share of variance), costs."""
+    """Fit one peer, read test: error (a fraction, or rmse), loss (log loss, or share of variance), costs."""
     began = time.process_time()
     model, x, parameters = PEERS[method](rows, seed)
     spent = time.process_time() - began

@@ -107,7 +107,7 @@ class TensorStream:
         return x.view(*shape, *x.shape[1:]), y.view(*shape, *y.shape[1:])
 
     def _taken(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows of these numbers; those behind the last of `x` are of `more`, which is not copied into one tensor."""
+        """The rows of these numbers; those behind the last of `x` are of `more`, which is never copied to it."""
         if self.more is None:
             return self.x.index_select(0, rows), self.y.index_select(0, rows)
         own = len(self.x)

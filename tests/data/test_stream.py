@@ -125,7 +125,7 @@ def test_what_no_stream_can_be_made_of(fields, says):
 @given(**sizes, more=st.integers(1, 40), at=st.integers(0, 5))
 @settings(max_examples=40, deadline=None)
 def test_rows_that_are_learned_from_later_are_drawn_like_the_others(n, batch_size, members, more, at):
-    """From `learn_also` on a pass covers old and new rows alike, each with its own target; before it nothing changes."""
+    """From `learn_also` on a pass covers old and new rows alike, with their own targets; before it nothing changes."""
     kwargs = {"batch_size": batch_size, "members": members, "steps_per_check": 5}
     plain, a_stream = stream(n, **kwargs), stream(n, **kwargs)
     assert torch.equal(batches(a_stream, range(at)), batches(plain, range(at))) if at else True

@@ -84,7 +84,7 @@ LIFE = [1.0, 0.8, 0.6, 0.5, 0.4, 0.45, 0.45, 0.45, 0.38, 0.39, math.nan, math.na
 
 
 def test_the_whole_life_with_a_refit(run):
-    """After the anneal the same steps once more, on all rows but test: that net is handed back, the other was judged."""
+    """After the anneal the same steps once more, on all rows but test: that net is handed back; one was judged."""
     life = LifeCycle(STILL, Patience(3), Finish(refit=True))
     played = run().play(life, LIFE, train_loss=[0.3] * len(LIFE))
     assert played.acted() == [(7, "anneal"), (9, "refit"), (11, "stop")]

@@ -74,7 +74,7 @@ def _neurons(module: GrowingModule) -> Any:
 def install(
     trainer: pl.Trainer, module: GrowingModule, action: Anneal | Refit | Undo, snapshot: Snapshot, *, decided_at: int
 ) -> Event:
-    """Return to a snapshot (its architecture too): weights, average, moments; then anneal, on all rows or not, or train on."""
+    """Return to a snapshot (its architecture too): weights, average, moments; then anneal, or go on."""
     before = module.size
 
     def change() -> None:
