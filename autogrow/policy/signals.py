@@ -3,9 +3,9 @@
 **The branch.** After an `Undo`, an `Anneal` or a `Refit` the net goes back to an earlier check, and the rows in between
 belong to a net that no longer exists. `branch(history)` is the list of rows that led to the net as it is now: it is
 found by walking back from the last row, each row's parent being the row before it, or the check that the action in
-between went back to. Patience, "best at the last growth", the smoothed gap and checks-since are all read from the branch, so that an
-abandoned branch leaves no trace in them; counts of what has been *tried* (`growths`) are read from the whole history,
-undone growths included, so that nothing is tried for ever.
+between went back to. Patience, "best at the last growth", the smoothed gap and checks-since are all read from the
+branch, so that an abandoned branch leaves no trace in them; counts of what has been *tried* (`growths`) are read from
+the whole history, undone growths included, so that nothing is tried for ever.
 
 An action is decided at the end of a row and applied at the start of the next: a row's action belongs to the branch only
 if the next row of the branch is the very next check.

@@ -13,6 +13,7 @@ from autogrow.policy.history import Refit
 from autogrow.train.fit.net.deliver import BEFORE_REFIT
 from autogrow.train.fit.net.measure import measure
 from autogrow.train.fit.run import fit
+from autogrow.train.fit.spec import NetSpec
 from autogrow.train.record.checkpoint import read_checkpoint
 from autogrow.train.record.ledger import read_ledger
 
@@ -53,3 +54,14 @@ def test_what_continues_goes_on_from_the_net_that_validation_judged(make_spec, t
     assert refit_loss < 0.6 * first.summary["val"]["loss"]
     assert start > 0.6 * first.summary["val"]["loss"]
     assert not torch.equal(content[BEFORE_REFIT]["head.bias"], content["state_dict"]["head.bias"])
+
+
+def test_members_are_delivered_as_they_were_measured(make_spec, tmp_path):
+    """The mean of their probabilities, at the temperature that suits it: loaded, they answer as the run says."""
+    fit(make_spec(tmp_path / "run", net=NetSpec(widths=[16], members=2))).write()
+    summary = json.loads((tmp_path / "run" / "result.json").read_text())
+    prepared = prepare(DataSpec(name="digits", source="sklearn"))
+    net = autogrow.load(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert logits_loss(net.net, prepared.test) == pytest.approx(summary["test"]["loss"], rel=1e-5)
+    assert net.net.probabilities
+    assert net.net.sharpness != 1.0

@@ -29,7 +29,7 @@ from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.metrics import check_metrics, final_metrics
 from autogrow.train.fit.looks.observe import Observer
-from autogrow.train.fit.net.deliver import Delivered, deliver, save_delivered, scale_logits
+from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, deliver, save_delivered, scale_logits
 from autogrow.train.fit.net.measure import best_inverse_temperature, measure, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot
@@ -116,6 +116,8 @@ def _set_up(
     module = module_of(spec, prepared, source)
     continues = None if source is None else continue_net(module, source, prepared, spec)
     module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
+    if spec.net.members > 1 and prepared.task == "classification":
+        module.delivery["mean"] = PROBABILITIES
     trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
     check_run(spec, module, stream, continued=source is not None)
@@ -189,14 +191,15 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
     if prepared.task == "classification" and spec.trainer.temperature:
         with eval_mode(net):
             factor = best_inverse_temperature(outputs_of(net.net, prepared.val.x), prepared.val.y)
-        scale_logits(module.ema, factor)
+        scale_logits(module, factor)
+        net = deliver(module, prepared.pipeline)
         looks += len(prepared.val)
     measured = {"val": evaluate(net, prepared.val, prepared, spec.metrics)}
     before_refit = None
     if best != chosen:  # validation rows have been learned from since; what they said of the net before stands
         before_refit = {name: value.clone() for name, value in module.ema.state_dict().items()}
         net = _as_of(module, controller.snapshots[best], prepared)
-        scale_logits(module.ema, factor)
+        scale_logits(module, factor)
     if len(prepared.test):  # the trials of a search have none
         measured["test"] = evaluate(net, prepared.test, prepared, spec.metrics)
     flops = module.cost.flops_per_sample

@@ -23,6 +23,9 @@ from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint, save_atomically
 
+PROBABILITIES = "probabilities"
+"""Of members, what their mean is taken of; an older autogrow's nets, and values, have the mean of their outputs."""
+
 BEFORE_REFIT = "before_refit"
 """Of a delivered net's checkpoint: the weights before validation rows were learned from, where they were."""
 
@@ -72,16 +75,20 @@ class Delivered(nn.Module):
 
 def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     """The module's weight average with the run's preprocessing, in eval mode on the CPU."""
-    return _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
+    return _assemble(module.ema, module.delivery, pipeline).cpu().eval()
 
 
-def scale_logits(net: nn.Module, factor: float) -> None:
-    """Fold a temperature (its inverse: a factor on the logits) into the head: same predictions, honest probabilities.
+def scale_logits(module: GrowingModule, factor: float) -> None:
+    """A factor on the logits (an inverse temperature) that the delivered net is to have: in the head of its average.
 
-    `net`: a net of ours, changed in place. The factor is the one that suits validation best (Guo et al. 2017, arXiv
-    1706.04599): label smoothing makes a net too modest; the many passes of a run too sure.
+    The same predictions, honest probabilities: the factor is the one that suits validation best (Guo et al. 2017, arXiv
+    1706.04599). Label smoothing makes a net too modest; the many passes of a run too sure. Of members' mean
+    probabilities it sharpens the mean, and is kept beside the weights.
     """
-    head = net.head
+    if module.delivery.get("mean") == PROBABILITIES:
+        module.delivery = {**module.delivery, "sharpness": factor}
+        return
+    head = module.ema.head
     assert isinstance(head, nn.Module)
     with torch.no_grad():
         for parameter in head.parameters():
@@ -149,7 +156,7 @@ def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
         raise CheckpointError(
             f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
         ) from None
-    return _assemble(grown, delivery["members"], Pipeline.from_state(delivery["pipeline"])).eval()
+    return _assemble(grown, delivery, Pipeline.from_state(delivery["pipeline"])).eval()
 
 
 def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | None) -> nn.Module:
@@ -178,8 +185,11 @@ def _fill(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> No
         ) from None
 
 
-def _assemble(net: nn.Module, members: int, pipeline: Pipeline) -> Delivered:
-    return Delivered(net if members == 1 else MeanOfMembers(net, members), pipeline)
+def _assemble(net: nn.Module, delivery: Mapping[str, Any], pipeline: Pipeline) -> Delivered:
+    if delivery["members"] == 1:
+        return Delivered(net, pipeline)
+    of = {"probabilities": delivery.get("mean") == PROBABILITIES, "sharpness": delivery.get("sharpness", 1.0)}
+    return Delivered(MeanOfMembers(net, delivery["members"], **of), pipeline)
 
 
 def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
