@@ -5,13 +5,14 @@ Decides the task where asked to.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autogrow.data.columns import is_date, is_numeric, refuse_nested
-from autogrow.errors import DataError
+from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +129,28 @@ def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]
             f"one to learn from and one to check with{hint}"
         )
     return codes, labels
+
+
+def codes_of(column: pd.Series, labels: Sequence[Any]) -> np.ndarray:
+    """The code (n,) int64 of each row's class among `labels`, −1 where it is missing.
+
+    Classes that came from numbers or booleans are also known by their text, as a file has them. Raises DataError,
+    naming the row, for a class that is not among the labels.
+    """
+    where = {label: code for code, label in enumerate(labels)}
+    by_text = {str(label): code for code, label in enumerate(labels)}
+    codes = np.full(len(column), -1)
+    for i, (value, gone) in enumerate(zip(column.tolist(), column.isna(), strict=True)):
+        if gone or (isinstance(value, str) and not value.strip()):
+            continue
+        code = where.get(_plain(value), by_text.get(str(_plain(value))))
+        if code is None:
+            raise DataError(
+                f"target {column.name!r} holds the class {value!r} in row {i}, which the net does not know; "
+                f"{nearest(str(value), [str(label) for label in labels[:20]])}"
+            )
+        codes[i] = code
+    return codes
 
 
 def _plain(value: Any) -> Any:

@@ -29,7 +29,7 @@ from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.metrics import check_metrics, final_metrics
 from autogrow.train.fit.looks.observe import Observer
-from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, save_delivered
+from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, delivered_content
 from autogrow.train.fit.net.measure import measure, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
@@ -37,7 +37,7 @@ from autogrow.train.fit.setup import check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
 from autogrow.train.fit.view import Silent, View
-from autogrow.train.record.checkpoint import newest_whole
+from autogrow.train.record.checkpoint import newest_whole, save_atomically
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, check_same_data, start_folder
 from autogrow.train.record.ledger import Ledger, write_metrics
@@ -46,12 +46,15 @@ from autogrow.train.record.lock import lock
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found. `summary` has the keys of `result.json`; `net` is ready for use."""
+    """What a run found. `summary` has the keys of `result.json`; `net` is ready for use; `checkpoint` is what
+    `best.ckpt` holds.
+    """
 
     summary: dict[str, Any]
     rows: Sequence[Row]
     net: Delivered
     card: dict[str, Any]
+    checkpoint: dict[str, Any]
     folder: Path | None = None
 
     def write(self) -> None:
@@ -69,24 +72,37 @@ class _Fit:
     stream: TensorStream
     trainer: pl.Trainer
     prepared: Prepared
+    source: FinishedNet | None = None
     checkpoint: Path | None = None
     complaints: list[str] = field(default_factory=list)
 
 
 def fit(
-    spec: FitSpec, *, display: View | None = None, resume: bool = False, prepared: Prepared | None = None
+    spec: FitSpec,
+    *given: Any,
+    display: View | None = None,
+    resume: bool = False,
+    prepared: Prepared | None = None,
+    source: FinishedNet | None = None,
 ) -> Result:
-    """Train as the spec says and hand back the net that did best on validation.
+    """Train as the spec says and hand back the net that did best on validation. For arrays and frames there are
+    `autogrow.GrowingClassifier` and `GrowingRegressor`.
 
-    `prepared`: the data of `spec.data`, where they have been prepared before. Without test rows the result has no
-    `test`.
+    `prepared`: the data of `spec.data`, where they have been prepared before. `source`: the net to go on with, where it
+    is not in a file for `spec.continue_from`. Without test rows the result has no `test`.
 
     With `resume` the run goes on from the newest whole checkpoint of its folder. Raises ConfigError or DataError before
     anything is written, TrainingError where nothing finite was ever measured.
     """
+    if given or not isinstance(spec, FitSpec):
+        raise ConfigError(
+            f"autogrow.fit takes one FitSpec, got {', '.join(type(v).__name__ for v in (spec, *given))}; for arrays and "
+            "frames: autogrow.GrowingClassifier().fit(X, y), or GrowingRegressor"
+        )
     validate(spec)
     display = display or Silent()
-    source = None if spec.continue_from is None else read_finished(spec.continue_from)
+    if spec.continue_from is not None:
+        source = read_finished(spec.continue_from)
     if source is not None:
         spec = continuing(spec, source)
     prepared = prepared or prepare(spec.data, None if source is None else source.before)
@@ -146,7 +162,7 @@ def _set_up(
         continues=continues,
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
-    return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
+    return _Fit(module, controller, stream, trainer, prepared, source, checkpoint, complaints)
 
 
 def _trainer(spec: FitSpec) -> pl.Trainer:
@@ -213,15 +229,17 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         **measured,
         "versions": versions(),
     }
-    if spec.continue_from is not None:
+    if run.source is not None:
         assert rows[0].event is not None
-        summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event.to_plain()
+        origin = run.source.path if spec.continue_from is None else spec.continue_from
+        summary["continued_from"], summary["continued"] = str(origin), rows[0].event.to_plain()
+    content = delivered_content(module, summary)
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
-        save_delivered(module, out / CHECKPOINTS / BEST, summary)
+        save_atomically(content, out / CHECKPOINTS / BEST)
         write_split(out, prepared)
         write_metrics(out, rows)
-    return Result(summary, rows, net, prepared.card, out)
+    return Result(summary, rows, net, prepared.card, content, out)
 
 
 def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence[str] = ()) -> dict[str, float]:
