@@ -108,8 +108,8 @@ def separator_of(cfg: DictConfig) -> str:
     folder = Path(cfg.run)
     if cfg.separator is not None or not (folder / CONFIG).is_file():
         return cfg.separator or ","
-    data = OmegaConf.create(read_config(folder)).get("data", {})
-    return str(data.get("separator", ","))
+    separator = OmegaConf.select(OmegaConf.create(read_config(folder)), "data.separator")
+    return separator or ","
 
 
 def _check_columns(encoder: TableEncoder, given: Sequence[str], cfg: DictConfig) -> None:

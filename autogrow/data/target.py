@@ -114,7 +114,7 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
 
 
 def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]:
-    values = [_plain(v) for v in column.tolist()]
+    values = [plain_label(v) for v in column.tolist()]
     if len({type(v) for v in values}) > 1:
         values = [str(v) for v in values]
     labels = tuple(sorted(set(values)))
@@ -143,7 +143,7 @@ def codes_of(column: pd.Series, labels: Sequence[Any]) -> np.ndarray:
     for i, (value, gone) in enumerate(zip(column.tolist(), column.isna(), strict=True)):
         if gone or (isinstance(value, str) and not value.strip()):
             continue
-        code = where.get(_plain(value), by_text.get(str(_plain(value))))
+        code = where.get(plain_label(value), by_text.get(str(plain_label(value))))
         if code is None:
             raise DataError(
                 f"target {column.name!r} holds the class {value!r} in row {i}, which the net does not know; "
@@ -153,7 +153,7 @@ def codes_of(column: pd.Series, labels: Sequence[Any]) -> np.ndarray:
     return codes
 
 
-def _plain(value: Any) -> Any:
+def plain_label(value: Any) -> Any:
     """A label as a plain bool, int or str: 1.0 from a column of floats is the label 1."""
     if isinstance(value, np.generic):
         value = value.item()

@@ -205,7 +205,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
     looks = len(prepared.val) + len(prepared.test)
     if prepared.task == "classification" and spec.trainer.temperature:
         with eval_mode(net):
-            calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y)
+            calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y, prepared.val.weight)
         looks += len(prepared.val)
     measured = {"val": evaluate(net, prepared.val, prepared, spec.metrics)}
     if len(prepared.test):  # the trials of a search have none
@@ -251,6 +251,7 @@ def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence
         split.y,
         task=prepared.task,
         target_std=None if prepared.target_scale is None else prepared.target_scale[1],
+        weight=split.weight,
     )
     name = "error" if prepared.task == "classification" else "rmse"
     return {"loss": measured.loss, name: measured.error, **final_metrics(net, split, prepared, metrics)}

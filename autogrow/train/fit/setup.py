@@ -37,6 +37,7 @@ def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
         burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
         seed=spec.seed,
         members=spec.net.members,
+        weight=prepared.train.weight,
     )
 
 

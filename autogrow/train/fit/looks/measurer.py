@@ -29,8 +29,8 @@ class Measurer:
         """The fixed part of the validation split, or all of it."""
         return self._measure(module, self._all_val if full else self._val)
 
-    def _measure(self, module: GrowingModule, split: tuple[Tensor, Tensor]) -> Measured:
-        x, y = split
+    def _measure(self, module: GrowingModule, split: tuple[Tensor, Tensor, Tensor | None]) -> Measured:
+        x, y, weight = split
         return measure(
             module.ema,
             module.predict,
@@ -39,11 +39,15 @@ class Measurer:
             task=self.task,
             target_std=self.target_std,
             temperature=self.temperature,
+            weight=weight,
         )
 
 
-def _part(split: Split, rows: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _part(split: Split, rows: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+    weight = split.weight
     if len(split.x) <= rows:
-        return split.x.to(device), split.y.to(device)
+        return split.x.to(device), split.y.to(device), None if weight is None else weight.to(device)
     chosen = torch.randperm(len(split.x), generator=torch.Generator().manual_seed(0))[:rows].sort().values
-    return split.x[chosen].to(device), split.y[chosen].to(device)
+    if weight is not None:
+        weight = (weight[chosen] / weight[chosen].mean()).to(device)
+    return split.x[chosen].to(device), split.y[chosen].to(device), weight

@@ -106,14 +106,14 @@ def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     return _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
 
 
-def calibrate(net: nn.Module, outputs: Tensor, y: Tensor) -> float:
+def calibrate(net: nn.Module, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
     """Fold the temperature that suits validation best into the head: the same predictions, honest probabilities.
 
-    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes. Returns the
-    factor on the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing makes a net too modest; the many passes of
-    a run too sure.
+    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes, `weight`
+    (N,) how much each row counts. Returns the factor on the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing
+    makes a net too modest; the many passes of a run too sure.
     """
-    factor = best_inverse_temperature(outputs, y)
+    factor = best_inverse_temperature(outputs, y, weight)
     head = net.head
     assert isinstance(head, nn.Module)
     with torch.no_grad():
