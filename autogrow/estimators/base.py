@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
 from autogrow.data import DataSpec
-from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.prepare import prepare_split
 from autogrow.data.raw import Raw
 from autogrow.data.split_rows import SplitData
@@ -28,10 +26,8 @@ from autogrow.estimators.inputs import as_table, as_weights
 from autogrow.estimators.process import interruptible, random_states_kept
 from autogrow.estimators.rows import Part, different_rows, hold_out
 from autogrow.policy import LifeCycle
-from autogrow.policy.history import Row
 from autogrow.show.display import Display
 from autogrow.train.fit.continue_from import FinishedNet, finished
-from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.fit.run import fit
 from autogrow.train.fit.spec import AUTO, FitSpec, NetSpec, OptimizerSpec, TrainerSpec
 
@@ -39,16 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class GrowingEstimator(EstimatorFiles, BaseEstimator):
-    """A net that starts tiny, grows while it learns, and stops before it overfits. Fitted: `net_`, `growth_`, `widths_`,
-    `result_`.
-    """
-
-    net_: Delivered
-    growth_: list[Row]
-    widths_: list[int]
-    result_: dict[str, Any]
-    _known: KnownRows
+class GrowingEstimator(EstimatorFiles):
+    """A net that starts tiny, grows while it learns, and stops before it overfits."""
 
     def __sklearn_tags__(self) -> Any:
         """Missing values are taken, as they come."""
@@ -61,9 +49,16 @@ class GrowingEstimator(EstimatorFiles, BaseEstimator):
         return hasattr(self, "net_")
 
     # -- what the two kinds answer themselves -------------------------------------------------------------------------
-    def _target(self, y: Any, *, classes: Any, on: bool) -> Target:
-        """The targets of the rows, checked; `classes` are further ones that may come, `on`: those before may stay."""
+    def _classes_among(self, *given: Any) -> np.ndarray | None:
+        """The classes that occur in several targets, in order; None for values."""
+        return None
+
+    def _target(self, y: Any, classes: np.ndarray | None) -> Target:
+        """The targets of the rows, checked."""
         raise NotImplementedError
+
+    def _learned(self, classes: np.ndarray | None, *, on: bool) -> None:
+        """Keep what has been learned of the classes; with `on`, besides those before."""
 
     def _row_weights(self, y: Any, weight: np.ndarray) -> np.ndarray:
         """What each row counts, (n,)."""
@@ -77,7 +72,8 @@ class GrowingEstimator(EstimatorFiles, BaseEstimator):
         began = time.perf_counter()
         on = on and self.__sklearn_is_fitted__()
         x = as_table(self, X, y, reset=not on)
-        target = self._target(y, classes=classes, on=on)
+        own = self._classes_among(y, *([] if held is None else [held[1]]), *([] if classes is None else [classes]))
+        target = self._target(y, own)
         check_consistent_length(x, target.values)
         weight = self._row_weights(y, as_weights(sample_weight, len(x)))
         seed = _seed(self.random_state)
@@ -86,12 +82,14 @@ class GrowingEstimator(EstimatorFiles, BaseEstimator):
         if held is None:
             parts = hold_out(rows, strata[rows.first], self.val_fraction, seed)
         else:
-            x_val, target_val = as_table(self, held[0], reset=False), self._target(held[1], classes=classes, on=on)
+            x_val, target_val = as_table(self, held[0], reset=False), self._target(held[1], own)
             check_consistent_length(x_val, target_val.values)
+            val = different_rows(x_val, target_val.values, self._row_weights(held[1], np.ones(len(x_val))))
+            parts = Part(rows.first, rows.weight), Part(val.first + len(x), val.weight)
             x, target = _joined(x, target, x_val, target_val)
-            val = different_rows(x_val, target_val.values, np.ones(len(x_val)))
-            parts = Part(rows.first, rows.weight), Part(val.first + len(strata), val.weight)
-        self._refuse(target, parts)
+        for part, use in zip(parts, ("learn from", "judge by"), strict=True):
+            if not len(part.rows):
+                raise ValueError(f"n_samples={len(x)} leaves no row to {use}: give more")
         source = self._finished() if on else None
         spec = self._spec(began, seed)
         with random_states_kept(), interruptible():
@@ -103,10 +101,8 @@ class GrowingEstimator(EstimatorFiles, BaseEstimator):
         self.net_, self._checkpoint, self._known = result.net, result.checkpoint, prepared.known_rows()
         self.growth_, self.result_, self._card = list(result.rows), result.summary, result.card
         self.widths_ = list(result.summary["widths"])
+        self._learned(own, on=on)
         return self
-
-    def _refuse(self, target: Target, parts: tuple[Part, Part]) -> None:
-        """Raise ValueError for rows that cannot be learned from."""
 
     def _spec(self, began: float, seed: int) -> FitSpec:
         """The run that the parameters describe. began: when the time limit began to run."""
@@ -156,13 +152,8 @@ def _joined(x: pd.DataFrame, target: Target, x_val: pd.DataFrame, val: Target) -
     """Rows to learn from and rows to judge by, one behind the other."""
     import pandas as pd
 
-    labels = target.labels + tuple(label for label in val.labels if label not in target.labels)
-    if labels:
-        codes = np.array([labels.index(label) for label in val.labels])[val.values]
-        values = np.concatenate([target.values, codes])
-    else:
-        values = np.concatenate([target.values, val.values])
-    return pd.concat([x, x_val], ignore_index=True), replace(target, values=values, labels=labels)
+    values = np.concatenate([target.values, val.values])
+    return pd.concat([x, x_val], ignore_index=True), replace(target, values=values)
 
 
 def _split(x: pd.DataFrame, target: Target, train: Part, val: Part) -> SplitData:
@@ -178,4 +169,3 @@ def _split(x: pd.DataFrame, target: Target, train: Part, val: Part) -> SplitData
     splits = Rows(np.arange(count), np.arange(count, len(rows)), none)
     raw = Raw(taken, y, f"memory: {len(x):,} rows")
     return SplitData(raw, replace(target, values=values), splits, rows, None if (weight == 1).all() else weight)
-

@@ -12,7 +12,6 @@ from sklearn.utils.validation import column_or_1d
 
 from autogrow.data.target import Target, plain_label
 from autogrow.estimators.base import GrowingEstimator
-from autogrow.estimators.rows import Part
 from autogrow.policy import LifeCycle
 
 
@@ -114,26 +113,28 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
         p: np.ndarray = self._outputs(X).softmax(1).numpy()
         return p[:, [self.net_.classes.index(plain_label(c)) for c in self.classes_]]
 
-    def _target(self, y: Any, *, classes: Any, on: bool) -> Target:
-        y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
-        present = np.unique(y)
-        known = [present] if classes is None else [present, np.asarray(classes)]
-        if on:
-            known.append(self.classes_)
-        self.classes_ = np.unique(np.concatenate(known))
-        own = np.unique(np.concatenate(known[: len(known) - on]))
-        codes = np.searchsorted(own, y)
-        return Target("classification", codes, tuple(plain_label(c) for c in own), ("class",), "a classifier")
+    def _classes_among(self, *given: Any) -> np.ndarray:
+        found = []
+        for y in given:
+            y = column_or_1d(y, warn=True)
+            check_classification_targets(y)
+            found.append(np.unique(y))
+        classes = np.unique(np.concatenate(found))
+        if len(classes) < 2 and not self.__sklearn_is_fitted__():
+            raise ValueError(f"GrowingClassifier needs at least 2 classes, got one class: {classes.tolist()[0]!r}")
+        return classes
+
+    def _target(self, y: Any, classes: np.ndarray | None) -> Target:
+        assert classes is not None
+        codes = np.searchsorted(classes, column_or_1d(y))
+        return Target("classification", codes, tuple(plain_label(c) for c in classes), ("class",), "a classifier")
+
+    def _learned(self, classes: np.ndarray | None, *, on: bool) -> None:
+        assert classes is not None
+        self.classes_ = np.unique(np.concatenate([self.classes_, classes])) if on else classes
 
     def _row_weights(self, y: Any, weight: np.ndarray) -> np.ndarray:
         if self.class_weight is None:
             return weight
         balanced: np.ndarray = weight * compute_sample_weight(self.class_weight, np.asarray(y))
         return balanced
-
-    def _refuse(self, target: Target, parts: tuple[Part, Part]) -> None:
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"GrowingClassifier needs rows of at least 2 classes, got one class: {self.classes_.tolist()[0]!r}"
-            )

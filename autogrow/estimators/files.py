@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from autogrow.data.continued.known_rows import KnownRows
 from autogrow.errors import CheckpointError
 from autogrow.policy.history import Row
 from autogrow.report.run.page import render
@@ -23,27 +25,34 @@ KEY = "estimator"
 PLAIN = (bool, int, float, str, list, dict, type(None))
 
 
-class EstimatorFiles:
-    """Save, load, and the page; mixed into the estimators."""
+class EstimatorFiles(BaseEstimator):
+    """What an estimator is once it is fitted: saved, loaded, and shown as a page."""
 
     net_: Delivered
     growth_: list[Row]
+    widths_: list[int]
     result_: dict[str, Any]
+    classes_: np.ndarray
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    _checkpoint: dict[str, Any]
+    _known: KnownRows
+    _card: dict[str, Any]
 
     def save(self, path: str | Path) -> Path:
-        """Write the estimator as a checkpoint, which `load` makes it from again, and beside it (`.split.npz`) which rows
-        it knows. The same file is for `autogrow.load`, `autogrow predict`, `continue_from=` and the other commands.
+        """Write the estimator as a checkpoint, which `load` makes it from again, and beside it (`.split.npz`) which
+        rows it knows. The file is for `autogrow.load`, `autogrow predict`, `continue_from=` and the other commands too.
         """
         check_is_fitted(self)
         path = Path(path)
-        params = {k: list(v) if isinstance(v, tuple) else v for k, v in self.get_params().items()}  # type: ignore[attr-defined]
+        params = {k: list(v) if isinstance(v, tuple) else v for k, v in self.get_params().items()}
         names = getattr(self, "feature_names_in_", None)
         classes = getattr(self, "classes_", None)
         own = {
             "kind": type(self).__name__,
             "params": {k: v for k, v in params.items() if isinstance(v, PLAIN)},
             "left_out": [k for k, v in params.items() if not isinstance(v, PLAIN)],
-            "columns": self.n_features_in_,  # type: ignore[attr-defined]
+            "columns": self.n_features_in_,
             "names": None if names is None else names.tolist(),
             "classes": None if classes is None else classes.tolist(),
             "dtype": None if classes is None else classes.dtype.str,
@@ -91,7 +100,7 @@ class EstimatorFiles:
         return estimator
 
     def report(self, path: str | Path) -> Path:
-        """Write the page of the run: an HTML file, or a folder in which it is called report.html. Answers with the file."""
+        """Write the page of the run: an HTML file, or report.html in a folder. Answers with the file."""
         path = Path(path)
         path = path / REPORT if path.is_dir() else path
         write_atomically(path, self._page())
@@ -99,12 +108,12 @@ class EstimatorFiles:
 
     def _page(self) -> str:
         check_is_fitted(self)
-        settings = "\n".join(f"{k}: {v!r}" for k, v in self.get_params().items())  # type: ignore[attr-defined]
+        settings = "\n".join(f"{k}: {v!r}" for k, v in self.get_params().items())
         return render(rows=self.growth_, result=self.result_, card=self._card, config=settings, command=repr(self))
 
     def _html_repr(self) -> str:
         """What a notebook shows: of a fitted estimator its page, before that scikit-learn's own diagram."""
         if not hasattr(self, "net_"):
-            return str(super()._html_repr())  # type: ignore[misc]
+            return str(super()._html_repr())
         page = escape(self._page(), quote=True)
         return f'<iframe srcdoc="{page}" style="width: 100%; height: 640px; border: 0" title="{escape(repr(self))}"></iframe>'

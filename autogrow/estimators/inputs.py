@@ -54,7 +54,7 @@ def as_weights(sample_weight: Any, rows: int) -> np.ndarray:
     if not np.isfinite(weight).all() or (weight < 0).any():
         raise ValueError("sample_weight must hold finite numbers of 0 or more")
     if not weight.any():
-        raise ValueError("sample_weight is 0 for every row: there is nothing to learn from")
+        raise ValueError("sample_weight is zero for every row: there is nothing to learn from")
     return weight
 
 

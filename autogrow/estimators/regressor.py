@@ -89,7 +89,7 @@ class GrowingRegressor(RegressorMixin, GrowingEstimator):
         values: np.ndarray = self._outputs(X).numpy()
         return values[:, 0] if values.shape[1] == 1 else values
 
-    def _target(self, y: Any, *, classes: Any, on: bool) -> Target:
+    def _target(self, y: Any, classes: np.ndarray | None) -> Target:
         values = as_values(y)
         names = ("y",) if values.shape[1] == 1 else tuple(f"y{i}" for i in range(values.shape[1]))
         return Target("regression", values, (), names, "a regressor")

@@ -36,7 +36,7 @@ class Part:
 
 
 def different_rows(x: pd.DataFrame, y: np.ndarray, weight: np.ndarray) -> Rows:
-    """Rows (n, …) with their targets (n,) or (n, t) and weights (n,), copies taken together, those of weight 0 left out."""
+    """Rows (n, …) with targets (n,) or (n, t) and weights (n,): copies taken together, those of weight 0 left out."""
     import pandas as pd
 
     there = np.flatnonzero(weight > 0)
@@ -49,12 +49,15 @@ def different_rows(x: pd.DataFrame, y: np.ndarray, weight: np.ndarray) -> Rows:
 def hold_out(rows: Rows, classes: np.ndarray, share: float, seed: int) -> tuple[Part, Part]:
     """Rows to learn from and, about `share` of the weight of each class, rows to judge by.
 
-    classes: class code (u,) of each row, all 0 for values. A row stays on one side with all its copies, else it would be
-    known already where it is to judge; but where the same inputs come with several targets, the copies are cases of
+    classes: class code (u,) of each row, all 0 for values. A row stays on one side with all its copies, else it would
+    be known already where it is to judge; but where the same inputs come with several targets, the copies are cases of
     their own, and each is drawn by itself.
     """
     rng = np.random.default_rng(seed)
-    held = np.where(_first_ones(rows, classes, share, rng), rows.weight, 0.0)
+    first = _first_ones(rows, classes, share, rng)
+    if not first.any():  # every class is too small to spare a row
+        first = _first_ones(rows, np.zeros_like(classes), share, rng)
+    held = np.where(first, rows.weight, 0.0)
     _, which, times = np.unique(rows.inputs, return_inverse=True, return_counts=True)
     cases = np.flatnonzero((times[which] > 1) & (rows.weight > 1) & (rows.weight % 1 == 0))
     held[cases] = rng.binomial(rows.weight[cases].astype(np.int64), share)
