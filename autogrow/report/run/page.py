@@ -28,19 +28,32 @@ def write_report(
     card: Mapping[str, Any],
     config: str,
     command: str,
+    curves: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write `report.html` into a run folder and return its path.
 
     `rows` is the history, `result` what `result.json` holds, `card` the data card, `config` the resolved config as
-    YAML, `command` what reproduces the run. The page appears whole or not at all.
+    YAML, `command` what reproduces the run, `curves` what `curves.json` holds, none for a run of before it was written.
+    The page appears whole or not at all.
     """
-    html = render(rows=rows, result=result, card=card, config=config, command=command)
     path = Path(folder) / REPORT
+    html = render(
+        rows=rows, result=result, card=card, config=config, command=command, curves=curves or {}, folder=str(folder)
+    )
     write_atomically(path, html)
     return path
 
 
-def render(*, rows: History, result: Mapping[str, Any], card: Mapping[str, Any], config: str, command: str) -> str:
+def render(
+    *,
+    rows: History,
+    result: Mapping[str, Any],
+    card: Mapping[str, Any],
+    config: str,
+    command: str,
+    curves: Mapping[str, Any],
+    folder: str,
+) -> str:
     """The page as a string of HTML."""
     environment = templates()
     metric = words.measure_name(result["task"])

@@ -28,6 +28,8 @@ class Measured:
     error: float
     score: float
     rows: int
+    judged: float | None = None
+    """Distance from the best value of the metric that the run is judged by; None where it has none of its own."""
 
 
 def outputs_of(predict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -60,15 +62,22 @@ def measure(
     """
     with eval_mode(net):
         z = outputs_of(predict, x).float()
-        loss = sample_loss(task, z, y).item()
-        if task == "classification":
-            error = (z.argmax(1) != y).float().mean().item()
-            score = best_temperature_loss(z, y) if temperature else loss
-        else:
-            scale = 1.0 if target_std is None else target_std.to(z.device)
-            error = ((z - y) * scale).square().mean().sqrt().item()
-            score = loss
-    return Measured(loss, error, score, len(x))
+        return measure_outputs(z, y, task=task, target_std=target_std, temperature=temperature)
+
+
+def measure_outputs(
+    z: Tensor, y: Tensor, *, task: str, target_std: Tensor | None = None, temperature: bool = False
+) -> Measured:
+    """The same for outputs `z` (N, O) that are there already."""
+    loss = sample_loss(task, z, y).item()
+    if task == "classification":
+        error = (z.argmax(1) != y).float().mean().item()
+        score = best_temperature_loss(z, y) if temperature else loss
+    else:
+        scale = 1.0 if target_std is None else target_std.to(z.device)
+        error = ((z - y) * scale).square().mean().sqrt().item()
+        score = loss
+    return Measured(loss, error, score, len(z))
 
 
 def best_temperature_loss(z: Tensor, y: Tensor) -> float:
