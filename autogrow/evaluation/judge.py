@@ -4,13 +4,14 @@ value of one, and the threshold on a probability that suits one best.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn import metrics as sk
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.evaluation.evaluate import HALF, Plain, evaluate
+from autogrow.evaluation.evaluate import HALF, evaluate
 
 AUTO = "auto"
 """The loss leads; of nets that the finish puts side by side the one with the least error, then the least loss."""
@@ -56,7 +57,7 @@ def distance(
     return distance_of(name, evaluate(task, labels, outputs, y, weights=weights))
 
 
-def distance_of(name: str, found: Plain) -> float:
+def distance_of(name: str, found: Mapping[str, Any]) -> float:
     """The same, read off what `evaluate` found."""
     value = float(found[name])
     return 1 - value if name in MORE_IS_BETTER else value

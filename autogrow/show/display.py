@@ -21,7 +21,7 @@ from rich.text import Text
 from autogrow.data import lines
 from autogrow.policy.history import Event, History, Row, Stop
 from autogrow.show import words
-from autogrow.show.measures import details, table, verdict
+from autogrow.show.measures import consolation, details, table, verdict
 from autogrow.show.panel import panel
 from autogrow.show.story import decided_reason, headline
 from autogrow.train.fit.view import View
@@ -96,8 +96,9 @@ class Display(View):
         self.close()
         self._print(Text(""))
         said = f"{headline(self._rows if rows is None else rows, result)}; {verdict(result)}"
-        for part in self._folded(said, 0):
-            self._print(Text(part, style="bold"))
+        for text, style in ((said, "bold"), (consolation(result), "")):
+            for part in filter(None, self._folded(text, 0)):
+                self._print(Text(part, style=style))
         found = [(name, f"{val:<10}{test:<10}{base}".rstrip()) for name, val, test, base in table(result)]
         facts = [*words.facts(result).items(), ("report", f"{folder}/{REPORT}")]
         self._pairs([*found, *details(result), *facts], whole=("report",), room=14)

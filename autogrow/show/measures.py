@@ -64,7 +64,11 @@ def judged_by(result: Plain) -> str:
 
 
 def verdict(result: Plain) -> str:
-    """What the net is worth, against what needs no net: 'test error 5.23 % (always answering 'good': 5.20 %)'."""
+    """What the net is worth, against what needs no net: 'test error 5.23 % (always answering 'good': 5.20 %)'.
+
+    >>> verdict({"task": "classification", "val": {"error": 0.1}})
+    'val error 10.00 %'
+    """
     split, metric = split_of(result), judged_by(result)
     if "baseline" not in result:
         return f"{split} {metric} {say(metric, result[split][metric])}"
@@ -72,7 +76,7 @@ def verdict(result: Plain) -> str:
     said = f"{split} {name_of(metric)} {say(metric, ours[metric])}"
     without, what = say(metric, base[metric]), answer_of(base, metric)
     if beats(metric, ours, base) is False:
-        return f"{said}, no better than {what} ({without}){_but(result, ours, base)}"
+        return f"{said}, no better than {what} ({without})"
     return f"{said} ({what}: {without})"
 
 
@@ -95,13 +99,16 @@ def beats(metric: str, ours: Plain, base: Plain) -> bool | None:
     return distance_of(metric, ours) < distance_of(metric, base)
 
 
-def _but(result: Plain, ours: Plain, base: Plain) -> str:
-    """Answers that are worth nothing may come with probabilities that are worth something."""
-    if "log_loss" not in ours or not beats("log_loss", ours, base):
+def consolation(result: Plain) -> str:
+    """What is to be said where the answers are worth nothing and the probabilities something; else nothing."""
+    if "baseline" not in result or result["metric"] != AUTO or result["task"] != "classification":
+        return ""
+    ours, base = (result[key][split_of(result)] for key in ("metrics", "baseline"))
+    if beats("error", ours, base) or not beats("log_loss", ours, base):
         return ""
     losses = f"log loss {say('log_loss', ours['log_loss'])} against {say('log_loss', base['log_loss'])}"
     how = ": metric=balanced_accuracy sets a threshold on them" if "threshold" in ours else ""
-    return f"; its probabilities are better ({losses}){how if result['metric'] == AUTO else ''}"
+    return f"its probabilities are better than the shares of the classes ({losses}){how}"
 
 
 def table(result: Plain) -> list[tuple[str, str, str, str]]:
