@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from autogrow.commands.asked import Asked, ask, run_on_table
 from autogrow.data import Pipeline
 from autogrow.errors import ConfigError
+from autogrow.evaluation.evaluate import answers as chosen
 from autogrow.train.record.files import writing
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def answers(asked: Asked, rows: int) -> Iterator[pd.DataFrame]:
         z = asked.outputs(frame)
         if pipeline.task == "classification":
             p = z.softmax(1).numpy()
-            out[PREDICTION] = np.asarray(pipeline.labels)[p.argmax(1)]
+            out[PREDICTION] = np.asarray(pipeline.labels)[chosen(p, asked.net.threshold)]
             yield pd.concat([out, pd.DataFrame(p, columns=columns[1:])], axis=1)
         else:
             yield pd.concat([out, pd.DataFrame(z.numpy(), columns=columns)], axis=1)

@@ -100,6 +100,7 @@ class GrowingEstimator(EstimatorFiles):
         assert prepared.known_rows is not None
         self.net_, self._checkpoint, self._known = result.net, result.checkpoint, prepared.known_rows()
         self.growth_, self.result_, self._card = list(result.rows), result.summary, result.card
+        self._curves = result.curves
         self.widths_ = list(result.summary["widths"])
         self._learned(own, on=on)
         return self
@@ -127,6 +128,7 @@ class GrowingEstimator(EstimatorFiles):
                 threads=AUTO if self.n_threads is None else self.n_threads,
             ),
             seed=seed,
+            metric=self.metric,
             out=None if self.run_folder is None else Path(self.run_folder),
         )
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 
 from autogrow.data.target import Target, plain_label
 from autogrow.estimators.base import GrowingEstimator
+from autogrow.evaluation.evaluate import answers
 from autogrow.policy import LifeCycle
 
 
@@ -24,7 +25,7 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
     time_limit: seconds that a fit may take.
     val_fraction: share of the rows that growth and stopping are judged by, where `fit` is given no X_val.
     widths: the hidden widths to start from, 'auto', or 'tiny' for the smallest net.
-    policy: a LifeCycle of `autogrow.policy`, None for the recipe.
+    policy: a LifeCycle of `autogrow.policy`, None for the recipe.  metric: what chooses the net ('auroc', 'f1', …).
     members: nets side by side whose mean answers.  class_weight: None, 'balanced', or a dict.
     warm_start: whether `fit` goes on from the function that the net computes already, and grows on where these rows ask
     for it; so does `partial_fit` always.
@@ -59,6 +60,7 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
         residual: bool = False,
         members: int = 1,
         policy: LifeCycle | None = None,
+        metric: str = "auto",
         class_weight: Any = None,
         warm_start: bool = False,
         device: str = "cpu",
@@ -79,6 +81,7 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
         self.residual = residual
         self.members = members
         self.policy = policy
+        self.metric = metric
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.device = device
@@ -105,7 +108,7 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """The class (n,) of each row."""
         p = self.predict_proba(X)
-        predicted: np.ndarray = self.classes_[p.argmax(1)]
+        predicted: np.ndarray = self.classes_[answers(p, self.net_.threshold)]
         return predicted
 
     def predict_proba(self, X: Any) -> np.ndarray:

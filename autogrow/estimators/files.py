@@ -38,6 +38,7 @@ class EstimatorFiles(BaseEstimator):
     _checkpoint: dict[str, Any]
     _known: KnownRows
     _card: dict[str, Any]
+    _curves: dict[str, Any]
 
     def save(self, path: str | Path) -> Path:
         """Write the estimator as a checkpoint, which `load` makes it from again, and beside it (`.split.npz`) which
@@ -58,6 +59,7 @@ class EstimatorFiles(BaseEstimator):
             "dtype": None if classes is None else classes.dtype.str,
             "rows": [row.to_plain() for row in self.growth_],
             "card": self._card,
+            "curves": self._curves,
         }
         save_atomically({**self._checkpoint, KEY: own}, path)
         write_bytes(path.with_suffix(SPLIT), self._known.to_bytes())
@@ -90,6 +92,7 @@ class EstimatorFiles(BaseEstimator):
         estimator.net_, estimator._known = net, known
         estimator._checkpoint = {k: v for k, v in content.items() if k != KEY}
         estimator.growth_, estimator._card = [Row.from_plain(row) for row in own["rows"]], own["card"]
+        estimator._curves = own["curves"]
         estimator.result_ = content["result"]
         estimator.widths_ = list(content["result"]["widths"])
         estimator.n_features_in_ = own["columns"]
@@ -109,7 +112,15 @@ class EstimatorFiles(BaseEstimator):
     def _page(self) -> str:
         check_is_fitted(self)
         settings = "\n".join(f"{k}: {v!r}" for k, v in self.get_params().items())
-        return render(rows=self.growth_, result=self.result_, card=self._card, config=settings, command=repr(self))
+        return render(
+            rows=self.growth_,
+            result=self.result_,
+            card=self._card,
+            config=settings,
+            command=repr(self),
+            curves=self._curves,
+            folder="net.ckpt",  # as the page says it where nothing has been saved yet
+        )
 
     def _html_repr(self) -> str:
         """What a notebook shows: of a fitted estimator its page, before that scikit-learn's own diagram."""

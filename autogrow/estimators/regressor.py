@@ -40,6 +40,7 @@ class GrowingRegressor(RegressorMixin, GrowingEstimator):
         residual: bool = False,
         members: int = 1,
         policy: LifeCycle | None = None,
+        metric: str = "auto",
         warm_start: bool = False,
         device: str = "cpu",
         n_threads: int | None = None,
@@ -59,6 +60,7 @@ class GrowingRegressor(RegressorMixin, GrowingEstimator):
         self.residual = residual
         self.members = members
         self.policy = policy
+        self.metric = metric
         self.warm_start = warm_start
         self.device = device
         self.n_threads = n_threads

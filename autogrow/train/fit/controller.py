@@ -157,7 +157,7 @@ class LifeCycleController(pl.Callback):
             event = install(trainer, module, action, self.snapshots[target], decided_at=book.decided_at)
             if isinstance(action, Anneal):
                 full = self.measurer.val(module, full=True)
-                found = FullVal(full.loss, full.error, full.score)
+                found = FullVal(full.loss, full.error, full.score, full.judged)
                 flops = full.rows * module.cost.flops_per_sample
                 event = dataclasses.replace(event, full_val=found, flops=flops)
             book.applied(event)
@@ -207,6 +207,7 @@ class LifeCycleController(pl.Callback):
             train_flops=trained * module.cost.train_flops_per_sample,
             eval_flops=(train.rows + val.rows) * module.cost.flops_per_sample + seen.flops,
             timing={"seconds": self.seconds(), "check_seconds": self._check_seconds},
+            judged=val.judged,
         )
 
     def keep_snapshots(self, trainer: pl.Trainer, module: GrowingModule) -> None:

@@ -18,7 +18,7 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from autogrow.data import Prepared, Split, TensorStream, prepare
+from autogrow.data import Prepared, TensorStream, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason
@@ -26,14 +26,14 @@ from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
 from autogrow.train.fit.controller import LifeCycleController
+from autogrow.train.fit.looks.final import choose_threshold, take_final_look, training_prior
 from autogrow.train.fit.looks.measurer import Measurer
-from autogrow.train.fit.looks.metrics import check_metrics, final_metrics
 from autogrow.train.fit.looks.observe import Observer
 from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, delivered_content
-from autogrow.train.fit.net.measure import measure, outputs_of
+from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
-from autogrow.train.fit.setup import check_run, module_of, step_limit, stream_of
+from autogrow.train.fit.setup import check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
 from autogrow.train.fit.view import Silent, View
@@ -47,7 +47,7 @@ from autogrow.train.record.lock import lock
 @dataclass(frozen=True)
 class Result:
     """What a run found. `summary` has the keys of `result.json`; `net` is ready for use; `checkpoint` is what
-    `best.ckpt` holds.
+    `best.ckpt` holds; `curves` is what the page draws of it, of the split that is named in it.
     """
 
     summary: dict[str, Any]
@@ -56,6 +56,7 @@ class Result:
     card: dict[str, Any]
     checkpoint: dict[str, Any]
     folder: Path | None = None
+    curves: dict[str, Any] = field(default_factory=dict)
 
     def write(self) -> None:
         """Write `result.json`, last of all: a run folder that has one is complete."""
@@ -106,7 +107,7 @@ def fit(
     if source is not None:
         spec = continuing(spec, source)
     prepared = prepared or prepare(spec.data, None if source is None else source.before)
-    check_metrics(spec.metrics, prepared.task)
+    check_judges(spec, prepared)
     with threads(spec), quiet_lightning(), ExitStack() as held:
         run = _set_up(spec, prepared, display, source, held, resume=resume)
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
@@ -130,7 +131,12 @@ def _set_up(
     stream = stream_of(spec, prepared)
     module = module_of(spec, prepared, source)
     continues = None if source is None else continue_net(module, source, prepared, spec)
-    module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
+    module.delivery = {
+        "pipeline": prepared.state(),
+        "members": spec.net.members,
+        "example": module.example,
+        "prior": training_prior(prepared),
+    }
     trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
     check_run(spec, module, stream, continued=source is not None)
@@ -153,6 +159,7 @@ def _set_up(
             rows=spec.trainer.check_rows,
             temperature=spec.trainer.temperature,
             device=trainer.strategy.root_device,
+            metric=spec.metric,
         ),
         Observer(prepared, requires(spec.policy), trainer.strategy.root_device),
         max_steps=max_steps,
@@ -202,14 +209,19 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
     module.to("cpu")
     module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
     net = deliver(module, prepared.pipeline)
-    looks = len(prepared.val) + len(prepared.test)
-    if prepared.task == "classification" and spec.trainer.temperature:
-        with eval_mode(net):
-            calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y, prepared.val.weight)
-        looks += len(prepared.val)
-    measured = {"val": evaluate(net, prepared.val, prepared, spec.metrics)}
-    if len(prepared.test):  # the trials of a search have none
-        measured["test"] = evaluate(net, prepared.test, prepared, spec.metrics)
+    temperature = _set_temperature(spec, module, net, prepared)
+    net.threshold = choose_threshold(net, prepared, spec.metric)
+    if net.threshold is not None:
+        module.delivery["threshold"] = net.threshold
+    splits = {"val": prepared.val, "test": prepared.test}
+    found = {
+        name: take_final_look(net, split, prepared, spec.metrics, temperature=temperature or 1.0)
+        for name, split in splits.items()
+        if len(split)  # the trials of a search have no test
+    }
+    shown = "test" if "test" in found else "val"
+    val_looks = 1 + (temperature is not None) + (net.threshold is not None)
+    looks = val_looks * len(prepared.val) + len(prepared.test)
     flops = module.cost.flops_per_sample
     summary = {
         "task": prepared.task,
@@ -226,7 +238,11 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "eval_flops": rows[-1].eval_flops + flops * looks,
         "seconds": round(controller.seconds(), 3),
         "growth_events": sum(isinstance(row.action, GROWTHS) for row in rows[:-1]),
-        **measured,
+        **{name: look.measured for name, look in found.items()},
+        "metric": spec.metric,
+        "metrics": {name: look.metrics for name, look in found.items()},
+        "baseline": {name: look.baseline for name, look in found.items()},
+        **({} if temperature is None else {"temperature": temperature}),
         "versions": versions(),
     }
     if run.source is not None:
@@ -239,19 +255,12 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         save_atomically(content, out / CHECKPOINTS / BEST)
         write_split(out, prepared)
         write_metrics(out, rows)
-    return Result(summary, rows, net, prepared.card, content, out)
+    return Result(summary, rows, net, prepared.card, content, out, {"split": shown, **found[shown].curves})
 
 
-def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence[str] = ()) -> dict[str, float]:
-    """Loss and error (or rmse) of a delivered net on a split of net inputs, and any further metrics by name."""
-    measured = measure(
-        net.net,
-        net.net,
-        split.x,
-        split.y,
-        task=prepared.task,
-        target_std=None if prepared.target_scale is None else prepared.target_scale[1],
-        weight=split.weight,
-    )
-    name = "error" if prepared.task == "classification" else "rmse"
-    return {"loss": measured.loss, name: measured.error, **final_metrics(net, split, prepared, metrics)}
+def _set_temperature(spec: FitSpec, module: GrowingModule, net: Delivered, prepared: Prepared) -> float | None:
+    """Give the net the temperature that suits validation best; None where none was looked for."""
+    if prepared.task != "classification" or not spec.trainer.temperature:
+        return None
+    with eval_mode(net):
+        return 1 / calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y, prepared.val.weight)

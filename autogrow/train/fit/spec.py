@@ -89,7 +89,8 @@ class FitSpec:
     answer with 0 at first).
 
     `out` is the run folder, None for a run that leaves nothing on disk. `continue_from`: a finished run's folder or
-    checkpoint, whose net goes on. `config` is the resolved config as YAML, kept in the run folder.
+    checkpoint, whose net goes on. `metric`: what chooses the net that is handed back, and the threshold on a
+    probability (see `evaluation.judge`). `config` is the resolved config as YAML, kept in the run folder.
     """
 
     data: DataSpec
@@ -104,6 +105,7 @@ class FitSpec:
     out: Path | None = None
     continue_from: Path | None = None
     warm_start: WarmStart = field(default_factory=WarmStart)
+    metric: str = "auto"
     metrics: tuple[str, ...] = ()
     config: str = ""
 

@@ -21,6 +21,8 @@ Plain = dict[str, Any]
 
 RESULT, CONFIG, CARD = "result.json", "config.yaml", "data_card.json"
 LEDGER, METRICS, REPORT, LOG = "ledger.jsonl", "metrics.csv", "report.html", "log.txt"
+CURVES = "curves.json"
+"""The points that the page draws of the delivered net's answers."""
 LOCK = ".lock"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 SPLIT = ".split.npz"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from autogrow.data import Pipeline
 from autogrow.errors import CheckpointError, GrowthError, UsageError
+from autogrow.evaluation.evaluate import answers
 from autogrow.growth import replay
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
@@ -40,6 +41,10 @@ class Delivered(nn.Module):
     target_std: Tensor
     path: Path | None = None
     """The checkpoint that it was loaded from."""
+    threshold: float | None = None
+    """Of two classes: the second is answered from this probability on; None: where it is the likelier."""
+    prior: list[float] | None = None
+    """Shares of the classes, or means of the targets, in training; None for a net of before this was written."""
 
     def __init__(self, net: nn.Module, pipeline: Pipeline) -> None:
         super().__init__()
@@ -80,7 +85,8 @@ class Delivered(nn.Module):
         """A raw table → class labels (N,), or target values (N,), (N, O) for several targets."""
         z = self.outputs(table)
         if self.pipeline.task == "classification":
-            labels: np.ndarray = np.asarray(self.pipeline.labels)[z.argmax(1).numpy()]
+            codes = answers(z.double().softmax(1).numpy(), self.threshold)
+            labels: np.ndarray = np.asarray(self.pipeline.labels)[codes]
             return labels
         values: np.ndarray = z.numpy()
         return values[:, 0] if values.shape[1] == 1 else values
@@ -103,7 +109,9 @@ class Delivered(nn.Module):
 
 def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     """The module's weight average with the run's preprocessing, in eval mode on the CPU."""
-    return _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
+    net = _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
+    net.threshold, net.prior = module.delivery.get("threshold"), module.delivery.get("prior")
+    return net
 
 
 def calibrate(net: nn.Module, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
@@ -177,7 +185,9 @@ def from_content(content: Mapping[str, Any], path: str | Path, net: nn.Module | 
     if any(name.startswith("ema.") for name in weights):
         weights = {name.removeprefix("ema."): v for name, v in weights.items() if name.startswith("ema.")}
     _fill(grown, weights, path)
-    return _assemble(grown, delivery["members"], Pipeline.from_state(delivery["pipeline"])).eval()
+    delivered = _assemble(grown, delivery["members"], Pipeline.from_state(delivery["pipeline"])).eval()
+    delivered.threshold, delivered.prior = delivery.get("threshold"), delivery.get("prior")
+    return delivered
 
 
 def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | None) -> nn.Module:

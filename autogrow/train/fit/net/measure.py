@@ -28,6 +28,8 @@ class Measured:
     error: float
     score: float
     rows: int
+    judged: float | None = None
+    """Distance from the best value of the metric that the run is judged by; None where it has none of its own."""
 
 
 def outputs_of(predict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -69,17 +71,30 @@ def measure(
     """
     with eval_mode(net):
         z = outputs_of(predict, x).float()
-        loss = sample_loss(task, z, y, weight=weight).item()
-        counts = 1.0 if weight is None else weight
-        if task == "classification":
-            error = ((z.argmax(1) != y).float() * counts).mean().item()
-            score = best_temperature_loss(z, y, weight) if temperature else loss
-        else:
-            scale = 1.0 if target_std is None else target_std.to(z.device)
-            squares = ((z - y) * scale).square()
-            error = (squares if weight is None else squares * weight[:, None]).mean().sqrt().item()
-            score = loss
-    return Measured(loss, error, score, len(x))
+        return measure_outputs(z, y, task=task, target_std=target_std, temperature=temperature, weight=weight)
+
+
+def measure_outputs(
+    z: Tensor,
+    y: Tensor,
+    *,
+    task: str,
+    target_std: Tensor | None = None,
+    temperature: bool = False,
+    weight: Tensor | None = None,
+) -> Measured:
+    """The same for outputs `z` (N, O) that are there already."""
+    loss = sample_loss(task, z, y, weight=weight).item()
+    counts = 1.0 if weight is None else weight
+    if task == "classification":
+        error = ((z.argmax(1) != y).float() * counts).mean().item()
+        score = best_temperature_loss(z, y, weight) if temperature else loss
+    else:
+        scale = 1.0 if target_std is None else target_std.to(z.device)
+        squares = ((z - y) * scale).square()
+        error = (squares if weight is None else squares * weight[:, None]).mean().sqrt().item()
+        score = loss
+    return Measured(loss, error, score, len(z))
 
 
 def best_temperature_loss(z: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
