@@ -42,7 +42,9 @@ def take_final_look(
     """Measure a delivered net on a split of net inputs. `temperature`: what its logits were divided by."""
     z, task, pipeline = _outputs(net, split.x), prepared.task, prepared.pipeline
     scale = prepared.target_scale
-    found = measure_outputs(z, split.y, task=task, target_std=None if scale is None else scale[1], weight=split.weight)
+    found = measure_outputs(
+        z, split.y, task=task, target_std=None if scale is None else scale[1].float(), weight=split.weight
+    )
     weights = _weights(split)
     answers, y = in_words_of_the_task(pipeline, z, split.y)
     before, _ = in_words_of_the_task(pipeline, z * temperature, split.y)

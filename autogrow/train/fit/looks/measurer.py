@@ -31,7 +31,7 @@ class Measurer:
         self.pipeline = prepared.pipeline
         self.task, self.metric = prepared.task, metric
         self.temperature = temperature and prepared.task == "classification"
-        self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].to(device)
+        self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].float().to(device)
         self._train = _part(prepared.train, rows, device)
         self._val = _part(prepared.val, rows, device)
         self._all_val = _part(prepared.val, len(prepared.val.x), device)

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 class Delivered(nn.Module):
     """A grown net, ready for use: encoded rows in; logits in the order of `classes`, or targets in their units, out.
 
-    `forward` takes what `encode` gives: (N, columns) for tables (for all-numeric ones the raw columns in order),
-    (N, C, H, W) or flattened pixels for images. `predict`, `predict_proba` and `outputs` start from a raw table.
+    `forward` takes what `encode` gives: (N, columns) for tables (for all-numeric ones the raw columns in order, but for
+    those that 32-bit floats would round, such as Unix seconds: `encode` centres these first), (N, C, H, W) or flattened
+    pixels for images. `predict`, `predict_proba` and `outputs` start from a raw table.
     """
 
     target_mean: Tensor
