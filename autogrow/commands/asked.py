@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -21,6 +21,8 @@ from autogrow.train.record.folder import CONFIG, read_config
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 SHOWN = 8  # names of columns in a line
 
@@ -60,9 +62,13 @@ class Asked:
         yield from self.table.chunks(rows, columns, as_text=[*self.encoder.categories, *self.also, *self.kept])
 
     def outputs(self, frame: pd.DataFrame) -> Tensor:
-        """Logits or target values (rows, O) of some rows of the table; a complaint says which rows they are."""
+        """Logits or target values (rows, O) of some rows of the table."""
+        return self.read(frame, lambda part: self.net.outputs(part[list(self.encoder.columns)]))
+
+    def read(self, frame: pd.DataFrame, how: Callable[[pd.DataFrame], T]) -> T:
+        """What `how` makes of some rows of the table; a complaint says which rows they are."""
         try:
-            return self.net.outputs(frame[list(self.encoder.columns)])
+            return how(frame)
         except DataError as error:
             which = f"of rows {frame.index[0]:,} to {frame.index[-1]:,} of {self.table.path}"
             raise DataError(f"{error} ({which}, counted from 0)" if frame.index[0] else str(error)) from None

@@ -30,6 +30,7 @@ from autogrow.show.display import Display
 from autogrow.train.fit.continue_from import FinishedNet, finished
 from autogrow.train.fit.run import fit
 from autogrow.train.fit.spec import AUTO, FitSpec, NetSpec, OptimizerSpec, TrainerSpec
+from autogrow.train.fit.view import Silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,8 @@ class GrowingEstimator(EstimatorFiles):
             prepared = prepare_split(_split(x, target, *parts), spec.data, None if source is None else source.before)
             if held is not None:
                 prepared.card["split"] = "as given: X_val"
-            result = fit(spec, display=Display() if self.verbosity else None, prepared=prepared, source=source)
+            with Display() if self.verbosity else Silent() as view:
+                result = fit(spec, display=view, prepared=prepared, source=source)
         assert prepared.known_rows is not None
         self.net_, self._checkpoint, self._known = result.net, result.checkpoint, prepared.known_rows()
         self.growth_, self.result_, self._card = list(result.rows), result.summary, result.card
