@@ -39,12 +39,12 @@ def number(value: float | None, digits: int = 4) -> str:
 def percent(fraction: float | None, decimals: int = 2) -> str:
     """A fraction as a percentage.
 
-    >>> percent(0.10764)
-    '10.76 %'
+    >>> percent(0.10764), percent(-0.001, 0)
+    ('10.76 %', '0 %')
     """
     if fraction is None or not math.isfinite(fraction):
         return "not finite"
-    return f"{100 * fraction:.{decimals}f} %"
+    return f"{round(100 * fraction, decimals) + 0.0:.{decimals}f} %"  # no minus before a zero
 
 
 def measure(name: str, value: float | None) -> str:
