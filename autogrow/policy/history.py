@@ -86,7 +86,8 @@ class Row:
     growth and each return to an earlier net.
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
-    check's start. `timing['seconds']` is the wall time of the run so far.
+    check's start, `refused` (site → reason) what could not be and is not tried again. `timing['seconds']` is the wall
+    time of the run so far.
     """
 
     check: int
@@ -110,6 +111,7 @@ class Row:
     action: Action = field(default_factory=Keep)
     reason: str = ""
     event: Event | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     judged: float | None = None
 
@@ -135,6 +137,8 @@ class Row:
             del plain["judged"]
         plain["action"] = action_to_plain(self.action)
         plain["event"] = None if self.event is None else self.event.to_plain()
+        if not self.refused:  # it is rare, and records of before it was written stay what they are
+            del plain["refused"]
         cleaned: dict[str, Any] = _without_nonfinite(plain)
         return cleaned
 
