@@ -17,6 +17,7 @@ from autogrow.config import instantiate
 from autogrow.deploy import read_sklearn, transfer, transfer_torch
 from autogrow.deploy.larger import checkpoint_of
 from autogrow.deploy.sklearn_nets import warn_of_pickle
+from autogrow.deploy.sklearn_proof import PROBED
 from autogrow.errors import ConfigError
 from autogrow.growth import Receipt
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, save_atomically
@@ -97,6 +98,10 @@ def _transfer(cfg: DictConfig) -> None:
 
 def _from_sklearn(cfg: DictConfig, path: Path, widths: Any, out: Path) -> None:
     content = read_sklearn(path, allow_pickle=cfg.allow_pickle)
+    receipt = content["receipt"]
+    print(
+        f"its answers on {PROBED} probe rows differ from the estimator's own by at most {receipt['max_abs_change']:.2g}"
+    )
     try:
         save_atomically(content, out)
         if widths is not None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data.columns import is_numeric, numbers, texts
+from autogrow.data.centre import told_apart
+from autogrow.data.columns import doubles, is_numeric, texts
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.raw import Raw
 from autogrow.data.split_rows import SplitData
@@ -18,7 +19,8 @@ from autogrow.data.target import Target
 def fingerprint(raw: Raw, target: Target) -> str:
     """sha256 over inputs and targets, column by column: the same rows have the same fingerprint whatever the split.
 
-    Inputs are taken as they are encoded: numbers as 32-bit floats, categories as text.
+    Inputs are taken as they are encoded: numbers as 32-bit floats (in 64 bits where these merge what differs),
+    categories as text.
     """
     digest = hashlib.sha256()
     if isinstance(raw.x, np.ndarray):
@@ -29,7 +31,7 @@ def fingerprint(raw: Raw, target: Target) -> str:
             column = raw.x[name]
             digest.update(f"\0{name}\0".encode())
             if is_numeric(column):
-                digest.update(numbers(column).tobytes())
+                digest.update(told_apart(doubles(column)).tobytes())
             else:
                 digest.update("\0".join("\1" if t is None else t for t in texts(column)).encode())
     digest.update(repr((target.task, target.names, target.labels)).encode())

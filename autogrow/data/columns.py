@@ -110,6 +110,11 @@ def numbers(column: pd.Series, *, date: bool = False) -> np.ndarray:
 
     Raises DataError for text that is no number or date, and for infinite values.
     """
+    return single(doubles(column, date=date), column.name)
+
+
+def doubles(column: pd.Series, *, date: bool = False) -> np.ndarray:
+    """As `numbers`, in float64 (n,): what a column holds before anything is rounded. Infinite values are kept."""
     import pandas as pd
     from pandas.api import types
 
@@ -123,15 +128,20 @@ def numbers(column: pd.Series, *, date: bool = False) -> np.ndarray:
     if len(bad):
         raise DataError(f"column {name!r} must hold numbers, got {column.iloc[bad[0]]!r} in row {bad[0]}")
     array: np.ndarray = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return array
+
+
+def single(values: np.ndarray, name: object) -> np.ndarray:
+    """float64 values (n,) of the column `name` as float32. Raises DataError for those that are infinite as such."""
     with np.errstate(over="ignore"):
-        single = array.astype(np.float32)
-    infinite = np.flatnonzero(np.isinf(single))
+        rounded: np.ndarray = values.astype(np.float32)
+    infinite = np.flatnonzero(np.isinf(rounded))
     if len(infinite):
         raise DataError(
             f"column {name!r} holds {len(infinite)} infinite values (or beyond 32-bit floats), "
-            f"the first in row {infinite[0]}: {array[infinite[0]]}"
+            f"the first in row {infinite[0]}: {values[infinite[0]]}"
         )
-    return single
+    return rounded
 
 
 def _days(column: pd.Series) -> pd.Series:

@@ -1,7 +1,8 @@
 """From raw rows to the encoded tensor, in training and at inference. Its state is plain, so it travels in a checkpoint.
 
 n rows, D encoded columns. Numeric columns come first, in the table's order, as they are (NaN = missing; booleans are 0
-and 1, dates are days since 1970); then the categories, one-hot (an unseen value is all zeros; missing has a column of
+and 1, dates are days since 1970; one whose values 32-bit floats would merge is centred and scaled first, see `centre`);
+then the categories, one-hot (an unseen value is all zeros; missing has a column of
 its own where it occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a
 code of its own where it occurred in training).
 """
@@ -10,14 +11,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from autogrow.data.columns import is_date, is_numeric, numbers, refuse_duplicates, texts, with_text_names
+from autogrow.data.centre import Centring, centring_of
+from autogrow.data.columns import (
+    doubles,
+    is_date,
+    is_numeric,
+    refuse_duplicates,
+    single,
+    texts,
+    with_text_names,
+)
 from autogrow.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -31,7 +41,8 @@ class TableEncoder:
     `columns`: the inputs in the table's order. `numeric`: those encoded as numbers, `dates` those of
     them that are dates (at inference text in ISO form will do). `categories`: for each other column
     the values it may take (as text; None stands for missing). `coding`: onehot or embed. `ignored`: columns that may be
-    there and are not looked at (target, split column, dropped ones).
+    there and are not looked at (target, split column, dropped ones). `centred`: the numeric columns that are centred
+    and scaled before they are 32-bit floats.
     """
 
     columns: tuple[str, ...]
@@ -40,6 +51,7 @@ class TableEncoder:
     categories: Mapping[str, tuple[str | None, ...]]
     coding: str = "onehot"
     ignored: tuple[str, ...] = ()
+    centred: Mapping[str, Centring] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -61,9 +73,11 @@ class TableEncoder:
         if not self.categories and all(isinstance(t, np.dtype) and t.kind in "biuf" for t in frame.dtypes):
             with np.errstate(over="ignore"):
                 matrix = frame[list(self.numeric)].to_numpy(dtype=np.float64).astype(np.float32)
+                for name, centring in self.centred.items():
+                    matrix[:, self.numeric.index(name)] = centring(doubles(frame[name]))
             if not np.isinf(matrix).any():  # else the column is named below
                 return torch.from_numpy(matrix)
-        blocks = [numbers(frame[name], date=name in self.dates) for name in self.numeric]
+        blocks = [self._numbers(frame[name]) for name in self.numeric]
         for name, values in self.categories.items():
             codes = _codes(frame[name], values)
             if self.coding == "embed":
@@ -73,6 +87,11 @@ class TableEncoder:
         if not blocks:
             return torch.zeros(len(frame), 0)
         return torch.from_numpy(np.stack(blocks, axis=1))
+
+    def _numbers(self, column: pd.Series) -> np.ndarray:
+        name = str(column.name)
+        values = doubles(column, date=name in self.dates)
+        return single(self.centred[name](values) if name in self.centred else values, name)
 
     def _frame(self, table: Any) -> pd.DataFrame:
         import pandas as pd
@@ -118,6 +137,7 @@ class TableEncoder:
             "categories": {k: list(v) for k, v in self.categories.items()},
             "coding": self.coding,
             "ignored": list(self.ignored),
+            "centred": {name: [c.origin, c.scale] for name, c in self.centred.items()},
         }
 
 
@@ -169,6 +189,7 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
         categories={k: tuple(v) for k, v in state["categories"].items()},
         coding=state["coding"],
         ignored=tuple(state["ignored"]),
+        centred={name: Centring(*found) for name, found in state.get("centred", {}).items()},  # older ones have none
     )
 
 
@@ -186,7 +207,20 @@ def fit_table_encoder(
             commonest = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))[:most]
             categories[name] = tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
     dates = tuple(c for c in numeric if is_date(train[c]))
-    return TableEncoder(columns, numeric, dates, categories, coding, tuple(ignored))
+    centred = {name: found for name in numeric if (found := _centring(train[name])) is not None}
+    return TableEncoder(columns, numeric, dates, categories, coding, tuple(ignored), centred)
+
+
+def _centring(column: pd.Series) -> Centring | None:
+    values = doubles(column)
+    single(values, column.name)  # what is infinite has no mean
+    return centring_of(values, precision=_precision(column))
+
+
+def _precision(column: pd.Series) -> float:
+    """The relative distance of two numbers in what a column is stored in."""
+    stored = column.dtype
+    return 2.0**-23 if isinstance(stored, np.dtype) and stored in (np.float16, np.float32) else 2.0**-52
 
 
 def _codes(column: pd.Series, values: Sequence[str | None]) -> np.ndarray:

@@ -16,11 +16,11 @@ from torch import Tensor
 from autogrow.data.arrival.files import read_files
 from autogrow.data.arrival.stage import at_stage
 from autogrow.data.card import fingerprint, make_card
+from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
 from autogrow.data.fit_inputs import fit_inputs
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
-from autogrow.data.preprocess import CONSTANT
 from autogrow.data.raw import Raw
 from autogrow.data.rules import checked
 from autogrow.data.sources.readers import READERS
@@ -60,6 +60,8 @@ def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared
     if trained_on is not None:
         fitted, extension = follow_inputs(data, trained_on, fitted.encoder)
         scale = trained_on.pipeline.target_scale
+        if scale is not None:
+            scale = _as_precise(*scale, data.target.values[data.rows.train])
 
     def part(rows: np.ndarray) -> Split:
         x: Tensor = fitted.preprocess(fitted.encoded(rows))
@@ -106,11 +108,16 @@ def _target_scale(target: Target, train: np.ndarray) -> tuple[Tensor, Tensor] | 
             f"target {target.names[far[0]]!r} has values up to {size[far[0]]:.2g} that lie {spread[far[0]]:.2g} apart; "
             f"a target must be within ±{LARGEST:g}, and spread over {1 / LARGEST:g} or more: give it in another unit"
         )
-    mean, std = values.mean(0), values.std(0)
-    flat = np.flatnonzero(std <= CONSTANT * np.abs(values).max(0))
-    if len(flat):
+    flat = [i for i, column in enumerate(values.T) if is_constant(column)]
+    if flat:
         raise DataError(f"target {target.names[flat[0]]!r} is constant in the training rows; there is nothing to learn")
-    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+    return _as_precise(torch.from_numpy(values.mean(0)), torch.from_numpy(values.std(0)), values)
+
+
+def _as_precise(mean: Tensor, std: Tensor, values: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Mean and std (t,) in 64 bits where 32 would round the targets (n, t) in their own units, else in 32."""
+    exact = all(rounding_is_harmless(v, s) for v, s in zip(values.T, std.tolist(), strict=True))
+    return (mean.float(), std.float()) if exact else (mean.double(), std.double())
 
 
 def _targets(target: Target, rows: np.ndarray, scale: tuple[Tensor, Tensor] | None) -> Tensor:

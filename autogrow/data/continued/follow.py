@@ -67,7 +67,9 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
             before.inputs(images[probed]), before.preprocess(encoder.encode(images[probed])),
         )  # fmt: skip
         return Fitted(encoder, before.preprocess, lambda rows: encoder.encode(images[rows])), same
-    encoder = extend_encoder(before.encoder, fitted, columns_given=list(raw.x.columns))
+    assert isinstance(before.encoder, TableEncoder)
+    silent = [c for c, scale in zip(before.encoder.numeric, before.preprocess.scale, strict=False) if scale == 0]
+    encoder = extend_encoder(before.encoder, fitted, columns_given=list(raw.x.columns), silent=silent)
     assert isinstance(encoder, TableEncoder)
     whole = encoder.encode(raw.x)
     source = column_sources(before.encoder, encoder)

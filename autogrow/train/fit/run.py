@@ -232,7 +232,7 @@ def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence
         split.x,
         split.y,
         task=prepared.task,
-        target_std=None if prepared.target_scale is None else prepared.target_scale[1],
+        target_std=None if prepared.target_scale is None else prepared.target_scale[1].float(),
     )
     name = "error" if prepared.task == "classification" else "rmse"
     return {"loss": measured.loss, name: measured.error, **final_metrics(net, split, prepared, metrics)}

@@ -16,7 +16,7 @@ class Measurer:
     def __init__(self, prepared: Prepared, *, rows: int, temperature: bool, device: torch.device) -> None:
         self.task = prepared.task
         self.temperature = temperature and prepared.task == "classification"
-        self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].to(device)
+        self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].float().to(device)
         self._train = _part(prepared.train, rows, device)
         self._val = _part(prepared.val, rows, device)
         self._all_val = _part(prepared.val, len(prepared.val.x), device)

@@ -27,8 +27,9 @@ from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION,
 class Delivered(nn.Module):
     """A grown net, ready for use: encoded rows in; logits, or targets in their own units, out.
 
-    `forward` takes what `encode` gives: (N, columns) for tables (for all-numeric ones the raw columns in order),
-    (N, C, H, W) or flattened pixels for images. `predict` goes from a raw table to class labels or target values.
+    `forward` takes what `encode` gives: (N, columns) for tables (for all-numeric ones the raw columns in order, but for
+    those that 32-bit floats would round, such as Unix seconds: `encode` centres these first), (N, C, H, W) or flattened
+    pixels for images. `predict` goes from a raw table to class labels or target values.
     """
 
     target_mean: Tensor
