@@ -56,9 +56,10 @@ def as_dates(column: pd.Series) -> pd.Series:
 
 def is_text(column: pd.Series) -> bool:
     """Whether a column holds text and nothing else, but for missing values."""
+    import pandas as pd
     from pandas.api import types
 
-    if isinstance(column.dtype, types.pandas_dtype("category").__class__):
+    if isinstance(column.dtype, pd.CategoricalDtype):
         return False
     if types.is_object_dtype(column.dtype):
         return types.infer_dtype(column, skipna=True) == "string"
@@ -71,6 +72,31 @@ def is_missing(column: pd.Series) -> np.ndarray:
     if is_text(column):
         missing = missing | (column.astype("str").str.strip() == "").to_numpy(dtype=bool, na_value=False)
     return missing
+
+
+def without_marks(table: pd.DataFrame, marks: Sequence[str]) -> pd.DataFrame:
+    """The table with what `marks` name missing: in text these texts, among numbers those of them that are numbers.
+
+    The same object where there is none of them.
+    """
+    floats = [value for mark in marks if (value := _as_number(mark)) is not None]
+    found: dict[str, pd.Series] = {}
+    for name in table.columns:
+        column = table[name]
+        texts_of_it = column.dtype == object or is_text(column)
+        if texts_of_it or (floats and is_numeric(column) and not is_date(column)):
+            marked = column.isin(list(marks) if texts_of_it else floats)
+            if marked.any():
+                found[name] = column.mask(marked)
+    return table.assign(**found) if found else table
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
 
 
 def refuse_duplicates(columns: Sequence[str], where: object) -> None:

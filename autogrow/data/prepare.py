@@ -6,6 +6,7 @@ says what has arrived, and `continued` keeps what a finished net knows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from autogrow.data.card import fingerprint, make_card
 from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
 from autogrow.data.fit_inputs import fit_inputs
+from autogrow.data.left_out import leave_out_columns
+from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw
@@ -44,8 +47,10 @@ def prepare(spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
     ((64,), 10, 1079, 'classification')
     """
     spec = checked(spec)
-    read = READERS[spec.source]
-    return _prepare(read_files(spec, read) if spec.arrival == "files" else read(spec), spec, trained_on)
+    read, reading = READERS[spec.source], spec
+    if trained_on is not None:  # what were categories stay the texts that they were
+        reading = replace(spec, categorical=(*spec.categorical, *trained_on.categories))
+    return _prepare(read_files(reading, read) if spec.arrival == "files" else read(reading), spec, trained_on)
 
 
 def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
@@ -86,7 +91,11 @@ def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared
 def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> SplitData:
     """The rows that are there to learn from, in their splits."""
     task = spec.task if trained_on is None or spec.task != "auto" else trained_on.pipeline.task
-    raw, target, numbered = sample_rows(raw, read_target(raw.y, task), spec)
+    raw, complete = leave_out_rows(raw, spec)
+    target = read_target(raw.y, task)
+    raw = leave_out_columns(raw, target, spec, () if trained_on is None else trained_on.columns)
+    raw, target, numbered = sample_rows(raw, target, spec)
+    numbered = complete[numbered]
     raw, split_column, arrival_column = take_columns(raw, spec)
     data = SplitData(raw, target, split_rows(raw, target, split_column, spec), numbered)
     data = at_stage(data, arrival_column, spec)

@@ -130,7 +130,7 @@ def _said(name: str, texts: pd.Series, decimal: str, whole: list[str], units: se
     rules = ["thousands"] * bool(len(grouped))
     rules += ["percent" if "%" in units else "currency"] * (units != {""})
     rules += ["decimal comma" if decimal == "," else "decimal point"] * (decimal != asked.decimal)
-    said = f"column {name!r}: {example!r} is read as {value:,.10g} ({', '.join(rules)})"
+    said = f"column {name!r}: {example!r} is read as {value:.10g} ({', '.join(rules)})"
     other = "," if decimal == "." else "."
     doubtful = len(whole) == 2 and not asked.sure and texts.str.contains(r"\d[.,]\d").any()
     return [said + (f'; if it is a decimal sign: data.decimal="{other}"' if doubtful else "")]

@@ -28,9 +28,9 @@ _PREFIX, _SUFFIX = f"(?:{_CURRENCY}{_SPACE})?", f"(?:{_SPACE}(?:{_CURRENCY}|%))?
 
 def grammar(decimal: str, thousands: str | None = None) -> str:
     """The pattern of a whole number text, for a full match. thousands: the one sign that may group, None for any."""
-    point = "\\" + decimal
+    point = f"[{decimal}]"
     signs = GROUPS[decimal] if thousands is None else thousands
-    grouped = "".join(rf"|[1-9]\d{{0,2}}(?:\{s}\d{{3}})+" for s in signs)
+    grouped = "".join(rf"|[1-9]\d{{0,2}}(?:[{s}]\d{{3}})+" for s in signs)
     whole = rf"(?:\d+{grouped})"
     return rf"[+\-−]?{_PREFIX}[+\-−]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+\-]?\d+)?{_SUFFIX}"
 

@@ -45,9 +45,8 @@ def read_csv(spec: DataSpec) -> Raw:
     table, readings, notes = _read_columns(table, asked, spec)
     counted: tuple[str, ...] = ()
     first = table.columns[0]
-    if str(first).startswith("Unnamed:") and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
+    if str(first).startswith("Unnamed:") and str(first) not in (*spec.keep, *spec.target) and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
         table, counted = table.drop(columns=first), (str(first),)
-        notes = ["the first column has no name and counts the rows: left out", *notes]
     written = Written(form.said(), readings, (*MISSING, *spec.missing), counted)
     return from_table(table, spec, str(path), (*notes, *ask_about_sentinels(table)), written)
 
@@ -133,7 +132,7 @@ def _read_columns(
     readings, notes, columns = {}, [], {}
     for name in table.columns:
         column = table[name]
-        if name not in asked.as_they_are and (is_text(column) or name in asked.dates):
+        if is_text(column) or name in asked.dates:
             as_text = column if is_text(column) else column.astype("Int64").astype("str").where(column.notna())
             found = find_reading(as_text, asked, target=name in spec.target)
             readings[name] = found.reading
