@@ -26,6 +26,7 @@ from autogrow.policy.actions import (
     ExtendInputs,
     ExtendOutputs,
     Keep,
+    Refit,
     Stop,
     Undo,
     Widen,
@@ -161,7 +162,7 @@ History = Sequence[Row]
 # whoever writes a policy imports actions and records from here
 __all__ = [
     "GROWTHS", "Action", "Anneal", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
-    "Options", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
+    "Options", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 
 

@@ -177,6 +177,8 @@ def intent(action: Action) -> str:  # noqa: PLR0911  (a table, one line a case)
             return f"go back to check {check}"
         case history.Anneal(back_to=check, steps=steps):
             return f"anneal from check {check} over {times(steps, 'step')}"
+        case history.Refit(back_to=check, steps=steps):
+            return f"anneal from check {check} once more over {times(steps, 'step')}, on training and validation rows"
         case history.Stop():
             return "stop"
 
@@ -205,6 +207,8 @@ def deed(event: Event) -> str:  # noqa: PLR0911  (a table, one line a case)
             return f"went back to check {check}{inside}"
         case history.Anneal(back_to=check, steps=steps):
             return f"returned to check {check}{inside} and annealed over {times(steps, 'step')}"
+        case history.Refit(back_to=check, steps=steps):
+            return f"returned to check {check}{inside} and annealed over {times(steps, 'step')} on all rows but test"
     return f"{event.do}{change}"
 
 

@@ -18,7 +18,7 @@ from autogrow.growth.cost import counting
 from autogrow.policy.event import Continued, Event
 from autogrow.train.fit.extend_net import extend_net, outputs64, receipt, shrink_and_perturb
 from autogrow.train.fit.net.build import rebuild
-from autogrow.train.fit.net.deliver import Delivered, load
+from autogrow.train.fit.net.deliver import BEFORE_REFIT, Delivered, load
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint
@@ -66,7 +66,8 @@ def read_finished(given: str | Path) -> FinishedNet:
         )
     widths = tuple(content.get("result", {}).get("widths", ()))
     before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
-    return FinishedNet(path, ours, {k: v.clone() for k, v in inner.state_dict().items()}, widths, before)
+    weights = content.get(BEFORE_REFIT) or inner.state_dict()
+    return FinishedNet(path, ours, {k: v.clone() for k, v in weights.items()}, widths, before)
 
 
 def continuing(spec: FitSpec, source: FinishedNet) -> FitSpec:

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from autogrow.data import Prepared, Split, TensorStream, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.growth.modes import eval_mode
-from autogrow.policy import deliverable, requires, stop_reason
+from autogrow.policy import deliverable, judged, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
@@ -29,9 +29,10 @@ from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.metrics import check_metrics, final_metrics
 from autogrow.train.fit.looks.observe import Observer
-from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, save_delivered
-from autogrow.train.fit.net.measure import measure, outputs_of
+from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, deliver, save_delivered, scale_logits
+from autogrow.train.fit.net.measure import best_inverse_temperature, measure, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
+from autogrow.train.fit.net.snapshot import Snapshot
 from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
 from autogrow.train.fit.setup import check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
@@ -115,6 +116,8 @@ def _set_up(
     module = module_of(spec, prepared, source)
     continues = None if source is None else continue_net(module, source, prepared, spec)
     module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
+    if spec.net.members > 1 and prepared.task == "classification":
+        module.delivery["mean"] = PROBABILITIES
     trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
     check_run(spec, module, stream, continued=source is not None)
@@ -179,19 +182,24 @@ def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shar
 def _finish(spec: FitSpec, run: _Fit) -> Result:
     module, controller, prepared = run.module, run.controller, run.prepared
     rows = controller.rows
-    best = deliverable(rows)
-    if best is None:
+    chosen, best = judged(rows), deliverable(rows)
+    if chosen is None or best is None:
         raise TrainingError(f"no finite loss was ever measured ({rows[-1].reason}); try a lower optimizer.lr")
-    snapshot = controller.snapshots[best]
     module.to("cpu")
-    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
-    net = deliver(module, prepared.pipeline)
-    looks = len(prepared.val) + len(prepared.test)
+    net = _as_of(module, controller.snapshots[chosen], prepared)
+    looks, factor = len(prepared.val) + len(prepared.test), 1.0
     if prepared.task == "classification" and spec.trainer.temperature:
         with eval_mode(net):
-            calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y)
+            factor = best_inverse_temperature(outputs_of(net.net, prepared.val.x), prepared.val.y)
+        scale_logits(module, factor)
+        net = deliver(module, prepared.pipeline)
         looks += len(prepared.val)
     measured = {"val": evaluate(net, prepared.val, prepared, spec.metrics)}
+    before_refit = None
+    if best != chosen:  # validation rows have been learned from since; what they said of the net before stands
+        before_refit = {name: value.clone() for name, value in module.ema.state_dict().items()}
+        net = _as_of(module, controller.snapshots[best], prepared)
+        scale_logits(module, factor)
     if len(prepared.test):  # the trials of a search have none
         measured["test"] = evaluate(net, prepared.test, prepared, spec.metrics)
     flops = module.cost.flops_per_sample
@@ -218,10 +226,16 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event.to_plain()
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
-        save_delivered(module, out / CHECKPOINTS / BEST, summary)
+        save_delivered(module, out / CHECKPOINTS / BEST, summary, before_refit=before_refit)
         write_split(out, prepared)
         write_metrics(out, rows)
     return Result(summary, rows, net, prepared.card, out)
+
+
+def _as_of(module: GrowingModule, snapshot: Snapshot, prepared: Prepared) -> Delivered:
+    """The module's net as a snapshot has it, ready for use."""
+    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+    return deliver(module, prepared.pipeline)
 
 
 def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence[str] = ()) -> dict[str, float]:

@@ -19,7 +19,7 @@ class Measurer:
         self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].float().to(device)
         self._train = _part(prepared.train, rows, device)
         self._val = _part(prepared.val, rows, device)
-        self._all_val = _part(prepared.val, len(prepared.val.x), device)
+        self.all_val = _part(prepared.val, len(prepared.val.x), device)
 
     def train(self, module: GrowingModule) -> Measured:
         """The fixed part of the training split."""
@@ -27,7 +27,7 @@ class Measurer:
 
     def val(self, module: GrowingModule, *, full: bool) -> Measured:
         """The fixed part of the validation split, or all of it."""
-        return self._measure(module, self._all_val if full else self._val)
+        return self._measure(module, self.all_val if full else self._val)
 
     def _measure(self, module: GrowingModule, split: tuple[Tensor, Tensor]) -> Measured:
         x, y = split

@@ -19,9 +19,15 @@ from autogrow.growth import replay
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
 from autogrow.train.fit.net.build import rebuild
-from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
+from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint, save_atomically
+
+PROBABILITIES = "probabilities"
+"""Of members, what their mean is taken of; an older autogrow's nets, and values, have the mean of their outputs."""
+
+BEFORE_REFIT = "before_refit"
+"""Of a delivered net's checkpoint: the weights before validation rows were learned from, where they were."""
 
 
 class Delivered(nn.Module):
@@ -70,31 +76,44 @@ class Delivered(nn.Module):
 
 def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     """The module's weight average with the run's preprocessing, in eval mode on the CPU."""
-    return _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
+    return _assemble(module.ema, module.delivery, pipeline).cpu().eval()
 
 
-def calibrate(net: nn.Module, outputs: Tensor, y: Tensor) -> float:
-    """Fold the temperature that suits validation best into the head: the same predictions, honest probabilities.
+def scale_logits(module: GrowingModule, factor: float) -> None:
+    """A factor on the logits (an inverse temperature) that the delivered net is to have: in the head of its average.
 
-    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes. Returns the
-    factor on the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing makes a net too modest; the many passes of
-    a run too sure.
+    The same predictions, honest probabilities: the factor is the one that suits validation best (Guo et al. 2017, arXiv
+    1706.04599). Label smoothing makes a net too modest; the many passes of a run too sure. Of members' mean
+    probabilities it sharpens the mean, and is kept beside the weights.
     """
-    factor = best_inverse_temperature(outputs, y)
-    head = net.head
+    if module.delivery.get("mean") == PROBABILITIES:
+        module.delivery = {**module.delivery, "sharpness": factor}
+        return
+    head = module.ema.head
     assert isinstance(head, nn.Module)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.mul_(factor)
-    return factor
 
 
-def save_delivered(module: GrowingModule, folder_path: Path, result: Mapping[str, Any]) -> None:
-    """Write the weight average as a checkpoint that `load` rebuilds with nothing else supplied."""
-    content = {
+def save_delivered(
+    module: GrowingModule,
+    folder_path: Path,
+    result: Mapping[str, Any],
+    *,
+    before_refit: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write the weight average as a checkpoint that `load` rebuilds with nothing else supplied.
+
+    `before_refit`: the weights that validation judged, where the net has learned from validation rows since. A run that
+    goes on from this one goes on from them: the others could no longer be judged by those rows.
+    """
+    content: dict[str, Any] = {
         "state_dict": {k: v.detach().cpu().clone() for k, v in module.ema.state_dict().items()},
         "result": dict(result),
     }
+    if before_refit is not None:
+        content[BEFORE_REFIT] = dict(before_refit)
     module.on_save_checkpoint(content)
     save_atomically(content, folder_path)
 
@@ -138,7 +157,7 @@ def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
         raise CheckpointError(
             f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
         ) from None
-    return _assemble(grown, delivery["members"], Pipeline.from_state(delivery["pipeline"])).eval()
+    return _assemble(grown, delivery, Pipeline.from_state(delivery["pipeline"])).eval()
 
 
 def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | None) -> nn.Module:
@@ -167,8 +186,11 @@ def _fill(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> No
         ) from None
 
 
-def _assemble(net: nn.Module, members: int, pipeline: Pipeline) -> Delivered:
-    return Delivered(net if members == 1 else MeanOfMembers(net, members), pipeline)
+def _assemble(net: nn.Module, delivery: Mapping[str, Any], pipeline: Pipeline) -> Delivered:
+    if delivery["members"] == 1:
+        return Delivered(net, pipeline)
+    of = {"probabilities": delivery.get("mean") == PROBABILITIES, "sharpness": delivery.get("sharpness", 1.0)}
+    return Delivered(MeanOfMembers(net, delivery["members"], **of), pipeline)
 
 
 def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
@@ -177,4 +199,4 @@ def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
     return some if members == 1 else some.unsqueeze(0).repeat(members, *[1] * some.ndim)
 
 
-__all__ = ["Delivered", "calibrate", "deliver", "example_rows", "load", "relabel", "save_delivered"]
+__all__ = ["BEFORE_REFIT", "Delivered", "deliver", "example_rows", "load", "relabel", "save_delivered", "scale_logits"]

@@ -5,6 +5,7 @@ N rows, O outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ class Measured:
     error: float
     score: float
     rows: int
+
+
+NOT_MEASURED = Measured(math.nan, math.nan, math.nan, 0)
+"""Of a split that nothing is measured on."""
 
 
 def outputs_of(predict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

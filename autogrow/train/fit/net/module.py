@@ -120,8 +120,11 @@ class GrowingModule(pl.LightningModule):
     def predict(self, x: Tensor) -> Tensor:
         """(N, *shape) → (N, O) by the weight average: what is measured, and what will be delivered."""
         members = self.spec.net.members
-        out: Tensor = self.ema(x) if members == 1 else MeanOfMembers(self.ema, members)(x)
-        return out
+        if members == 1:
+            out: Tensor = self.ema(x)
+            return out
+        mean: Tensor = MeanOfMembers(self.ema, members, probabilities=self.task == "classification")(x)
+        return mean
 
     # -- training -----------------------------------------------------------------------------------------------------
     def configure_optimizers(self) -> torch.optim.Optimizer:
