@@ -41,13 +41,11 @@ def leave_out_columns(raw: Raw, target: Target, spec: DataSpec, read: Iterable[s
     for name in spec.keep:
         if name not in raw.x.columns and name not in raw.written.counted:
             raise DataError(f"data.keep: {raw.origin} has no input column {name!r}; {nearest(name, raw.x.columns)}")
-    away = {*spec.drop, spec.split_column}
-    inputs = raw.x[[name for name in raw.x.columns if name not in away]]
     named = {*spec.keep, *spec.categorical, *spec.numeric, *spec.dates, spec.arrival_column, *read}
-    reasons = useless_columns(inputs, raw.y, keep=named)
+    reasons = useless_columns(raw.x, raw.y, keep=named)
     notes = raw.notes
     if target.labels:
-        leaks = likely_leaks(inputs.drop(columns=list(reasons)), target.values)
+        leaks = likely_leaks(raw.x.drop(columns=list(reasons)), target.values)
         notes += tuple(
             f"column {name!r} has one value for each class, and another for each: if it is known only afterwards, "
             f"data.drop=[{name}]" for name in leaks[:3]

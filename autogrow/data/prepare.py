@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -31,6 +32,9 @@ from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData, describe_split, sample_rows, split_rows, take_columns
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LARGEST = 1e18
 """How large a regression target may be, and one over it how narrow its spread."""
@@ -93,13 +97,18 @@ def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> SplitData
     task = spec.task if trained_on is None or spec.task != "auto" else trained_on.pipeline.task
     raw, complete = leave_out_rows(raw, spec)
     target = read_target(raw.y, task)
-    raw = leave_out_columns(raw, target, spec, () if trained_on is None else trained_on.columns)
-    raw, target, numbered = sample_rows(raw, target, spec)
-    numbered = complete[numbered]
     raw, split_column, arrival_column = take_columns(raw, spec)
+    raw = leave_out_columns(raw, target, spec, () if trained_on is None else trained_on.columns)
+    raw, target, sampled = sample_rows(raw, target, spec)
+    split_column, arrival_column = _at(split_column, sampled), _at(arrival_column, sampled)
+    numbered = complete[sampled]
     data = SplitData(raw, target, split_rows(raw, target, split_column, spec), numbered)
     data = at_stage(data, arrival_column, spec)
     return data if trained_on is None else keep_known(data, trained_on, new_classes=spec.new_classes)
+
+
+def _at(column: pd.Series | None, rows: np.ndarray) -> pd.Series | None:
+    return None if column is None else column.iloc[rows].reset_index(drop=True)
 
 
 def _title(spec: DataSpec) -> str:

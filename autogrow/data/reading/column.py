@@ -81,7 +81,7 @@ class Reading:
         """What the column holds, in words."""
         if self.kind == "number":
             return "numbers" if self.decimal == "." else "numbers with a decimal comma"
-        return {"boolean": "yes or no", "text": "text", "date": f"dates ({', '.join(self.formats)})"}[self.kind]
+        return {"boolean": "yes or no", "text": "text", "date": f"dates ({', '.join(f.replace('8601', '') for f in self.formats)})"}[self.kind]
 
     def state(self) -> dict[str, Any]:
         """As plain containers."""
