@@ -37,6 +37,18 @@ class TrainedOn:
     pipeline: Pipeline
     known: KnownRows | None = None
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the net reads; none for images."""
+        encoder = self.pipeline.encoder
+        return encoder.columns if isinstance(encoder, TableEncoder) else ()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those of them that are categories."""
+        encoder = self.pipeline.encoder
+        return tuple(encoder.categories) if isinstance(encoder, TableEncoder) else ()
+
 
 def keep_known(data: SplitData, trained_on: TrainedOn, *, new_classes: str) -> SplitData:
     """The targets in the net's terms, and every row that the net knows in the split that it was in.
@@ -71,7 +83,7 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     assert isinstance(encoder, TableEncoder)
     whole = encoder.encode(raw.x)
     source = column_sources(before.encoder, encoder)
-    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, len(encoder.numeric))
+    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, encoder.quantities)
     extension = extension_of(
         before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
     )
