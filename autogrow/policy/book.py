@@ -41,6 +41,7 @@ class Measured:
     train_flops: int
     eval_flops: int
     timing: Mapping[str, float]
+    judged: float | None = None
 
 
 @dataclass
@@ -115,7 +116,9 @@ class Book:
             eval_flops=(last.eval_flops if last else 0) + measured.eval_flops + (event.flops if event else 0),
             event=event,
             refused=self.refusals,
+            knots=measured.size.knots,
             timing=measured.timing,
+            judged=measured.judged,
         )
         return dataclasses.replace(row, phase=_phase(self.policy, [*self.rows, row]))
 

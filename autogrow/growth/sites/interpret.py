@@ -18,10 +18,11 @@ from autogrow.growth.sites.axes import Axis, fix, new_axis
 from autogrow.growth.sites.numbers import SizeFloat, SizeInt
 from autogrow.growth.sites.rules.attention import through_attention
 from autogrow.growth.sites.rules.functional import FUNCTIONAL
-from autogrow.growth.sites.rules.layers import through_activation, through_layer, through_norm
+from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
 from autogrow.growth.sites.rules.table import EXTREMES, SHAPES
 from autogrow.growth.sites.trace import Call, Note, Sized, Trace, Use, Value, function_name
+from autogrow.nets.knots import Knots
 
 _LINEAR_MODULES = (
     nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
@@ -123,6 +124,8 @@ class Interpreter:
             out = through_norm(self.trace, call.node, module, norm, value)
         elif isinstance(module, ACTIVATION_MODULES):
             out = through_activation(self.trace, call.node, module, value)
+        elif isinstance(module, Knots):
+            out = through_knots(self.trace, call.node, module, value)
         elif isinstance(module, _LINEAR_MODULES):
             self._note(call, "linear", name)
             out = value
