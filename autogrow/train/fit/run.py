@@ -240,6 +240,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "epochs": round(rows[-1].passes, 3),
         "widths": list(module.widths.values()),
         "depth": len(module.widths),
+        **({"knots": dict(knots)} if (knots := module.size.knots) else {}),
         "parameters": module.cost.parameters,
         "flops_per_sample": flops,
         "train_flops": rows[-1].train_flops,
