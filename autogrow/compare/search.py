@@ -35,6 +35,7 @@ from autogrow.train.record.folder import (
     TRIAL,
     TRIAL_RUNS,
     TRIALS,
+    check_same_data,
     is_begun,
     read_plain,
     read_trials,
@@ -79,7 +80,8 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
     trials = read_trials(folder)
     prepared = prepare(spec.data)
     if not is_begun(folder):
-        start_folder(folder, spec.config)
+        start_folder(folder, spec.config, prepared.card)
+    check_same_data(folder, prepared.card, key="hydra.run.dir")
     study = _study(how, spec.seed)
     for number in range(how.trials):
         asked = study.ask()

@@ -90,7 +90,7 @@ def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> SplitData
     raw, split_column, arrival_column = take_columns(raw, spec)
     data = SplitData(raw, target, split_rows(raw, target, split_column, spec), numbered)
     data = at_stage(data, arrival_column, spec)
-    return data if trained_on is None else keep_known(data, trained_on, new_classes=spec.new_classes)
+    return data if trained_on is None else keep_known(data, trained_on, spec)
 
 
 def _title(spec: DataSpec) -> str:

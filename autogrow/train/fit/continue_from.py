@@ -23,7 +23,7 @@ from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from autogrow.train.record.files import write_bytes
-from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT, read_split
+from autogrow.train.record.folder import BEST, CARD, CHECKPOINTS, SPLIT, read_card, read_split
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,21 @@ def read_finished(given: str | Path) -> FinishedNet:
             stacklevel=2,
         )
     widths = tuple(content.get("result", {}).get("widths", ()))
-    before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
+    before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known, _card_of(path))
     return FinishedNet(path, ours, {k: v.clone() for k, v in inner.state_dict().items()}, widths, before)
+
+
+def _card_of(path: Path) -> dict[str, Any] | None:
+    """The card of the data that a run folder's checkpoint learned from; None where there is none."""
+    folder = path.parent.parent
+    if path.parent.name != CHECKPOINTS or not (folder / CARD).is_file():
+        return None
+    kinds = {"origin": str, "rows": int, "fingerprint": str}
+    card = read_card(folder, tuple(kinds))
+    for key, kind in kinds.items():
+        if not isinstance(card[key], kind):
+            raise CheckpointError(f"{folder}: {CARD} has {card[key]!r} for {key!r}, which is not one of ours")
+    return card
 
 
 def continuing(spec: FitSpec, source: FinishedNet) -> FitSpec:
