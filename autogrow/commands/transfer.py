@@ -15,13 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 from autogrow.composition import run_hydra
 from autogrow.config import instantiate
 from autogrow.deploy import read_sklearn, transfer, transfer_torch
-from autogrow.deploy.larger import checkpoint_of
 from autogrow.deploy.sklearn_nets import warn_of_pickle
 from autogrow.deploy.sklearn_proof import PROBED
 from autogrow.errors import ConfigError
 from autogrow.growth import Receipt
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, save_atomically
 from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import checkpoint_of
 
 NAME = "larger.ckpt"
 

@@ -122,22 +122,20 @@ def extend_encoder(
         **{c: found for c, found in old.centred.items() if c not in free},
         **{c: found for c, found in new.centred.items() if c in free},
     }
-    return TableEncoder((*old.columns, *added), numeric, dates, categories, old.coding, new.ignored, centred)
+    return TableEncoder(
+        (*old.columns, *added), numeric, dates, categories, old.coding, new.ignored, centred,
+        {**old.readings, **new.readings}, tuple(dict.fromkeys((*old.missing, *new.missing))),
+        (*old.indicators, *(c for c in added if c in new.indicators)),
+        {**old.parts, **{c: found for c, found in new.parts.items() if c in added}},
+    )  # fmt: skip
 
 
 def column_sources(old: Encoder, new: Encoder) -> tuple[int, ...]:
     """For each encoded column of `new` the position of the same one in `old`, −1 where there is none."""
     if isinstance(old, ImageEncoder) or isinstance(new, ImageEncoder):
         return ()
-    where = {key: i for i, key in enumerate(_keys(old))}
-    return tuple(where.get(key, -1) for key in _keys(new))
-
-
-def _keys(encoder: TableEncoder) -> list[tuple[str, Any]]:
-    keys: list[tuple[str, Any]] = [(name, "number") for name in encoder.numeric]
-    for name, values in encoder.categories.items():
-        keys += [(name, "code")] if encoder.coding == "embed" else [(name, ("is", v)) for v in values]
-    return keys
+    where = {key: i for i, key in enumerate(old.keys())}
+    return tuple(where.get(key, -1) for key in new.keys())
 
 
 def refit_preprocess(

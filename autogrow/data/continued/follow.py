@@ -29,7 +29,6 @@ from autogrow.data.fit_inputs import Fitted
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData
-from autogrow.data.splits import check_sizes
 from autogrow.errors import DataError
 
 
@@ -46,12 +45,23 @@ class TrainedOn:
     card: Mapping[str, Any] | None = None
     """The card of its run's data, where there is one."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the net reads; none for images."""
+        encoder = self.pipeline.encoder
+        return encoder.columns if isinstance(encoder, TableEncoder) else ()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those of them that are categories."""
+        encoder = self.pipeline.encoder
+        return tuple(encoder.categories) if isinstance(encoder, TableEncoder) else ()
+
 
 def keep_known(data: SplitData, trained_on: TrainedOn, spec: DataSpec) -> SplitData:
     """The targets in the net's terms, and every row that the net knows in the split that it was in.
 
-    Raises DataError for a target that the net cannot have, where a part is left too few rows, and for a file that has
-    lost rows since.
+    Raises DataError for a target that the net cannot have, and for a file that has lost rows since.
     """
     target = extend_target(data.target, trained_on.pipeline, new_classes=spec.new_classes)
     rows = data.rows
@@ -60,7 +70,6 @@ def keep_known(data: SplitData, trained_on: TrainedOn, spec: DataSpec) -> SplitD
         if trained_on.card is not None and spec.max_rows is None:
             _check_none_gone(replace(data, target=target), marks, trained_on.known, trained_on.card)
         rows = trained_on.known.keep(rows, marks)
-        check_sizes(rows, None, len(data.raw))
     return replace(data, target=target, rows=rows)
 
 
@@ -101,7 +110,7 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     assert isinstance(encoder, TableEncoder)
     whole = encoder.encode(raw.x)
     source = column_sources(before.encoder, encoder)
-    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, len(encoder.numeric))
+    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, encoder.quantities)
     extension = extension_of(
         before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
     )
