@@ -22,6 +22,7 @@ from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.evaluation.judge import AUTO, distance_of
 from autogrow.policy.history import History, Row
+from autogrow.train.fit.continue_from import write_split
 from autogrow.train.fit.looks.final import take_final_look
 from autogrow.train.fit.net.deliver import Delivered, load, relabel
 from autogrow.train.fit.run import Result, fit
@@ -252,6 +253,7 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     cost["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     summary["search_cost"] = cost
     content = relabel(checkpoint, summary)
+    write_split(folder, prepared)  # the trials have no test rows
     shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
     (folder / TRIAL).unlink(missing_ok=True)
     curves = {"split": "test", **tested.curves}

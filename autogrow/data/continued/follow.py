@@ -23,12 +23,13 @@ from autogrow.data.continued.extend import (
     extension_of,
     refit_preprocess,
 )
-from autogrow.data.continued.known_rows import PARTS, KnownRows, mark_rows
+from autogrow.data.continued.known_rows import KnownRows, mark_rows
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.fit_inputs import Fitted
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData
+from autogrow.data.splits import PARTS
 from autogrow.errors import DataError
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from autogrow.data import Pipeline, Prepared
 from autogrow.data.continued.follow import TrainedOn
 from autogrow.data.continued.known_rows import KnownRows
+from autogrow.data.splits import PARTS
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
 from autogrow.policy.event import Continued, Event
@@ -24,7 +27,7 @@ from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from autogrow.train.record.files import write_bytes
-from autogrow.train.record.folder import BEST, CARD, CHECKPOINTS, SPLIT, checkpoint_of, read_card, read_split
+from autogrow.train.record.folder import BEST, CARD, CHECKPOINTS, SPLIT, SPLITS, checkpoint_of, read_card, read_split
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,13 @@ def continue_net(module: GrowingModule, source: FinishedNet, prepared: Prepared,
 
 
 def write_split(folder: Path, prepared: Prepared) -> None:
-    """Write which rows are in which split beside the delivered net."""
+    """Write which rows of the source are in which split, for anybody to read; and, beside the delivered net, what it
+    knows its rows by when it goes on.
+    """
+    train, val, test = (np.sort(getattr(prepared, part).rows.numpy()) for part in PARTS)
+    file = io.BytesIO()
+    np.savez_compressed(file, train=train, val=val, test=test)
+    write_bytes(folder / SPLITS, file.getvalue())
     if prepared.known_rows is not None:
         write_bytes((folder / CHECKPOINTS / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
 

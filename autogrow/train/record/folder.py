@@ -28,6 +28,9 @@ CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "pr
 SPLIT = ".split.npz"
 """In place of a checkpoint's `.ckpt`: which rows its net was trained, validated and tested on."""
 
+SPLITS = "splits.npz"
+"""Which rows of the source are train, val and test, by their numbers from 0: three arrays."""
+
 STAGES, STAGES_CSV = "stages.json", "stages.csv"
 """Of data in stages: what each stage found and cost."""
 
