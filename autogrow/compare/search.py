@@ -22,6 +22,7 @@ from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.evaluation.judge import AUTO, distance_of
 from autogrow.policy.history import History, Row
+from autogrow.train.fit.continue_from import write_split
 from autogrow.train.fit.looks.final import take_final_look
 from autogrow.train.fit.net.deliver import Delivered, load, relabel
 from autogrow.train.fit.run import Result, fit
@@ -38,6 +39,7 @@ from autogrow.train.record.folder import (
     TRIAL,
     TRIAL_RUNS,
     TRIALS,
+    check_same_data,
     is_begun,
     read_plain,
     read_trials,
@@ -83,7 +85,8 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
     prepared = prepare(spec.data)
     check_judges(spec, prepared)
     if not is_begun(folder):
-        start_folder(folder, spec.config)
+        start_folder(folder, spec.config, prepared.card)
+    check_same_data(folder, prepared.card, key="hydra.run.dir")
     study = _study(how, spec.seed)
     for number in range(how.trials):
         asked = study.ask()
@@ -250,6 +253,7 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     cost["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     summary["search_cost"] = cost
     content = relabel(checkpoint, summary)
+    write_split(folder, prepared)  # the trials have no test rows
     shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
     (folder / TRIAL).unlink(missing_ok=True)
     curves = {"split": "test", **tested.curves}
