@@ -80,7 +80,7 @@ def test_targets_and_what_is_not_read(made, alone, capsys):
 def test_a_reader_that_has_seen_enough(made, alone, capsys, monkeypatch):
     read, write = os.pipe()
     os.close(read)
-    with monkeypatch.context() as patched, open(write, "w") as closed:  # noqa: PTH123
+    with monkeypatch.context() as patched, open(write, "w") as closed:
         patched.setattr("sys.stdout", closed)
         assert call("predict", str(made / "classes"), str(made / "table.csv")) == 0
     assert capsys.readouterr().err == ""

@@ -36,6 +36,7 @@ class TransferConfig:
     out: str | None = None
     overwrite: bool = False
     activation: str | None = None
+    layers: Any = None
     input_shape: Any = None
     allow_pickle: bool = False
     seed: int = 0
@@ -78,6 +79,7 @@ def _transfer(cfg: DictConfig) -> None:
             path,
             widths,
             activation=cfg.activation,
+            layers=None if cfg.layers is None else [str(name) for name in cfg.layers],
             allow_pickle=cfg.allow_pickle,
             input_shape=shape,
             neurons=neurons,

@@ -57,6 +57,12 @@ def make_card(name: str, data: SplitData, *, encoder: Encoder, split: str, sha25
         "fingerprint": sha256,
         "notes": list(raw.notes),
     }
+    if raw.written is not None:
+        card["left_out"] = dict(raw.left_out)
+        card["written"] = raw.written.said
+        card["read_as"] = {
+            name: reading.said() for name, reading in raw.written.readings.items() if reading.kind != "text"
+        }
     if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
         missing = {c: int(k) for c, k in raw.x.isna().sum().items() if k}
         card["numeric"] = len(encoder.numeric)
@@ -110,6 +116,13 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         out.append(
             ("classes", f"{shown}; smallest to largest 1:{1 / card['balance']:.3g}" if card["balance"] else shown)
         )
+    if card.get("written"):
+        dates = [f"{name} {how}" for name, how in card["read_as"].items() if how.startswith("dates")]
+        out.append(("written", "; ".join([card["written"], *dates[:5]])))
+    if card.get("left_out"):
+        some = list(card["left_out"].items())
+        listed = "; ".join(f"{name} {why}" for name, why in some[:5]) + (f"; {len(some) - 5} more" if some[5:] else "")
+        out.append(("left out", f"{listed} (data.keep=[{some[0][0]}] keeps one)"))
     for name, r in card.get("target_range", {}).items():
         out.append(
             ("target", f"{name}: mean {r['mean']:.4g}, std {r['std']:.4g}, from {r['min']:.4g} to {r['max']:.4g}")

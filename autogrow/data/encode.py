@@ -2,9 +2,10 @@
 
 n rows, D encoded columns. Numeric columns come first, in the table's order, as they are (NaN = missing; booleans are 0
 and 1, dates are days since 1970; one whose values 32-bit floats would merge is centred and scaled first, see `centre`);
-then the categories, one-hot (an unseen value is all zeros; missing has a column of
-its own where it occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a
-code of its own where it occurred in training).
+then the years of dates; then, as they are, whether a number is missing (where it was in training) and the parts of dates
+that come round; then the categories, one-hot (an unseen value is all zeros; missing has a column of its own where it
+occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a code of its own
+where it occurred in training).
 """
 
 from __future__ import annotations
@@ -20,14 +21,21 @@ from torch import Tensor
 
 from autogrow.data.centre import Centring, centring_of
 from autogrow.data.columns import (
+    days,
     doubles,
     is_date,
+    is_missing,
     is_numeric,
     refuse_duplicates,
     single,
     texts,
+    with_dates,
     with_text_names,
+    without_marks,
 )
+from autogrow.data.date_parts import varying_parts, waves, years
+from autogrow.data.reading.column import Reading
+from autogrow.data.reading.written import Written
 from autogrow.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -42,7 +50,9 @@ class TableEncoder:
     them that are dates (at inference text in ISO form will do). `categories`: for each other column
     the values it may take (as text; None stands for missing). `coding`: onehot or embed. `ignored`: columns that may be
     there and are not looked at (target, split column, dropped ones). `centred`: the numeric columns that are centred
-    and scaled before they are 32-bit floats.
+    and scaled before they are 32-bit floats. `readings`, `missing`: how text is read, and what means missing, as in the
+    file that was learned from. `indicators`: numeric columns that say where they are missing. `parts`: what dates tell
+    beside their day.
     """
 
     columns: tuple[str, ...]
@@ -52,12 +62,31 @@ class TableEncoder:
     coding: str = "onehot"
     ignored: tuple[str, ...] = ()
     centred: Mapping[str, Centring] = field(default_factory=dict)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    indicators: tuple[str, ...] = ()
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
         """D: how many encoded columns there are."""
-        sizes = (len(values) if self.coding == "onehot" else 1 for values in self.categories.values())
-        return len(self.numeric) + sum(sizes)
+        return len(self.keys())
+
+    @property
+    def quantities(self) -> int:
+        """How many of the encoded columns, the first ones, are to be standardised: numbers, and the years of dates."""
+        return len(self.numeric) + sum("year" in parts for parts in self.parts.values())
+
+    def keys(self) -> list[tuple[str, Any]]:
+        """What each encoded column says: of which column of the table, and what."""
+        keys: list[tuple[str, Any]] = [(name, "number") for name in self.numeric]
+        keys += [(name, "year") for name, parts in self.parts.items() if "year" in parts]
+        keys += [(name, "is missing") for name in self.indicators]
+        for name, parts in self.parts.items():
+            keys += [(name, (wave, part)) for part in parts if part != "year" for wave in ("sine", "cosine")]
+        for name, values in self.categories.items():
+            keys += [(name, "code")] if self.coding == "embed" else [(name, ("is", value)) for value in values]
+        return keys
 
     @property
     def embeddings(self) -> list[int]:
@@ -69,15 +98,21 @@ class TableEncoder:
 
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
-        frame = self._frame(table)
+        frame = self._read(self._frame(table))
         if not self.categories and all(isinstance(t, np.dtype) and t.kind in "biuf" for t in frame.dtypes):
             with np.errstate(over="ignore"):
                 matrix = frame[list(self.numeric)].to_numpy(dtype=np.float64).astype(np.float32)
                 for name, centring in self.centred.items():
                     matrix[:, self.numeric.index(name)] = centring(doubles(frame[name]))
             if not np.isinf(matrix).any():  # else the column is named below
-                return torch.from_numpy(matrix)
+                gaps = np.isnan(matrix[:, [self.numeric.index(name) for name in self.indicators]])
+                return torch.from_numpy(np.concatenate([matrix, gaps], axis=1) if self.indicators else matrix)
         blocks = [self._numbers(frame[name]) for name in self.numeric]
+        since = {name: days(frame[name]) for name in self.parts}
+        blocks += [years(since[name]).astype(np.float32) for name, parts in self.parts.items() if "year" in parts]
+        blocks += [is_missing(frame[name]).astype(np.float32) for name in self.indicators]
+        for name, parts in self.parts.items():
+            blocks += list(waves(since[name], [part for part in parts if part != "year"]).T)
         for name, values in self.categories.items():
             codes = _codes(frame[name], values)
             if self.coding == "embed":
@@ -92,6 +127,13 @@ class TableEncoder:
         name = str(column.name)
         values = doubles(column, date=name in self.dates)
         return single(self.centred[name](values) if name in self.centred else values, name)
+
+    def _read(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The inputs with text read as it was in training, and what means missing as missing."""
+        columns = with_dates(frame[list(self.columns)])
+        read = {name: reading.read(columns[name]) for name, reading in self.readings.items() if name in columns}
+        columns = columns.assign(**read) if read else columns
+        return without_marks(columns, self.missing) if self.missing else columns
 
     def _frame(self, table: Any) -> pd.DataFrame:
         import pandas as pd
@@ -138,6 +180,10 @@ class TableEncoder:
             "coding": self.coding,
             "ignored": list(self.ignored),
             "centred": {name: [c.origin, c.scale] for name, c in self.centred.items()},
+            "readings": {name: reading.state() for name, reading in self.readings.items()},
+            "missing": list(self.missing),
+            "indicators": list(self.indicators),
+            "parts": {name: list(parts) for name, parts in self.parts.items()},
         }
 
 
@@ -190,13 +236,20 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
         coding=state["coding"],
         ignored=tuple(state["ignored"]),
         centred={name: Centring(*found) for name, found in state.get("centred", {}).items()},  # older ones have none
+        readings={name: Reading.from_state(found) for name, found in state.get("readings", {}).items()},
+        missing=tuple(state.get("missing", ())),
+        indicators=tuple(state.get("indicators", ())),
+        parts={name: tuple(found) for name, found in state.get("parts", {}).items()},
     )
 
 
 def fit_table_encoder(
-    train: pd.DataFrame, *, categorical: Sequence[str], coding: str, most: int, ignored: Sequence[str]
-) -> TableEncoder:
-    """The encoder of a table, its categories from the training rows alone: at most the `most` commonest of a column."""
+    train: pd.DataFrame, *, categorical: Sequence[str], coding: str, most: int, ignored: Sequence[str],
+    written: Written | None = None,
+) -> TableEncoder:  # fmt: skip
+    """The encoder of a table, all from the training rows alone: of categories at most the `most` commonest of a column,
+    of missing values and parts of dates those that occur.
+    """
     columns = tuple(train.columns)
     numeric = tuple(c for c in columns if c not in categorical and is_numeric(train[c]))
     categories: dict[str, tuple[str | None, ...]] = {}
@@ -208,7 +261,23 @@ def fit_table_encoder(
             categories[name] = tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
     dates = tuple(c for c in numeric if is_date(train[c]))
     centred = {name: found for name in numeric if (found := _centring(train[name])) is not None}
-    return TableEncoder(columns, numeric, dates, categories, coding, tuple(ignored), centred)
+    indicators = tuple(name for name in numeric if 0 < is_missing(train[name]).sum() < len(train))
+    parts = {name: found for name in dates if (found := varying_parts(days(train[name])))}
+    written = written or Written()
+    readings = {name: reading for name, reading in written.readings.items() if name in columns}
+    return TableEncoder(
+        columns,
+        numeric,
+        dates,
+        categories,
+        coding,
+        tuple(ignored),
+        centred,
+        readings,
+        written.missing,
+        indicators,
+        parts,
+    )
 
 
 def _centring(column: pd.Series) -> Centring | None:

@@ -6,8 +6,10 @@ says what has arrived, and `continued` keeps what a finished net knows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ from autogrow.data.card import fingerprint, make_card
 from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
 from autogrow.data.fit_inputs import fit_inputs
+from autogrow.data.left_out import leave_out_columns
+from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw
@@ -29,6 +33,9 @@ from autogrow.data.split_rows import SplitData, describe_split, sample_rows, spl
 from autogrow.data.splits import check_sizes
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LARGEST = 1e18
 """How large a regression target may be, and one over it how narrow its spread."""
@@ -45,8 +52,10 @@ def prepare(spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
     ((64,), 10, 1079, 'classification')
     """
     spec = checked(spec)
-    read = READERS[spec.source]
-    return _prepare(read_files(spec, read) if spec.arrival == "files" else read(spec), spec, trained_on)
+    read, reading = READERS[spec.source], spec
+    if trained_on is not None:  # what were categories stay the texts that they were
+        reading = replace(spec, categorical=(*spec.categorical, *trained_on.categories))
+    return _prepare(read_files(reading, read) if spec.arrival == "files" else read(reading), spec, trained_on)
 
 
 def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
@@ -106,8 +115,13 @@ def _transformed(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None) 
 def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> SplitData:
     """The rows that are there to learn from, in their splits."""
     task = spec.task if trained_on is None or spec.task != "auto" else trained_on.pipeline.task
-    raw, target, numbered = sample_rows(raw, read_target(raw.y, task), spec)
+    raw, complete = leave_out_rows(raw, spec)
+    target = read_target(raw.y, task)
     raw, split_column, arrival_column = take_columns(raw, spec)
+    raw = leave_out_columns(raw, target, spec, () if trained_on is None else trained_on.columns)
+    raw, target, sampled = sample_rows(raw, target, spec)
+    split_column, arrival_column = _at(split_column, sampled), _at(arrival_column, sampled)
+    numbered = complete[sampled]
     data = SplitData(raw, target, split_rows(raw, target, split_column, spec), numbered)
     data = at_stage(data, arrival_column, spec)
     if trained_on is None:
@@ -116,6 +130,10 @@ def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> SplitData
     if trained_on.known is not None:
         check_sizes(data.rows, None, len(raw))
     return data
+
+
+def _at(column: pd.Series | None, rows: np.ndarray) -> pd.Series | None:
+    return None if column is None else column.iloc[rows].reset_index(drop=True)
 
 
 def _title(spec: DataSpec) -> str:

@@ -27,7 +27,8 @@ class TensorStream:
     The last burst of a check may be shorter. With `members` > 1 every member sees each pass in its own order.
     `set_epoch(check)` says which check the next iteration is; Lightning calls it through `.sampler`. `state_dict`
     within a check holds the position behind the last burst handed out, and the next iteration after `load_state_dict`
-    goes on from there. Never touches the global random state.
+    goes on from there. Never touches the global random state. `learn_also` adds rows: from the next burst on batches
+    are drawn from them too.
 
     >>> stream = TensorStream(torch.arange(10.0), torch.arange(10), batch_size=4, steps_per_check=3, burst=2, seed=0)
     >>> [tuple(xs.shape) for xs, ys in stream]
@@ -63,7 +64,20 @@ class TensorStream:
         self.steps_per_check, self.burst = steps_per_check, min(burst, steps_per_check)
         self.seed, self.members = seed, members
         self.check, self.position = 0, 0  # position: bursts of this check already handed out
+        self.more: tuple[Tensor, ...] | None = None
         self._orders: dict[tuple[int, int], Tensor] = {}
+
+    def learn_also(self, *parts: Tensor) -> None:
+        """From here on batches are drawn from these rows too (x, y and, where rows have weights, theirs).
+
+        Passes are still counted by the rows of before.
+        """
+        self.more, self._orders = tuple(part.to(self.x.device) for part in parts), {}
+
+    @property
+    def rows(self) -> int:
+        """How many rows batches are drawn from."""
+        return len(self.x) + (0 if self.more is None else len(self.more[0]))
 
     @property
     def sampler(self) -> TensorStream:
@@ -96,14 +110,27 @@ class TensorStream:
         rows = torch.stack([self._rows(start, stop, member) for member in range(self.members)], dim=1)
         shape = (stop - start, self.batch_size) if self.members == 1 else (stop - start, self.members, self.batch_size)
         rows = rows.flatten().to(self.x.device)
-        return tuple(part.index_select(0, rows).view(*shape, *part.shape[1:]) for part in self.parts)
+        return tuple(part.view(*shape, *part.shape[1:]) for part in self._taken(rows))
+
+    def _taken(self, rows: Tensor) -> list[Tensor]:
+        """The rows of these numbers; those behind the last of `x` are of `more`, which is never copied to it."""
+        if self.more is None:
+            return [part.index_select(0, rows) for part in self.parts]
+        own = len(self.x)
+        behind = (rows >= own).nonzero().squeeze(1)
+        taken = []
+        for part, more in zip(self.parts, self.more, strict=True):
+            values = part.index_select(0, rows.clamp(max=own - 1))
+            taken.append(values.index_copy_(0, behind, more.index_select(0, rows[behind] - own)))
+        return taken
 
     def _rows(self, start: int, stop: int, member: int) -> Tensor:
         """Row numbers (S, B) of the steps start … stop − 1, cut from as many passes as they lie in."""
         parts = []
+        steps_per_pass = self.rows // self.batch_size
         while start < stop:
-            a_pass, first = divmod(start, self.steps_per_pass)
-            count = min(stop - start, self.steps_per_pass - first)
+            a_pass, first = divmod(start, steps_per_pass)
+            count = min(stop - start, steps_per_pass - first)
             order = self._order(a_pass, member)
             parts.append(order[first * self.batch_size : (first + count) * self.batch_size])
             start += count
@@ -115,7 +142,7 @@ class TensorStream:
             if any(a_pass - known not in (0, 1) for known, _ in self._orders):  # keep this pass and the one before
                 self._orders = {k: v for k, v in self._orders.items() if a_pass - k[0] in (0, 1)}
             generator = torch.Generator().manual_seed(_mixed(self.seed, a_pass, member))
-            self._orders[key] = torch.randperm(len(self.x), generator=generator)
+            self._orders[key] = torch.randperm(self.rows, generator=generator)
         return self._orders[key]
 
     def state_dict(self) -> dict[str, Any]:

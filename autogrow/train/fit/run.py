@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from autogrow.data import Prepared, TensorStream, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.growth.modes import eval_mode
-from autogrow.policy import deliverable, requires, stop_reason
+from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
@@ -29,9 +29,10 @@ from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.looks.final import choose_threshold, take_final_look, training_prior
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observer
-from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, delivered_content
-from autogrow.train.fit.net.measure import outputs_of
+from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, deliver, delivered_content, scale_logits
+from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
+from autogrow.train.fit.net.snapshot import Snapshot
 from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
 from autogrow.train.fit.setup import check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
@@ -137,6 +138,8 @@ def _set_up(
         "example": module.example,
         "prior": training_prior(prepared),
     }
+    if spec.net.members > 1 and prepared.task == "classification":
+        module.delivery["mean"] = PROBABILITIES
     trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
     check_run(spec, module, stream, continued=source is not None)
@@ -202,25 +205,30 @@ def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shar
 def _finish(spec: FitSpec, run: _Fit) -> Result:
     module, controller, prepared = run.module, run.controller, run.prepared
     rows = controller.rows
-    best = deliverable(rows)
-    if best is None:
+    chosen, best = validated(rows), deliverable(rows)
+    if chosen is None or best is None:
         raise TrainingError(f"no finite loss was ever measured ({rows[-1].reason}); try a lower optimizer.lr")
-    snapshot = controller.snapshots[best]
     module.to("cpu")
-    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
-    net = deliver(module, prepared.pipeline)
-    temperature = _set_temperature(spec, module, net, prepared)
+    net = _as_of(module, controller.snapshots[chosen], prepared)
+    factor = _best_factor(spec, net, prepared)
+    if factor is not None:
+        scale_logits(module, factor)
+        net = deliver(module, prepared.pipeline)
     net.threshold = choose_threshold(net, prepared, spec.metric)
     if net.threshold is not None:
         module.delivery["threshold"] = net.threshold
-    splits = {"val": prepared.val, "test": prepared.test}
-    found = {
-        name: take_final_look(net, split, prepared, spec.metrics, temperature=temperature or 1.0)
-        for name, split in splits.items()
-        if len(split)  # the trials of a search have no test
-    }
+    temperature = 1 / (factor or 1.0)
+    found = {"val": take_final_look(net, prepared.val, prepared, spec.metrics, temperature=temperature)}
+    before_refit = None
+    if best != chosen:  # validation rows have been learned from since; what they said of the net before stands
+        before_refit = {name: value.clone() for name, value in module.ema.state_dict().items()}
+        net = _as_of(module, controller.snapshots[best], prepared)
+        if factor is not None:
+            scale_logits(module, factor)
+    if len(prepared.test):  # the trials of a search have none
+        found["test"] = take_final_look(net, prepared.test, prepared, spec.metrics, temperature=temperature)
     shown = "test" if "test" in found else "val"
-    val_looks = 1 + (temperature is not None) + (net.threshold is not None)
+    val_looks = 1 + (factor is not None) + (net.threshold is not None)
     looks = val_looks * len(prepared.val) + len(prepared.test)
     flops = module.cost.flops_per_sample
     summary = {
@@ -242,14 +250,14 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "metric": spec.metric,
         "metrics": {name: look.metrics for name, look in found.items()},
         "baseline": {name: look.baseline for name, look in found.items()},
-        **({} if temperature is None else {"temperature": temperature}),
+        **({} if factor is None else {"temperature": temperature}),
         "versions": versions(),
     }
     if run.source is not None:
         assert rows[0].event is not None
         origin = run.source.path if spec.continue_from is None else spec.continue_from
         summary["continued_from"], summary["continued"] = str(origin), rows[0].event.to_plain()
-    content = delivered_content(module, summary)
+    content = delivered_content(module, summary, before_refit=before_refit)
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
         save_atomically(content, out / CHECKPOINTS / BEST)
@@ -258,9 +266,15 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
     return Result(summary, rows, net, prepared.card, content, out, {"split": shown, **found[shown].curves})
 
 
-def _set_temperature(spec: FitSpec, module: GrowingModule, net: Delivered, prepared: Prepared) -> float | None:
-    """Give the net the temperature that suits validation best; None where none was looked for."""
+def _as_of(module: GrowingModule, snapshot: Snapshot, prepared: Prepared) -> Delivered:
+    """The module's net as a snapshot has it, ready for use."""
+    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+    return deliver(module, prepared.pipeline)
+
+
+def _best_factor(spec: FitSpec, net: Delivered, prepared: Prepared) -> float | None:
+    """The factor on the logits that suits validation best; None where none is looked for."""
     if prepared.task != "classification" or not spec.trainer.temperature:
         return None
     with eval_mode(net):
-        return 1 / calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y, prepared.val.weight)
+        return best_inverse_temperature(outputs_of(net.net, prepared.val.x), prepared.val.y, prepared.val.weight)

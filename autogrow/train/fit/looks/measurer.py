@@ -34,7 +34,7 @@ class Measurer:
         self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].float().to(device)
         self._train = _part(prepared.train, rows, device)
         self._val = _part(prepared.val, rows, device)
-        self._all_val = _part(prepared.val, len(prepared.val.x), device)
+        self.all_val = _part(prepared.val, len(prepared.val.x), device)
 
     def train(self, module: GrowingModule) -> Measured:
         """The fixed part of the training split."""
@@ -42,7 +42,7 @@ class Measurer:
 
     def val(self, module: GrowingModule, *, full: bool) -> Measured:
         """The fixed part of the validation split, or all of it."""
-        split = self._all_val if full else self._val
+        split = self.all_val if full else self._val
         found, z = self._measure(module, split)
         return found if self.metric == AUTO else dataclasses.replace(found, judged=self._judged(found, z, *split[1:]))
 

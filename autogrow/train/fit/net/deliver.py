@@ -21,13 +21,19 @@ from autogrow.growth import replay
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
 from autogrow.train.fit.net.build import rebuild
-from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
+from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint, save_atomically
 from autogrow.train.record.folder import checkpoint_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PROBABILITIES = "probabilities"
+"""Of members, what their mean is taken of; an older autogrow's nets, and values, have the mean of their outputs."""
+
+BEFORE_REFIT = "before_refit"
+"""Of a delivered net's checkpoint: the weights before validation rows were learned from, where they were."""
 
 
 class Delivered(nn.Module):
@@ -110,33 +116,42 @@ class Delivered(nn.Module):
 
 def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     """The module's weight average with the run's preprocessing, in eval mode on the CPU."""
-    net = _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
+    net = _assemble(module.ema, module.delivery, pipeline).cpu().eval()
     net.threshold, net.prior = module.delivery.get("threshold"), module.delivery.get("prior")
     return net
 
 
-def calibrate(net: nn.Module, outputs: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
-    """Fold the temperature that suits validation best into the head: the same predictions, honest probabilities.
+def scale_logits(module: GrowingModule, factor: float) -> None:
+    """A factor on the logits (an inverse temperature) that the delivered net is to have: in the head of its average.
 
-    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes, `weight`
-    (N,) how much each row counts. Returns the factor on the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing
-    makes a net too modest; the many passes of a run too sure.
+    The same predictions, honest probabilities: the factor is the one that suits validation best (Guo et al. 2017, arXiv
+    1706.04599). Label smoothing makes a net too modest; the many passes of a run too sure. Of members' mean
+    probabilities it sharpens the mean, and is kept beside the weights.
     """
-    factor = best_inverse_temperature(outputs, y, weight)
-    head = net.head
+    if module.delivery.get("mean") == PROBABILITIES:
+        module.delivery = {**module.delivery, "sharpness": factor}
+        return
+    head = module.ema.head
     assert isinstance(head, nn.Module)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.mul_(factor)
-    return factor
 
 
-def delivered_content(module: GrowingModule, result: Mapping[str, Any]) -> dict[str, Any]:
-    """The weight average as a checkpoint that `load` rebuilds with nothing else supplied."""
-    content = {
+def delivered_content(
+    module: GrowingModule, result: Mapping[str, Any], *, before_refit: Mapping[str, Tensor] | None = None
+) -> dict[str, Any]:
+    """The weight average as a checkpoint that `load` rebuilds with nothing else supplied.
+
+    `before_refit`: the weights that validation judged, where the net has learned from validation rows since. A run that
+    goes on from this one goes on from them: the others could no longer be judged by those rows.
+    """
+    content: dict[str, Any] = {
         "state_dict": {k: v.detach().cpu().clone() for k, v in module.ema.state_dict().items()},
         "result": dict(result),
     }
+    if before_refit is not None:
+        content[BEFORE_REFIT] = dict(before_refit)
     module.on_save_checkpoint(content)
     return content
 
@@ -186,7 +201,7 @@ def from_content(content: Mapping[str, Any], path: str | Path, net: nn.Module | 
     if any(name.startswith("ema.") for name in weights):
         weights = {name.removeprefix("ema."): v for name, v in weights.items() if name.startswith("ema.")}
     _fill(grown, weights, path)
-    delivered = _assemble(grown, delivery["members"], Pipeline.from_state(delivery["pipeline"])).eval()
+    delivered = _assemble(grown, delivery, Pipeline.from_state(delivery["pipeline"])).eval()
     delivered.threshold, delivered.prior = delivery.get("threshold"), delivery.get("prior")
     return delivered
 
@@ -217,8 +232,11 @@ def _fill(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> No
         ) from None
 
 
-def _assemble(net: nn.Module, members: int, pipeline: Pipeline) -> Delivered:
-    return Delivered(net if members == 1 else MeanOfMembers(net, members), pipeline)
+def _assemble(net: nn.Module, delivery: Mapping[str, Any], pipeline: Pipeline) -> Delivered:
+    if delivery["members"] == 1:
+        return Delivered(net, pipeline)
+    of = {"probabilities": delivery.get("mean") == PROBABILITIES, "sharpness": delivery.get("sharpness", 1.0)}
+    return Delivered(MeanOfMembers(net, delivery["members"], **of), pipeline)
 
 
 def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
@@ -227,4 +245,15 @@ def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
     return some if members == 1 else some.unsqueeze(0).repeat(members, *[1] * some.ndim)
 
 
-__all__ = ["Delivered", "calibrate", "deliver", "delivered_content", "example_rows", "from_content", "load", "relabel"]
+__all__ = [
+    "BEFORE_REFIT",
+    "PROBABILITIES",
+    "Delivered",
+    "deliver",
+    "delivered_content",
+    "example_rows",
+    "from_content",
+    "load",
+    "relabel",
+    "scale_logits",
+]

@@ -5,6 +5,7 @@ N rows, O outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,10 @@ class Measured:
     rows: int
     judged: float | None = None
     """Distance from the best value of the metric that the run is judged by; None where it has none of its own."""
+
+
+NOT_MEASURED = Measured(math.nan, math.nan, math.nan, 0)
+"""Of a split that nothing is measured on."""
 
 
 def outputs_of(predict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
