@@ -209,3 +209,30 @@ def test_explain_looks_at_no_row_that_was_trained_on(made):
     parts = read_split(net.path).parts_of(mark_truth(table, y, net.pipeline))
     assert len(rows) == ROWS * 0.2
     assert set(parts[rows]) == {1}
+
+
+def as_written_in_german(table, path):
+    """The table with semicolons, decimal commas, dates, words for booleans, and prices with thousands signs."""
+    text = table.assign(
+        x=table["x"].map(lambda v: f"{v:.6f}".replace(".", ",")),
+        day=pd.date_range("2024-01-01", periods=len(table)).strftime("%d.%m.%Y"),
+        new=np.where(table["x2"] > 0.5, "ja", "nein"),
+        price=table["price"].map(lambda v: f"{1000 * v:,.2f} €".translate(str.maketrans(",.", ".,"))),
+    ).drop(columns="x2")
+    text.to_csv(path, sep=";", index=False, encoding="latin-1" if "latin" in path.name else "utf-8")
+
+
+def test_a_table_is_read_as_the_one_that_was_learned_from(made, alone, capsys):
+    as_written_in_german(table_of(), alone / "tabelle.csv.gz")
+    given = ["data.path=tabelle.csv.gz", "data.target=price", "data.drop=[key,label]"]
+    assert call("fit", "data=csv", *given, "data.batch_size=16", "hydra.run.dir=lauf") == 0
+    capsys.readouterr()
+    as_written_in_german(table_of(seed=1), alone / "neu.csv")
+    assert call("predict", "lauf", "neu.csv", "out=p.parquet", "chunk_rows=100") == 0
+    assert call("evaluate", "lauf", "neu.csv", "out=e.json", "chunk_rows=100") == 0
+    told, truth = pd.read_parquet("p.parquet"), table_of(seed=1)
+    assert told["key"].tolist() == truth["key"].tolist()
+    assert np.corrcoef(told["prediction"], truth["price"])[0, 1] > 0.9
+    found = json.loads((alone / "e.json").read_text())
+    assert (found["rows"], found["left_out"], found["drift"]) == (ROWS, 0, {})
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean((told["prediction"] - 1000 * truth["price"]) ** 2)), rel=1e-4)
