@@ -165,6 +165,30 @@ def test_fit_of_arrays_says_where_a_notebook_begins(digits):
         autogrow.fit(*digits)
 
 
+def test_what_needs_no_hydra_is_the_same_recipe():
+    from hydra import compose, initialize_config_dir
+
+    from autogrow.config import CONF_DIR, register_schema, spec_from
+    from autogrow.launcher import register_launcher, register_sweeper
+
+    for register in (register_schema, register_launcher, register_sweeper):
+        register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        composed = spec_from(compose("fit", ["data=iris"]), out=None)
+    plain = autogrow.FitSpec(autogrow.DataSpec(name="iris", source="sklearn"))
+    for part in ("policy", "net", "optimizer", "schedule", "trainer", "optimizer_state", "seed", "metric"):
+        assert _plain(getattr(plain, part)) == _plain(getattr(composed, part)), part
+    ours = GrowingClassifier()._spec(0.0, 0, refit=True)
+    for part in ("policy", "net", "optimizer", "schedule", "trainer", "metric"):
+        assert _plain(getattr(ours, part)) == _plain(getattr(plain, part)), part
+
+
+def _plain(value):
+    from autogrow.train.fit.spec import as_plain
+
+    return as_plain(value)
+
+
 def test_a_spec_needs_a_table_and_nothing_else():
     spec = autogrow.FitSpec(autogrow.DataSpec(name="iris", source="sklearn"))
     spec.trainer.max_epochs = 20
