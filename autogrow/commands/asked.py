@@ -17,7 +17,8 @@ from autogrow.data.reading.column import MISSING
 from autogrow.data.sources.chunks import TableFile
 from autogrow.errors import CheckpointError, ConfigError, DataError, nearest
 from autogrow.overrides import quoted
-from autogrow.train.fit.net.deliver import Delivered, load
+from autogrow.train.fit.net.deliver import Delivered
+from autogrow.train.fit.net.load import load
 from autogrow.train.record.folder import CONFIG, read_config
 
 if TYPE_CHECKING:
