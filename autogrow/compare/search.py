@@ -24,7 +24,8 @@ from autogrow.evaluation.judge import AUTO, distance_of
 from autogrow.policy.history import History, Row
 from autogrow.train.fit.continue_from import write_split
 from autogrow.train.fit.looks.final import take_final_look
-from autogrow.train.fit.net.deliver import Delivered, load, relabel
+from autogrow.train.fit.net.deliver import Delivered, relabel
+from autogrow.train.fit.net.load import load
 from autogrow.train.fit.run import Result, fit
 from autogrow.train.fit.setup import check_judges
 from autogrow.train.fit.spec import FitSpec

@@ -97,9 +97,10 @@ def _transformed(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None) 
     target, encoder = data.target, fitted.encoder
     outputs = len(target.labels) or len(target.names)
     shape = tuple(train.x.shape[1:])
-    pipeline = Pipeline(
-        target.task, shape, outputs, list(target.labels), list(target.names), encoder, fitted.preprocess, scale
-    )
+    written = {} if data.raw.written is None else data.raw.written.readings
+    readings = {name: written[name] for name in target.names if name in written}
+    labels, names = list(target.labels), list(target.names)
+    pipeline = Pipeline(target.task, shape, outputs, labels, names, encoder, fitted.preprocess, scale, readings)
     card = make_card(
         _title(spec), data, encoder=encoder, split=describe_split(spec, data.raw), sha256=fingerprint(data.raw, target)
     )

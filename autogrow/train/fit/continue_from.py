@@ -24,7 +24,8 @@ from autogrow.nets import Knots
 from autogrow.policy.event import Continued, Event
 from autogrow.train.fit.extend_net import extend_net, outputs64, receipt, shrink_and_perturb
 from autogrow.train.fit.net.build import rebuild
-from autogrow.train.fit.net.deliver import BEFORE_REFIT, Delivered, from_content
+from autogrow.train.fit.net.deliver import BEFORE_REFIT, Delivered
+from autogrow.train.fit.net.load import from_content
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint
