@@ -59,7 +59,7 @@ def test_the_threshold_is_set_on_validation_stored_and_used(rare, table, tmp_pat
         assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(rows.y, answers))
         assert found["confusion"] == sk.confusion_matrix(rows.y, answers).tolist()
     by_half = fit(rare()).summary["metrics"]
-    assert told["metrics"]["val"]["balanced_accuracy"] > by_half["val"]["balanced_accuracy"] + 0.1
+    assert told["metrics"]["val"]["balanced_accuracy"] > by_half["val"]["balanced_accuracy"] + 0.05
     assert by_half["val"]["threshold"] == 0.5
 
 
@@ -73,11 +73,18 @@ def test_the_net_is_chosen_by_the_metric(rare):
     assert result.net.threshold is None  # an area is of all thresholds
 
 
+def unjudged(row):
+    plain = replace(row, judged=None).comparable()
+    if row.event is not None and row.event.full_val is not None:
+        assert plain["event"].pop("full_val_judged") > 0
+    return plain
+
+
 @pytest.mark.parametrize("metric", ["log_loss", "f1"])
 def test_judging_changes_no_step_of_the_training(rare, metric, tmp_path):
     """The loss leads growing and stopping whatever the net is chosen by; test rows are read once, at the end."""
     usual, judged = fit(rare()), fit(rare(tmp_path / "run", metric=metric))
-    assert [replace(row, judged=None).comparable() for row in judged.rows] == [r.comparable() for r in usual.rows]
+    assert [unjudged(row) for row in judged.rows] == [row.comparable() for row in usual.rows]
     assert [row.judged for row in read_ledger(tmp_path / "run")] == [row.judged for row in judged.rows]
     assert all(row.judged is None for row in usual.rows)
 

@@ -37,7 +37,7 @@ def same(a, b):
 CASES = {
     "one net": {"net": NetSpec(widths=[36])},
     "members": {"net": NetSpec(widths=[36], members=2)},
-    "judged by a metric": {"net": NetSpec(widths=[36]), "metric": "balanced_accuracy"},
+    "judged by a metric": {"net": NetSpec(widths=[8]), "metric": "balanced_accuracy"},
     "undone growths": {
         "policy": eager_policy(growth=Trial(Growth(when=EarlyRamp(2, 20)), checks=2, gain=0.9, rest=1, give_up=3)),
     },
