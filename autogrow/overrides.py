@@ -33,8 +33,8 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
 
 
-def quoted(path: Path) -> str:
-    """A path as a quoted string of Hydra's grammar.
+def quoted(path: Path | str) -> str:
+    """A path, or any text, as a quoted string of Hydra's grammar.
 
     >>> quoted(Path("it's here"))
     "'it\\\\'s here'"

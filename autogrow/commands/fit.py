@@ -47,7 +47,7 @@ def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code."""
     resumed = [a.partition("=")[2] for a in rest if a.startswith("resume=") and a != "resume=null"]
     if resumed:
-        folder = Path(unquoted(resumed[-1]))
+        folder = Path(unquoted(resumed[-1])).expanduser()
         _check_resumable(folder)
         rest = [*rest, f"hydra.run.dir={quoted(folder)}"]
     return run_hydra("fit", rest, _fit_job)

@@ -249,11 +249,11 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     cost = {key: sum(trial[key] for trial in trials) for key in COSTS}
     cost["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     summary["search_cost"] = cost
-    relabel(checkpoint, summary)
+    content = relabel(checkpoint, summary)
     shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
     (folder / TRIAL).unlink(missing_ok=True)
     curves = {"split": "test", **tested.curves}
-    return Result(summary, read_ledger(folder), net, prepared.card, folder, curves)
+    return Result(summary, read_ledger(folder), net, prepared.card, content, folder, curves)
 
 
 def _move_up(run: Path, folder: Path) -> None:

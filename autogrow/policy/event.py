@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from autogrow.errors import CheckpointError
@@ -19,6 +19,7 @@ from autogrow.policy.actions import (
     Action,
     Anneal,
     Deepen,
+    Refit,
     Undo,
     action_from_plain,
     action_name,
@@ -32,16 +33,18 @@ CONTINUED = "data_arrived"
 @dataclass(frozen=True)
 class Size:
     """A net's size: `widths` by site from input to output, trainable parameters,
-    FLOPs of one forward pass on one sample.
+    FLOPs of one forward pass on one sample, and in how many pieces each refined column is resolved.
     """
 
     widths: Mapping[str, int]
     parameters: int
     flops_per_sample: int
+    knots: Mapping[str, int] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"widths": dict(self.widths), "parameters": self.parameters, "flops_per_sample": self.flops_per_sample}
+        """Plain values; knots only where there are any."""
+        plain = {"widths": dict(self.widths), "parameters": self.parameters, "flops_per_sample": self.flops_per_sample}
+        return plain | ({"knots": dict(self.knots)} if self.knots else {})
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Event:
     def back_to(self) -> int | None:
         """The check whose net was put back; None for what is no return."""
         match self.done:
-            case Undo(to_check=check) | Anneal(back_to=check):
+            case Undo(to_check=check) | Anneal(back_to=check) | Refit(back_to=check):
                 return check
         return None
 
@@ -177,7 +180,10 @@ def _done_from_plain(plain: Mapping[str, Any]) -> Action | Continued:
 
 
 def _size(plain: Mapping[str, Any] | None) -> Size | None:
-    return None if plain is None else Size(dict(plain["widths"]), plain["parameters"], plain["flops_per_sample"])
+    if plain is None:
+        return None
+    knots = dict(plain.get("knots", {}))
+    return Size(dict(plain["widths"]), plain["parameters"], plain["flops_per_sample"], knots)
 
 
 def _full_val(plain: Mapping[str, Any]) -> FullVal | None:

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from autogrow.data import Prepared, TensorStream, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.growth.modes import eval_mode
-from autogrow.policy import deliverable, requires, stop_reason
+from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
@@ -29,15 +29,16 @@ from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.looks.final import choose_threshold, take_final_look, training_prior
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observer
-from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, save_delivered
-from autogrow.train.fit.net.measure import outputs_of
+from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, deliver, delivered_content, scale_logits
+from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
+from autogrow.train.fit.net.snapshot import Snapshot
 from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
 from autogrow.train.fit.setup import check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
 from autogrow.train.fit.view import Silent, View
-from autogrow.train.record.checkpoint import newest_whole
+from autogrow.train.record.checkpoint import newest_whole, save_atomically
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, check_same_data, start_folder
 from autogrow.train.record.ledger import Ledger, write_metrics
@@ -46,14 +47,15 @@ from autogrow.train.record.lock import lock
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found. `summary` has the keys of `result.json`; `net` is ready for use; `curves` is what the page
-    draws of it, of the split that is named in it.
+    """What a run found. `summary` has the keys of `result.json`; `net` is ready for use; `checkpoint` is what
+    `best.ckpt` holds; `curves` is what the page draws of it, of the split that is named in it.
     """
 
     summary: dict[str, Any]
     rows: Sequence[Row]
     net: Delivered
     card: dict[str, Any]
+    checkpoint: dict[str, Any]
     folder: Path | None = None
     curves: dict[str, Any] = field(default_factory=dict)
 
@@ -72,24 +74,37 @@ class _Fit:
     stream: TensorStream
     trainer: pl.Trainer
     prepared: Prepared
+    source: FinishedNet | None = None
     checkpoint: Path | None = None
     complaints: list[str] = field(default_factory=list)
 
 
 def fit(
-    spec: FitSpec, *, display: View | None = None, resume: bool = False, prepared: Prepared | None = None
+    spec: FitSpec,
+    *given: Any,
+    display: View | None = None,
+    resume: bool = False,
+    prepared: Prepared | None = None,
+    source: FinishedNet | None = None,
 ) -> Result:
-    """Train as the spec says and hand back the net that did best on validation.
+    """Train as the spec says and hand back the net that did best on validation. For arrays and frames there are
+    `autogrow.GrowingClassifier` and `GrowingRegressor`.
 
-    `prepared`: the data of `spec.data`, where they have been prepared before. Without test rows the result has no
-    `test`.
+    `prepared`: the data of `spec.data`, where they have been prepared before. `source`: the net to go on with, where it
+    is not in a file for `spec.continue_from`. Without test rows the result has no `test`.
 
     With `resume` the run goes on from the newest whole checkpoint of its folder. Raises ConfigError or DataError before
     anything is written, TrainingError where nothing finite was ever measured.
     """
+    if given or not isinstance(spec, FitSpec):
+        raise ConfigError(
+            f"autogrow.fit takes one FitSpec, got {', '.join(type(v).__name__ for v in (spec, *given))}; for arrays and "
+            "frames: autogrow.GrowingClassifier().fit(X, y), or GrowingRegressor"
+        )
     validate(spec)
     display = display or Silent()
-    source = None if spec.continue_from is None else read_finished(spec.continue_from)
+    if spec.continue_from is not None:
+        source = read_finished(spec.continue_from)
     if source is not None:
         spec = continuing(spec, source)
     prepared = prepared or prepare(spec.data, None if source is None else source.before)
@@ -123,6 +138,8 @@ def _set_up(
         "example": module.example,
         "prior": training_prior(prepared),
     }
+    if spec.net.members > 1 and prepared.task == "classification":
+        module.delivery["mean"] = PROBABILITIES
     trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
     check_run(spec, module, stream, continued=source is not None)
@@ -155,7 +172,7 @@ def _set_up(
         continues=continues,
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
-    return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
+    return _Fit(module, controller, stream, trainer, prepared, source, checkpoint, complaints)
 
 
 def _trainer(spec: FitSpec) -> pl.Trainer:
@@ -188,25 +205,30 @@ def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shar
 def _finish(spec: FitSpec, run: _Fit) -> Result:
     module, controller, prepared = run.module, run.controller, run.prepared
     rows = controller.rows
-    best = deliverable(rows)
-    if best is None:
+    chosen, best = validated(rows), deliverable(rows)
+    if chosen is None or best is None:
         raise TrainingError(f"no finite loss was ever measured ({rows[-1].reason}); try a lower optimizer.lr")
-    snapshot = controller.snapshots[best]
     module.to("cpu")
-    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
-    net = deliver(module, prepared.pipeline)
-    temperature = _set_temperature(spec, module, net, prepared)
+    net = _as_of(module, controller.snapshots[chosen], prepared)
+    factor = _best_factor(spec, net, prepared)
+    if factor is not None:
+        scale_logits(module, factor)
+        net = deliver(module, prepared.pipeline)
     net.threshold = choose_threshold(net, prepared, spec.metric)
     if net.threshold is not None:
         module.delivery["threshold"] = net.threshold
-    splits = {"val": prepared.val, "test": prepared.test}
-    found = {
-        name: take_final_look(net, split, prepared, spec.metrics, temperature=temperature or 1.0)
-        for name, split in splits.items()
-        if len(split)  # the trials of a search have no test
-    }
+    temperature = 1 / (factor or 1.0)
+    found = {"val": take_final_look(net, prepared.val, prepared, spec.metrics, temperature=temperature)}
+    before_refit = None
+    if best != chosen:  # validation rows have been learned from since; what they said of the net before stands
+        before_refit = {name: value.clone() for name, value in module.ema.state_dict().items()}
+        net = _as_of(module, controller.snapshots[best], prepared)
+        if factor is not None:
+            scale_logits(module, factor)
+    if len(prepared.test):  # the trials of a search have none
+        found["test"] = take_final_look(net, prepared.test, prepared, spec.metrics, temperature=temperature)
     shown = "test" if "test" in found else "val"
-    val_looks = 1 + (temperature is not None) + (net.threshold is not None)
+    val_looks = 1 + (factor is not None) + (net.threshold is not None)
     looks = val_looks * len(prepared.val) + len(prepared.test)
     flops = module.cost.flops_per_sample
     summary = {
@@ -228,23 +250,31 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "metric": spec.metric,
         "metrics": {name: look.metrics for name, look in found.items()},
         "baseline": {name: look.baseline for name, look in found.items()},
-        **({} if temperature is None else {"temperature": temperature}),
+        **({} if factor is None else {"temperature": temperature}),
         "versions": versions(),
     }
-    if spec.continue_from is not None:
+    if run.source is not None:
         assert rows[0].event is not None
-        summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event.to_plain()
+        origin = run.source.path if spec.continue_from is None else spec.continue_from
+        summary["continued_from"], summary["continued"] = str(origin), rows[0].event.to_plain()
+    content = delivered_content(module, summary, before_refit=before_refit)
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
-        save_delivered(module, out / CHECKPOINTS / BEST, summary)
+        save_atomically(content, out / CHECKPOINTS / BEST)
         write_split(out, prepared)
         write_metrics(out, rows)
-    return Result(summary, rows, net, prepared.card, out, {"split": shown, **found[shown].curves})
+    return Result(summary, rows, net, prepared.card, content, out, {"split": shown, **found[shown].curves})
 
 
-def _set_temperature(spec: FitSpec, module: GrowingModule, net: Delivered, prepared: Prepared) -> float | None:
-    """Give the net the temperature that suits validation best; None where none was looked for."""
+def _as_of(module: GrowingModule, snapshot: Snapshot, prepared: Prepared) -> Delivered:
+    """The module's net as a snapshot has it, ready for use."""
+    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+    return deliver(module, prepared.pipeline)
+
+
+def _best_factor(spec: FitSpec, net: Delivered, prepared: Prepared) -> float | None:
+    """The factor on the logits that suits validation best; None where none is looked for."""
     if prepared.task != "classification" or not spec.trainer.temperature:
         return None
     with eval_mode(net):
-        return 1 / calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y)
+        return best_inverse_temperature(outputs_of(net.net, prepared.val.x), prepared.val.y, prepared.val.weight)

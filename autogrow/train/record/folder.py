@@ -103,6 +103,18 @@ def check_same_data(folder: Path, card: Plain) -> None:
         )
 
 
+def checkpoint_of(source: str | Path) -> Path:
+    """The checkpoint that is meant: the file itself, or a run folder's best.ckpt."""
+    path = Path(source)
+    if not path.is_dir():
+        return path
+    best = path / CHECKPOINTS / BEST
+    if not best.is_file():
+        begun = f"; go on with: autogrow fit resume={path}" if is_begun(path) and not is_complete(path) else ""
+        raise CheckpointError(f"{path} holds no {CHECKPOINTS}/{BEST}: it is not the folder of a finished run{begun}")
+    return best
+
+
 def is_complete(folder: Path) -> bool:
     """Whether the run has come to its end: `result.json` is written last."""
     return (folder / RESULT).is_file()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from autogrow.data import Prepared, Split
@@ -41,11 +42,14 @@ def take_final_look(
     """Measure a delivered net on a split of net inputs. `temperature`: what its logits were divided by."""
     z, task, pipeline = _outputs(net, split.x), prepared.task, prepared.pipeline
     scale = prepared.target_scale
-    found = measure_outputs(z, split.y, task=task, target_std=None if scale is None else scale[1])
+    found = measure_outputs(
+        z, split.y, task=task, target_std=None if scale is None else scale[1].float(), weight=split.weight
+    )
+    weights = _weights(split)
     answers, y = in_words_of_the_task(pipeline, z, split.y)
     before, _ = in_words_of_the_task(pipeline, z * temperature, split.y)
     labels, targets = pipeline.labels, pipeline.targets
-    metrics = evaluate(task, labels, answers, y, threshold=net.threshold, names=targets)
+    metrics = evaluate(task, labels, answers, y, weights=weights, threshold=net.threshold, names=targets)
     error = found.error if net.threshold is None else metrics["error"]
     assert net.prior is not None
     return FinalLook(
@@ -55,8 +59,10 @@ def take_final_look(
             **final_metrics(z, split.y, prepared, names),
         },
         metrics=metrics,
-        baseline=baseline(task, labels, net.prior, y, names=targets),
-        curves=curves(task, labels, answers, y, before=None if temperature == 1 else before, names=targets),
+        baseline=baseline(task, labels, net.prior, y, weights=weights, names=targets),
+        curves=curves(
+            task, labels, answers, y, before=None if temperature == 1 else before, weights=weights, names=targets
+        ),
     )
 
 
@@ -67,7 +73,7 @@ def choose_threshold(net: Delivered, prepared: Prepared, metric: str) -> float |
     if metric not in BY_ANSWERS or len(prepared.labels) != 2:
         return None
     p, y = in_words_of_the_task(prepared.pipeline, _outputs(net, prepared.val.x), prepared.val.y)
-    return best_threshold(metric, p[:, 1], y)[0]
+    return best_threshold(metric, p[:, 1], y, _weights(prepared.val))[0]
 
 
 def training_prior(prepared: Prepared) -> list[float]:
@@ -75,7 +81,11 @@ def training_prior(prepared: Prepared) -> list[float]:
     if prepared.target_scale is not None:
         means: list[float] = prepared.target_scale[0].tolist()
         return means
-    return prior_of(prepared.task, prepared.outputs, prepared.train.y.numpy())
+    return prior_of(prepared.task, prepared.outputs, prepared.train.y.numpy(), _weights(prepared.train))
+
+
+def _weights(split: Split) -> np.ndarray | None:
+    return None if split.weight is None else split.weight.numpy()
 
 
 def _outputs(net: Delivered, x: Tensor) -> Tensor:

@@ -15,6 +15,9 @@ from autogrow.growth.modes import eval_mode
 from autogrow.train.fit.net.measure import Measured, measure_outputs, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 
+Looked = tuple[Tensor, Tensor, Tensor | None]
+"""Net inputs, targets, and how much each row counts."""
+
 
 class Measurer:
     """Measures the module's weight average on at most `rows` rows of train and of val (always the same ones).
@@ -28,10 +31,10 @@ class Measurer:
         self.pipeline = prepared.pipeline
         self.task, self.metric = prepared.task, metric
         self.temperature = temperature and prepared.task == "classification"
-        self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].to(device)
+        self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].float().to(device)
         self._train = _part(prepared.train, rows, device)
         self._val = _part(prepared.val, rows, device)
-        self._all_val = _part(prepared.val, len(prepared.val.x), device)
+        self.all_val = _part(prepared.val, len(prepared.val.x), device)
 
     def train(self, module: GrowingModule) -> Measured:
         """The fixed part of the training split."""
@@ -39,24 +42,27 @@ class Measurer:
 
     def val(self, module: GrowingModule, *, full: bool) -> Measured:
         """The fixed part of the validation split, or all of it."""
-        split = self._all_val if full else self._val
+        split = self.all_val if full else self._val
         found, z = self._measure(module, split)
-        return found if self.metric == AUTO else dataclasses.replace(found, judged=self._judged(found, z, split[1]))
+        return found if self.metric == AUTO else dataclasses.replace(found, judged=self._judged(found, z, *split[1:]))
 
-    def _measure(self, module: GrowingModule, split: tuple[Tensor, Tensor]) -> tuple[Measured, Tensor]:
-        x, y = split
+    def _measure(self, module: GrowingModule, split: Looked) -> tuple[Measured, Tensor]:
+        x, y, weight = split
         with eval_mode(module.ema):
             z = outputs_of(module.predict, x).float()
-            found = measure_outputs(z, y, task=self.task, target_std=self.target_std, temperature=self.temperature)
+            found = measure_outputs(
+                z, y, task=self.task, target_std=self.target_std, temperature=self.temperature, weight=weight
+            )
         return found, z
 
-    def _judged(self, found: Measured, z: Tensor, y: Tensor) -> float:
+    def _judged(self, found: Measured, z: Tensor, y: Tensor, weight: Tensor | None) -> float:
         if not math.isfinite(found.loss):
             return math.nan
         if self.metric == "log_loss":
             return found.score  # at the temperature that the delivered net is given
         answers, truth = in_words_of_the_task(self.pipeline, z, y)
-        return distance(self.metric, self.task, self.pipeline.labels, answers, truth)
+        weights = None if weight is None else weight.cpu().numpy()
+        return distance(self.metric, self.task, self.pipeline.labels, answers, truth, weights)
 
 
 def in_words_of_the_task(pipeline: Pipeline, z: Tensor, y: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -70,8 +76,11 @@ def in_words_of_the_task(pipeline: Pipeline, z: Tensor, y: Tensor) -> tuple[np.n
     return (z.double() * std + mean).numpy(), (y.double() * std + mean).numpy()
 
 
-def _part(split: Split, rows: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _part(split: Split, rows: int, device: torch.device) -> Looked:
+    weight = split.weight
     if len(split.x) <= rows:
-        return split.x.to(device), split.y.to(device)
+        return split.x.to(device), split.y.to(device), None if weight is None else weight.to(device)
     chosen = torch.randperm(len(split.x), generator=torch.Generator().manual_seed(0))[:rows].sort().values
-    return split.x[chosen].to(device), split.y[chosen].to(device)
+    if weight is not None:
+        weight = (weight[chosen] / weight[chosen].mean()).to(device)
+    return split.x[chosen].to(device), split.y[chosen].to(device), weight
