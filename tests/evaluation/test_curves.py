@@ -55,9 +55,11 @@ def test_calibration_of_honest_probabilities_lies_on_the_diagonal():
 
 def test_a_weight_counts_in_a_calibration():
     p, y = np.array([[0.5, 0.5]] * 10), np.array([0, 1] * 5)
-    weights = np.where(y == 1, 3.0, 0.0)
+    weights = np.where(y == 1, 3.0, 1.0)
     drawn = curves("classification", ["no", "yes"], p, y, weights=weights)["calibration"]["after"]
-    assert set(drawn["right"]) == {1.0}
+    assert sum(drawn["right"]) == BINS / 2  # one row in each bin: no weight can move it
+    weighted = curves("classification", ["no", "yes"], p[[0] * 40], y[[0, 1] * 20], weights=weights[[0, 1] * 20])
+    assert set(weighted["calibration"]["after"]["right"]) == {0.75}
 
 
 def test_a_split_of_one_class_draws_no_curve():

@@ -43,14 +43,15 @@ def test_no_place_is_better_than_the_threshold_that_is_chosen(metric, weighted, 
 
 @pytest.mark.parametrize("metric", BY_ANSWERS)
 def test_one_half_stays_where_it_is_as_good_as_any(metric):
-    assert best_threshold(metric, np.array([0.1, 0.4, 0.6, 0.9]), np.array([0, 0, 1, 1]))[0] == 0.5
+    assert best_threshold(metric, np.array([0.1, 0.2, 0.6, 0.9]), np.array([0, 0, 1, 1]))[0] == 0.5
 
 
 def test_a_place_between_two_rows_is_in_the_middle_and_never_above_one():
     assert best_threshold("f1", np.array([0.01, 0.03, 0.05]), np.array([0, 0, 1]))[0] == pytest.approx(0.04)
-    threshold, found = best_threshold("error", np.array([1.0, 0.2, 0.3]), np.array([0, 0, 1]))
-    assert 0 < threshold <= 1  # a net that is wrongly sure cannot be told to answer nothing
-    assert found == pytest.approx(1 / 3)
+    wrongly_sure, y = np.array([1.0, 1.0, 0.2, 0.1]), np.array([0, 0, 0, 1])  # would best answer "no" to all
+    threshold, found = best_threshold("error", wrongly_sure, y)
+    assert 0 < threshold <= 1
+    assert found == at(threshold, "error", wrongly_sure, y, None) == 0.75
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_a_late_rise_of_the_error_is_a_rise_on_paper(run, tmp_path, perfect):
 
 def test_the_axis_counts_as_the_reasons_do_and_says_what_a_check_is(run, tmp_path):
     page = page_of(run, tmp_path)
-    assert "check (30 steps, 3.6 passes over the training data, each)" in page.text
+    assert "0 20 40 check (30 steps, 3.6 passes over the training data, each)" in page.text
     assert "kept the net: checks 0 to 4, 3.6 to 17.8 passes" in page.text
     assert "check 5, 21.4 passes: train" in page.text
 
