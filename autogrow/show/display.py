@@ -101,7 +101,7 @@ class Display(View):
                 self._print(Text(part, style=style))
         found = [(name, f"{val:<10}{test:<10}{base}".rstrip()) for name, val, test, base in table(result)]
         facts = [*words.facts(result).items(), ("report", f"{folder}/{REPORT}")]
-        self._pairs([*found, *details(result), *facts], whole=("report",), room=14)
+        self._pairs([*found, *details(result), *facts], whole=("report",), room=19)
 
     def close(self) -> None:
         """Take the live lines away and give the cursor back."""
@@ -141,7 +141,7 @@ class Display(View):
         for name, value in pairs:
             parts = [value] if name in whole else self._folded(value, room + 2)
             for i, part in enumerate(parts):
-                self._print(Text.assemble((f"  {name[: room - 1] if i == 0 else '':<{room}}", "dim"), part))
+                self._print(Text.assemble((f"  {name if i == 0 else '':<{room - 1}} ", "dim"), part))
 
     def _folded(self, text: str, indent: int) -> list[str]:
         """`text` in lines that fit beside an indent; a file, unlike a screen, keeps it on one."""

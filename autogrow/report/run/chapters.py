@@ -102,7 +102,8 @@ def _kept(rows: Sequence[Row], metric: str) -> list[Card | Kept]:
         )
         for row in rows
     ]
-    return [Kept(f"{words.times(len(rows), 'check')}, {span}, val loss {losses}", lines)]
+    which = f"check {first.check}" if len(rows) == 1 else f"checks {first.check} to {last.check}"
+    return [Kept(f"{which}, {span}, val loss {losses}", lines)]
 
 
 def _applied(told: Episode, metric: str, widest: int) -> Card:
@@ -126,7 +127,7 @@ def _when(row: Row, metric: str) -> str:
     """The check that a decision was made on, and what it had measured."""
     losses = f"train {words.number(row.train_loss)}, val {words.number(row.val_loss)}"
     error = f"{metric} {words.measure(metric, row.val_error)}, gap {words.percent(row.relative_gap, 0)}"
-    return f"{words.passes(row.passes)}, check {row.check}: {losses}, {error}"
+    return f"check {row.check}, {words.passes(row.passes)}: {losses}, {error}"
 
 
 def _unapplied(row: Row, metric: str) -> Card:

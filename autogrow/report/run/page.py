@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from autogrow.data import lines
+from autogrow.evaluation.judge import value_of
 from autogrow.policy.history import History, Row
 from autogrow.report.run.answers import charts, confusion
 from autogrow.report.run.chapters import Kept, chapters
@@ -17,7 +18,7 @@ from autogrow.report.run.figure import axes, draw
 from autogrow.report.run.use import lines_to_use
 from autogrow.report.templates import templates
 from autogrow.show import words
-from autogrow.show.measures import consolation, details, split_of, table, verdict
+from autogrow.show.measures import consolation, details, judged_by, name_of, say, split_of, table, verdict
 from autogrow.show.story import Story, headline, tell
 from autogrow.train.record.files import write_atomically
 from autogrow.train.record.folder import REPORT
@@ -74,7 +75,7 @@ def render(
         tiles=_tiles(result, metric, story),
         figures=[draw(rows, story, axis, metric, result[split].get(metric), base.get(metric)) for axis in axes(rows)],
         score=_score_of(rows),
-        readings=_readings(rows, metric),
+        readings=_readings(rows, metric, judged_by(result)),
         split=split,
         table=table(result),
         details=details(result),
@@ -118,8 +119,8 @@ def _tiles(result: Mapping[str, Any], metric: str, story: Story) -> list[tuple[s
     ]
 
 
-def _readings(rows: History, metric: str) -> list[dict[str, Any]]:
-    """What the page says about a check when it is pointed at."""
+def _readings(rows: History, metric: str, judge: str) -> list[dict[str, Any]]:
+    """What the page says about a check when it is pointed at; `judge`: the metric of rows that were judged by one."""
     by_checks, by_flops = axes(rows)
     return [
         {
@@ -130,6 +131,7 @@ def _readings(rows: History, metric: str) -> list[dict[str, Any]]:
                 ["train", words.number(row.train_loss, 3)],
                 ["val", words.number(row.val_loss, 3)],
                 ["score", words.number(row.score, 3)],
+                *([] if row.judged is None else [[name_of(judge), say(judge, value_of(judge, row.judged))]]),
                 [metric, words.measure(metric, row.val_error)],
                 ["gap", words.percent(row.relative_gap, 0)],
                 ["widths", words.widths(row.widths)],
