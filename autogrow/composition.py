@@ -73,6 +73,12 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     return 0
 
 
+def typed_words(hydra_cfg: Any) -> list[str]:
+    """The overrides as they were typed: what is to be looked up in them, ${seed}, has not been."""
+    typed: Any = OmegaConf.to_container(hydra_cfg.overrides.task, resolve=False)
+    return [str(word) for word in typed]
+
+
 def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> str:
     """One line for a composition error: the wrong name, and the nearest right ones,
     given the choices of Hydra's own groups.

@@ -15,9 +15,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
-from autogrow.errors import CheckpointError, nearest
+from autogrow.errors import CheckpointError
+from autogrow.plain import Amount, Count, Positive, fault_of_fields
 from autogrow.policy.actions import (
     GROWTHS,
     Action,
@@ -87,11 +88,11 @@ class Row:
     check's start. `timing['seconds']` is the wall time of the run so far.
     """
 
-    check: int
-    step: int
-    passes: float
+    check: Count
+    step: Count
+    passes: Amount
     phase: str
-    lineage: int
+    lineage: Count
     train_loss: float
     val_loss: float
     train_error: float
@@ -99,11 +100,11 @@ class Row:
     score: float
     gap: float
     lr: float
-    widths: Mapping[str, int]
-    parameters: int
-    flops_per_sample: int
-    train_flops: int
-    eval_flops: int
+    widths: Mapping[str, Positive]
+    parameters: Count
+    flops_per_sample: Count
+    train_flops: Count
+    eval_flops: Count
     options: Mapping[str, Any] = field(default_factory=dict)
     action: Action = field(default_factory=Keep)
     reason: str = ""
@@ -135,14 +136,13 @@ class Row:
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Row:
-        """The inverse of `to_plain`; a None number comes back as NaN."""
-        known = {f.name for f in dataclasses.fields(Row)}
-        unknown = [k for k in plain if k not in known]
-        if unknown:
-            raise CheckpointError(f"ledger row has the unknown field {unknown[0]!r}; {nearest(unknown[0], known)}")
+        """The inverse of `to_plain`; a None number comes back as NaN. Raises CheckpointError for what is no row."""
+        found = fault_of_fields(plain, Row, _PLAIN)
+        if found:
+            raise CheckpointError(f"a row of a ledger is not as it was written: {found}")
         values = dict(plain)
-        for name in ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr"):
-            if values.get(name) is None:
+        for name in _MEASURED:
+            if values[name] is None:
                 values[name] = math.nan
         values["action"] = action_from_plain(values.get("action") or {"do": "keep"})
         if values.get("event") is not None:
@@ -155,6 +155,37 @@ class Row:
         del plain["timing"]
         return plain
 
+
+class PlainCost(TypedDict):
+    """What an action would have cost, plain."""
+
+    action: Mapping[str, Any]
+    parameters: Count
+    flops_per_sample: Count
+
+
+class PlainOptions(TypedDict, total=False):
+    """What a policy was shown, plain; what is not finite is None."""
+
+    widths: Mapping[str, Positive]
+    depths: Mapping[str, Sequence[str]]
+    scores: Mapping[str, float | None]
+    steps_per_check: Positive
+    max_steps: Count | None
+    measured: Mapping[str, float | None]
+    costs: Sequence[PlainCost]
+
+
+_MEASURED = ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr")
+"""What may have been measured and found not to be finite."""
+
+_PLAIN = {
+    **dict.fromkeys(_MEASURED, float | None),
+    "options": PlainOptions,
+    "action": Mapping[str, Any] | None,
+    "event": Mapping[str, Any] | None,
+    "timing": Mapping[str, float | None],
+}
 
 History = Sequence[Row]
 

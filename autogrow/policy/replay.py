@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,11 +85,16 @@ def options_from_plain(plain: Mapping[str, Any]) -> Options:
         widths=dict(plain["widths"]),
         depths={place: tuple(kinds) for place, kinds in plain.get("depths", {}).items()},
         cost=cost,
-        scores=dict(plain.get("scores", {})),
+        scores=_numbers(plain.get("scores", {})),
         steps_per_check=plain.get("steps_per_check", 1),
         max_steps=plain.get("max_steps"),
-        measured=dict(plain.get("measured", {})),
+        measured=_numbers(plain.get("measured", {})),
     )
+
+
+def _numbers(plain: Mapping[str, float | None]) -> dict[str, float]:
+    """What was not finite is written as None."""
+    return {name: math.nan if value is None else value for name, value in plain.items()}
 
 
 @dataclass(frozen=True)
