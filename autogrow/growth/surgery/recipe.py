@@ -8,26 +8,52 @@ fresh net and a shorter recipe.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch import nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.find import DepthSite, unwrapped
 from autogrow.growth.surgery.deepen import inserted_layers, inserting
 from autogrow.growth.surgery.plan import Plan, Regrow, TensorPlan, tensor_named
+from autogrow.plain import Count, Positive, fault
 
 Entry = Mapping[str, Any]
 
 
-def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None) -> None:
+class Regrown(TypedDict):
+    """An entry that makes tensors larger: their shapes afterwards, and the attributes of modules that name a size."""
+
+    op: str
+    shapes: Mapping[str, Sequence[Count]]
+    attributes: Mapping[str, Mapping[str, Any]]
+
+
+class Deepened(TypedDict):
+    """An entry that inserts a layer."""
+
+    op: str
+    after: str
+    kind: Literal["identity", "residual"]
+    size: Positive
+    like: str
+    activation: str | None
+    norm: str | None
+    dropout: str | None
+    calibrated: bool
+
+
+def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None, *, holds: int | None = None) -> None:
     """Give a fresh net the architecture that a recipe records, in place; load its weights afterwards.
 
     Old entries keep the fresh net's values, new ones are 0 (`example` is accepted for symmetry and not needed). The
-    global random state is not touched. Raises GrowthError where the net is not the one the recipe was recorded on; it
-    is then as it was.
+    global random state is not touched. `holds`: how many numbers the weights hold that are loaded afterwards; a step
+    that needs more is refused before it is taken. Raises GrowthError where the net is not the one the recipe was
+    recorded on; it is then as it was.
 
     >>> from autogrow.growth import widen
     >>> def fresh(): return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -40,12 +66,24 @@ def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None) -> N
     net = unwrapped(net)
     undo = []
     try:
-        for entry in recipe:
+        for number, entry in enumerate(recipe):
+            _check_entry(entry, number, holds)
             undo.append(_plan(net, entry).apply(net)[1])
     except BaseException:
         for step in reversed(undo):
             step()
         raise
+
+
+def _check_entry(entry: Entry, number: int, holds: int | None) -> None:
+    """Raise GrowthError unless it is an entry of a recipe, of sizes that the weights can have."""
+    deepens = isinstance(entry, Mapping) and entry.get("op") == "deepen"
+    found = fault(entry, Deepened if deepens else Regrown)
+    if found:
+        raise GrowthError(f"entry {number} of the recipe is not as it was written: {found}")
+    needed = entry["size"] ** 2 if deepens else max((math.prod(shape) for shape in entry["shapes"].values()), default=0)
+    if holds is not None and needed > holds:
+        raise GrowthError(f"entry {number} of the recipe asks for {needed:,} numbers, and the weights hold {holds:,}")
 
 
 def _plan(net: nn.Module, entry: Entry) -> Plan:
@@ -59,24 +97,24 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
             raise GrowthError(
                 f"the recipe was recorded on another net: {name!r} has shape {list(old.shape)}, the recipe makes it {list(shape)}"
             )
-        tensors.append(
-            TensorPlan(
-                name,
-                tuple(
-                    _appended(d, now, new)
-                    for d, (now, new) in enumerate(zip(old.shape, shape, strict=True))
-                    if new != now
-                ),
-            )
-        )
+        grown = [
+            _appended(d, now, new) for d, (now, new) in enumerate(zip(old.shape, shape, strict=True)) if new != now
+        ]
+        tensors.append(TensorPlan(name, tuple(grown)))
+    modules = dict(net.named_modules())
     attributes: dict[str, dict[str, Any]] = {}
     for name, values in entry["attributes"].items():
-        module = net.get_submodule(name)
+        for attribute, value in values.items():
+            now = getattr(modules.get(name), attribute, None)
+            if not (_is_size(now) and _is_size(value)):
+                raise GrowthError(f"the recipe was recorded on another net: {name!r} has no size {attribute!r}")
         attributes[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        missing = [k for k in values if not hasattr(module, k)]
-        if missing:
-            raise GrowthError(f"the recipe was recorded on another net: {name!r} has no {missing[0]!r}")
     return Plan(tuple(tensors), attributes)
+
+
+def _is_size(value: Any) -> bool:
+    """A number, or several: what a recipe may set."""
+    return not fault(value, int | Sequence[int])
 
 
 def _appended(dim: int, now: int, new: int) -> Regrow:
@@ -86,8 +124,20 @@ def _appended(dim: int, now: int, new: int) -> Regrow:
 def _insertion(net: nn.Module, entry: Entry) -> Plan:
     modules = dict(net.named_modules())
     for key in ("after", "like", "activation", "norm", "dropout"):
-        if entry[key] is not None and entry[key] not in modules:
+        if entry[key] is not None and (entry[key] not in modules or not entry[key]):
             raise GrowthError(f"the recipe was recorded on another net: it has no module {entry[key]!r}")
+    kind = layer_type(modules[entry["like"]])
+    norm, dropout = (modules.get(entry[key] or "no module") for key in ("norm", "dropout"))
+    fits = (
+        kind is not None
+        and kind.build is not None
+        and (entry["kind"] == "residual" or entry["activation"] is not None)
+        and (norm is None or norm_type(norm) is not None)
+        and (not entry["calibrated"] or isinstance(norm, nn.modules.batchnorm._BatchNorm))
+        and (dropout is None or isinstance(getattr(dropout, "p", None), float))
+    )
+    if not fits:
+        raise GrowthError(f"the recipe was recorded on another net: no such layer goes behind {entry['after']!r}")
     site = DepthSite(
         entry["after"], None, entry["size"], entry["like"], entry["activation"], entry["norm"], entry["dropout"], (entry["kind"],)
     )  # fmt: skip

@@ -19,9 +19,10 @@ from autogrow.growth import replay
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
 from autogrow.train.fit.net.build import rebuild
+from autogrow.train.fit.net.kept import load_weights, naming, ours_of, rebuilt, weights_of
 from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
-from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint, save_atomically
+from autogrow.train.record.checkpoint import CHECKPOINT_KEY, numbers_held, read_checkpoint, save_atomically
 
 
 class Delivered(nn.Module):
@@ -114,30 +115,17 @@ def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
     weights do not fit its recipe.
     """
     content = read_checkpoint(path)
-    ours = content.get(CHECKPOINT_KEY)
-    if not isinstance(ours, dict):
-        raise CheckpointError(f"{path} is not a checkpoint of autogrow: it has no {CHECKPOINT_KEY!r} entry")
-    if ours.get("version") != CHECKPOINT_VERSION:
-        raise CheckpointError(
-            f"{path} is a checkpoint of version {ours.get('version')!r}; this autogrow reads version {CHECKPOINT_VERSION}"
-        )
+    ours = ours_of(path, content)
     if "path" in ours:
         return _load_own(path, content, net)
-    missing = [key for key in ("builder", "recipe", "delivery") if key not in ours]
-    if missing or "state_dict" not in content:
-        raise CheckpointError(f"{path} is incomplete: it has no {(missing or ['state_dict'])[0]!r}")
-    delivery = ours["delivery"]
-    grown = rebuild(ours["builder"], ours["recipe"], delivery["example"], net=net)
-    weights = content["state_dict"]
-    if any(name.startswith("ema.") for name in weights):
-        weights = {name.removeprefix("ema."): v for name, v in weights.items() if name.startswith("ema.")}
-    try:
-        grown.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
-        ) from None
-    return _assemble(grown, delivery["members"], Pipeline.from_state(delivery["pipeline"])).eval()
+    with naming(path):
+        if net is None:
+            grown = rebuilt(ours, ours["recipe"], weights_of(content))
+        else:
+            grown = rebuild(ours["builder"], ours["recipe"], ours["delivery"]["example"], net=net)
+            load_weights(grown, weights_of(content))
+        pipeline = Pipeline.from_state(ours["delivery"]["pipeline"])
+    return _assemble(grown, ours["delivery"]["members"], pipeline).eval()
 
 
 def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | None) -> nn.Module:
@@ -147,23 +135,15 @@ def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | Non
         raise CheckpointError(
             f"{path} holds a net of your own class ({ours['builder']['net']} at {ours['path']!r}): give a fresh instance, load(path, net=…)"
         )
-    try:
-        replay(net, ours["recipe"])
-    except GrowthError as error:
-        raise CheckpointError(f"{path}: its growths do not fit the net given: {error}") from None
     prefix = f"{ours['path']}."
     weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
-    _fill(net, {k.removeprefix("_orig_mod."): v for k, v in weights.items()}, path)
-    return net.eval()
-
-
-def _fill(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
     try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
-        ) from None
+        replay(net, ours["recipe"], holds=numbers_held(weights))
+    except GrowthError as error:
+        raise CheckpointError(f"{path}: its growths do not fit the net given: {error}") from None
+    with naming(path):
+        load_weights(net, {k.removeprefix("_orig_mod."): v for k, v in weights.items()})
+    return net.eval()
 
 
 def _assemble(net: nn.Module, members: int, pipeline: Pipeline) -> Delivered:
