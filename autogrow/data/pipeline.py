@@ -19,7 +19,8 @@ class Pipeline:
 
     input_shape: (d,) or (C, H, W), what the net is given.  outputs: classes (2 for a binary problem) or targets.
     labels: the class of each output; empty for regression.  target_scale: mean and std (t,) of the training targets for
-    regression, else None.  targets: names of the target columns.
+    regression, else None; float64 where the targets need it, and then the answers are float64 too.  targets: names of
+    the target columns.
     """
 
     task: str
@@ -47,7 +48,7 @@ class Pipeline:
         if self.target_scale is None:
             return [self.labels[i] for i in z.argmax(1).tolist()]
         mean, std = self.target_scale
-        return z * std.to(z) + mean.to(z)
+        return z * std.to(z.device) + mean.to(z.device)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain containers only: loads with torch.load(weights_only=True)."""

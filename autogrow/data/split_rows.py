@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogrow.data.columns import is_numeric, moments, numbers, texts
+from autogrow.data.columns import doubles, is_numeric, moments, texts
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec
 from autogrow.data.splits import Rows, check_sizes, group_rows, random_rows, stratified_order, time_rows
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SplitData:
-    """Rows with their targets and their splits. numbered: which rows of the source they are, int64 (n,)."""
+    """Rows with their targets and their splits. numbered: which rows of the source they are, int64 (n,).
+
+    weight: how much each row counts (n,), None for all alike.
+    """
 
     raw: Raw
     target: Target
     rows: Rows
     numbered: np.ndarray
+    weight: np.ndarray | None = None
 
 
 def sample_rows(raw: Raw, target: Target, spec: DataSpec) -> tuple[Raw, Target, np.ndarray]:
@@ -154,7 +158,7 @@ def _first_seen(raw: Raw) -> np.ndarray:
 
     assert not isinstance(raw.x, np.ndarray)
     table = pd.concat([raw.x, raw.y], axis=1)
-    plain = {c: numbers(table[c]) if is_numeric(table[c]) else texts(table[c]) for c in table.columns}
+    plain = {c: doubles(table[c]) if is_numeric(table[c]) else texts(table[c]) for c in table.columns}
     keys = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
     where: np.ndarray = first[which]

@@ -6,7 +6,7 @@ from the rows, so that resume, replay and "what would policy B have done on run 
 
 from autogrow.policy.amount import Factor, Fixed, ProportionalToGain
 from autogrow.policy.budget import Budget, WithinBudget
-from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target
+from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target, validated
 from autogrow.policy.growth import Growth, build_growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
 from autogrow.policy.life import LifeCycle, recipe_growth, stop_reason
@@ -65,4 +65,5 @@ __all__ = [
     "requires",
     "return_target",
     "stop_reason",
+    "validated",
 ]

@@ -61,11 +61,19 @@ class Anneal:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """Repeat the anneal from the net of check `back_to` over `steps` steps, on training and validation rows."""
+
+    back_to: Count
+    steps: Count
+
+
+@dataclass(frozen=True)
 class Stop:
     """End training; the deliverable is chosen from the history."""
 
 
-Action = Keep | Widen | Deepen | ExtendInputs | ExtendOutputs | Undo | Anneal | Stop
+Action = Keep | Widen | Deepen | ExtendInputs | ExtendOutputs | Undo | Anneal | Refit | Stop
 GROWTHS = (Widen, Deepen, ExtendInputs, ExtendOutputs)
 _KINDS: dict[str, type[Any]] = {
     "keep": Keep,
@@ -75,6 +83,7 @@ _KINDS: dict[str, type[Any]] = {
     "extend_outputs": ExtendOutputs,
     "undo": Undo,
     "anneal": Anneal,
+    "refit": Refit,
     "stop": Stop,
 }
 _NAMES = {cls: name for name, cls in _KINDS.items()}

@@ -20,6 +20,7 @@ from autogrow.policy.actions import (
     Action,
     Anneal,
     Deepen,
+    Refit,
     Undo,
     action_from_plain,
     action_name,
@@ -65,11 +66,14 @@ class Continued:
 
 @dataclass(frozen=True)
 class FullVal:
-    """Loss, error (or rmse) and score of the net that a run went back to, on all validation rows."""
+    """Loss, error (or rmse), score and, where the run is judged by a metric of its own, the distance from that metric's
+    best value, of the net that a run went back to, on all validation rows.
+    """
 
     loss: float
     error: float
     score: float
+    judged: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Event:
     def back_to(self) -> int | None:
         """The check whose net was put back; None for what is no return."""
         match self.done:
-            case Undo(to_check=check) | Anneal(back_to=check):
+            case Undo(to_check=check) | Anneal(back_to=check) | Refit(back_to=check):
                 return check
         return None
 
@@ -124,7 +128,8 @@ class Event:
         if self.flops:
             plain["flops"] = self.flops
         if self.full_val is not None:
-            plain |= {f"full_val_{name}": value for name, value in dataclasses.asdict(self.full_val).items()}
+            found = dataclasses.asdict(self.full_val).items()
+            plain |= {f"full_val_{name}": value for name, value in found if (name, value) != ("judged", None)}
         return plain
 
     @staticmethod
@@ -168,6 +173,7 @@ class PlainEvent(TypedDict, total=False):
     full_val_loss: float | None
     full_val_error: float | None
     full_val_score: float | None
+    full_val_judged: float | None
 
 
 _OF_AN_EVENT = ("before", "after", "receipt", "decided_at", "flops")
@@ -219,4 +225,4 @@ def _full_val(plain: Mapping[str, Any]) -> FullVal | None:
         return None
     loss, error = (math.nan if plain.get(key) is None else plain[key] for key in ("full_val_loss", "full_val_error"))
     score = plain.get("full_val_score", loss)
-    return FullVal(loss, error, math.nan if score is None else score)
+    return FullVal(loss, error, math.nan if score is None else score, plain.get("full_val_judged"))

@@ -27,6 +27,7 @@ from autogrow.policy.actions import (
     ExtendInputs,
     ExtendOutputs,
     Keep,
+    Refit,
     Stop,
     Undo,
     Widen,
@@ -80,12 +81,14 @@ class Row:
     """One check: what was measured, what had been applied at its start, what was decided at its end.
 
     Losses are means per sample, by one eval-mode function on the weight average; `*_error` is the fraction of wrong
-    classes, or the rmse in target units for regression. `passes` counts passes over the training data. FLOPs are
-    cumulated over the run. `lineage` names a state of the net in time: it changes with each growth and each return to
-    an earlier net.
+    classes, or the rmse in target units for regression. `judged`, where the run is judged by a metric of its own
+    (`metric=`), is the distance from that metric's best value: less is better. `passes` counts passes over the
+    training data. FLOPs are cumulated over the run. `lineage` names a state of the net in time: it changes with each
+    growth and each return to an earlier net.
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
-    check's start. `timing['seconds']` is the wall time of the run so far.
+    check's start, `refused` (site → reason) what could not be and is not tried again. `timing['seconds']` is the wall
+    time of the run so far.
     """
 
     check: Count
@@ -109,7 +112,9 @@ class Row:
     action: Action = field(default_factory=Keep)
     reason: str = ""
     event: Event | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
+    judged: float | None = None
 
     @property
     def relative_gap(self) -> float:
@@ -127,10 +132,14 @@ class Row:
         return math.isfinite(self.score) and math.isfinite(self.val_loss) and math.isfinite(self.train_loss)
 
     def to_plain(self) -> dict[str, Any]:
-        """The row as JSON-ready values: non-finite numbers become None."""
+        """The row as JSON-ready values: non-finite numbers become None; `judged` only where the run is judged so."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if self.judged is None:
+            del plain["judged"]
         plain["action"] = action_to_plain(self.action)
         plain["event"] = None if self.event is None else self.event.to_plain()
+        if not self.refused:  # it is rare, and records of before it was written stay what they are
+            del plain["refused"]
         cleaned: dict[str, Any] = _without_nonfinite(plain)
         return cleaned
 
@@ -192,7 +201,7 @@ History = Sequence[Row]
 # whoever writes a policy imports actions and records from here
 __all__ = [
     "GROWTHS", "Action", "Anneal", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
-    "Options", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
+    "Options", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 
 

@@ -24,7 +24,6 @@ from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.fit_inputs import Fitted
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.split_rows import SplitData
-from autogrow.data.splits import check_sizes
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,28 @@ class TrainedOn:
     pipeline: Pipeline
     known: KnownRows | None = None
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the net reads; none for images."""
+        encoder = self.pipeline.encoder
+        return encoder.columns if isinstance(encoder, TableEncoder) else ()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those of them that are categories."""
+        encoder = self.pipeline.encoder
+        return tuple(encoder.categories) if isinstance(encoder, TableEncoder) else ()
+
 
 def keep_known(data: SplitData, trained_on: TrainedOn, *, new_classes: str) -> SplitData:
     """The targets in the net's terms, and every row that the net knows in the split that it was in.
 
-    Raises DataError for a target that the net cannot have, and where a part is left too few rows.
+    Raises DataError for a target that the net cannot have.
     """
     target = extend_target(data.target, trained_on.pipeline, new_classes=new_classes)
     rows = data.rows
     if trained_on.known is not None:
         rows = trained_on.known.keep(rows, mark_rows(trained_on.pipeline.encoder, data.raw, target))
-        check_sizes(rows, None, len(data.raw))
     return replace(data, target=target, rows=rows)
 
 
@@ -67,11 +77,13 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
             before.inputs(images[probed]), before.preprocess(encoder.encode(images[probed])),
         )  # fmt: skip
         return Fitted(encoder, before.preprocess, lambda rows: encoder.encode(images[rows])), same
-    encoder = extend_encoder(before.encoder, fitted, columns_given=list(raw.x.columns))
+    assert isinstance(before.encoder, TableEncoder)
+    silent = [c for c, scale in zip(before.encoder.numeric, before.preprocess.scale, strict=False) if scale == 0]
+    encoder = extend_encoder(before.encoder, fitted, columns_given=list(raw.x.columns), silent=silent)
     assert isinstance(encoder, TableEncoder)
     whole = encoder.encode(raw.x)
     source = column_sources(before.encoder, encoder)
-    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, len(encoder.numeric))
+    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, encoder.quantities)
     extension = extension_of(
         before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
     )

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autogrow.errors import CheckpointError, ConfigError, DataError
 from autogrow.plain import DEEPEST, NotPlainError, check, check_plain, fault, read_json
-from autogrow.train.record.contents import Card, Result, Trial
+from autogrow.train.record.agree import fault_of_card, fault_of_curves, fault_of_result
+from autogrow.train.record.contents import Card, Curves, Result, Trial
 from autogrow.train.record.files import read_bytes, write_atomically, write_json
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ Plain = dict[str, Any]
 
 RESULT, CONFIG, CARD = "result.json", "config.yaml", "data_card.json"
 LEDGER, METRICS, REPORT, LOG = "ledger.jsonl", "metrics.csv", "report.html", "log.txt"
+CURVES = "curves.json"
+"""The points that the page draws of the delivered net's answers."""
 LOCK = ".lock"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 SPLIT = ".split.npz"
@@ -72,8 +75,6 @@ CARD_KEYS = (
     "notes",
 )
 
-_OF_A_TABLE = ("numeric", "categories", "encoded_columns")
-
 
 def start_folder(folder: Path, config: str, card: Plain | None = None) -> None:
     """Make a new run folder with its `config.yaml` and the card of its data.
@@ -105,6 +106,18 @@ def check_same_data(folder: Path, card: Plain) -> None:
         )
 
 
+def checkpoint_of(source: str | Path) -> Path:
+    """The checkpoint that is meant: the file itself, or a run folder's best.ckpt."""
+    path = Path(source)
+    if not path.is_dir():
+        return path
+    best = path / CHECKPOINTS / BEST
+    if not best.is_file():
+        begun = f"; go on with: autogrow fit resume={path}" if is_begun(path) and not is_complete(path) else ""
+        raise CheckpointError(f"{path} holds no {CHECKPOINTS}/{BEST}: it is not the folder of a finished run{begun}")
+    return best
+
+
 def is_complete(folder: Path) -> bool:
     """Whether the run has come to its end: `result.json` is written last."""
     return (folder / RESULT).is_file()
@@ -124,22 +137,19 @@ def read_result(folder: Path, needs: Sequence[str] = RESULT_KEYS, *, name: str =
     """What a finished run found: its `result.json`, which must have the keys `needs`.
     `name`: what messages call the folder.
     """
-    result = _read_mapping(folder / RESULT, name or str(folder), needs, Result)
-    measure = "rmse" if result.get("task") == "regression" else "error"
-    for part in ("val", "test"):
-        if part in needs and not {"loss", measure} <= result[part].keys():
-            raise CheckpointError(f"{name or folder}: {RESULT} has no {part}.loss or no {part}.{measure}")
-    return result
+    return _read_mapping(folder / RESULT, name or str(folder), needs, Result, fault_of_result)
 
 
 def read_card(folder: Path, needs: Sequence[str] = CARD_KEYS, *, name: str = "") -> Plain:
     """What a run learned from: its `data_card.json`, which must have the keys `needs`."""
-    card = _read_mapping(folder / CARD, name or str(folder), needs, Card)
-    also = [*_OF_A_TABLE] * isinstance(card.get("columns"), int) + ["missing_by_column"] * bool(card.get("missing"))
-    for key in (*also, *["balance"] * ("classes" in card)):
-        if key not in card:
-            raise CheckpointError(f"{name or folder}: {CARD} has no {key!r}")
-    return card
+    return _read_mapping(folder / CARD, name or str(folder), needs, Card, fault_of_card)
+
+
+def read_curves(folder: Path, result: Plain) -> Plain:
+    """The points that the page draws of a net's answers; nothing for a run of before they were written."""
+    if not os.path.lexists(folder / CURVES) or "metrics" not in result:
+        return {}
+    return _read_mapping(folder / CURVES, str(folder), (), Curves, lambda curves: fault_of_curves(curves, result))
 
 
 def read_config(folder: Path, *, name: str = "") -> str:
@@ -208,8 +218,15 @@ def read_split(checkpoint: Path) -> KnownRows | None:
         raise CheckpointError(f"{path} does not say which rows are in which split ({said})") from None
 
 
-def _read_mapping(path: Path, name: str, needs: Sequence[str], kind: Any) -> Plain:
-    return _mapping(_read_text(path, name), f"{name}: {path.name}", needs, kind)
+def _read_mapping(
+    path: Path, name: str, needs: Sequence[str], kind: Any, disagrees: Callable[[Plain], str] = lambda _: ""
+) -> Plain:
+    what = f"{name}: {path.name}"
+    content = _mapping(_read_text(path, name), what, needs, kind)
+    found = disagrees(content)
+    if found:
+        raise CheckpointError(f"{what} is not as it was written: {found}")
+    return content
 
 
 def _mapping(text: str, what: str, needs: Sequence[str], kind: Any) -> Plain:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autogrow.data import Pipeline
 from autogrow.errors import CheckpointError, ConfigError, GrowthError
 from autogrow.plain import Amount, Count, NotPlainError, Positive, check, check_plain
-from autogrow.policy.actions import Anneal, Undo, action_from_plain
+from autogrow.policy.actions import Anneal, Refit, Undo, action_from_plain
 from autogrow.policy.event import Event
 from autogrow.policy.history import Row
 from autogrow.train.fit.net.build import rebuild
@@ -36,6 +36,10 @@ class Delivery(TypedDict):
     pipeline: Mapping[str, Any]
     members: Positive
     example: Tensor
+    mean: NotRequired[str | None]
+    sharpness: NotRequired[float]
+    threshold: NotRequired[float | None]
+    prior: NotRequired[Sequence[float] | None]
 
 
 class PlainRate(TypedDict):
@@ -112,7 +116,7 @@ def naming(path: str | Path) -> Iterator[None]:
 
 
 def ours_of(path: str | Path, content: Content) -> Mapping[str, Any]:
-    """What of a checkpoint is autogrow's. Raises CheckpointError for a file that is none of ours, or of another version."""
+    """What of a checkpoint is autogrow's. Raises CheckpointError for a file of anybody else's, or of another version."""
     ours = content.get(CHECKPOINT_KEY)
     if not isinstance(ours, dict):
         raise CheckpointError(f"{path} is not a checkpoint of autogrow: it has no {CHECKPOINT_KEY!r} entry")
@@ -196,7 +200,11 @@ def _check_state(state: Mapping[str, Any], ours: Content) -> None:
             if wrong or name not in shapes:
                 raise CheckpointError(f"snapshot {key} has no such optimizer state: {wrong[0] if wrong else name}")
     back_to = (
-        pending.to_check if isinstance(pending, Undo) else pending.back_to if isinstance(pending, Anneal) else None
+        pending.to_check
+        if isinstance(pending, Undo)
+        else pending.back_to
+        if isinstance(pending, (Anneal, Refit))
+        else None
     )
     if back_to is not None and back_to not in {int(key) for key in snapshots}:
         raise CheckpointError(f"it is to return to check {back_to}, whose net it does not hold")
@@ -210,9 +218,9 @@ def _check_progress(content: Content) -> None:
     for key in ("epoch", "global_step"):
         check(content.get(key), Count)
     check_plain(content.get("loops"))
-    level = [content.get("loops")]
+    level: list[Any] = [content["loops"]]
     while level:
-        inner = [value for one in level for value in (one.values() if isinstance(one, Mapping) else one)]
+        inner: list[Any] = [value for one in level for value in (one.values() if isinstance(one, Mapping) else one)]
         level = [value for value in inner if isinstance(value, (Mapping, list))]
         for value in inner:
             if not isinstance(value, (Mapping, list, bool, type(None))):
