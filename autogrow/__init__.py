@@ -13,7 +13,7 @@ from autogrow.version import __version__ as __version__
 if TYPE_CHECKING:
     from autogrow.data import DataSpec
     from autogrow.estimators import GrowingClassifier, GrowingRegressor
-    from autogrow.growth import Surgery, carry, deepen, grow_to, growth_sites, widen
+    from autogrow.growth import Surgery, carry, deepen, grow_to, growth_sites, refine, widen
     from autogrow.nets import DenseNet
     from autogrow.train.fit.net.deliver import load
     from autogrow.train.fit.run import fit
@@ -40,6 +40,7 @@ _HOMES = {
     "growth_sites": "autogrow.growth",
     "load": "autogrow.train.fit.net.deliver",
     "load_grown": "autogrow.train.guest.architecture",
+    "refine": "autogrow.growth",
     "widen": "autogrow.growth",
 }
 
@@ -61,6 +62,7 @@ __all__ = [
     "growth_sites",
     "load",
     "load_grown",
+    "refine",
     "widen",
 ]
 

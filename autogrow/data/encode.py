@@ -266,7 +266,17 @@ def fit_table_encoder(
     written = written or Written()
     readings = {name: reading for name, reading in written.readings.items() if name in columns}
     return TableEncoder(
-        columns, numeric, dates, categories, coding, tuple(ignored), centred, readings, written.missing, indicators, parts
+        columns,
+        numeric,
+        dates,
+        categories,
+        coding,
+        tuple(ignored),
+        centred,
+        readings,
+        written.missing,
+        indicators,
+        parts,
     )
 
 

@@ -6,6 +6,7 @@ from the rows, so that resume, replay and "what would policy B have done on run 
 
 from autogrow.policy.amount import Factor, Fixed, ProportionalToGain
 from autogrow.policy.budget import Budget, WithinBudget
+from autogrow.policy.finer import Finer
 from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target, validated
 from autogrow.policy.growth import Growth, build_growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
@@ -30,6 +31,7 @@ __all__ = [
     "DataArrival",
     "EarlyRamp",
     "Factor",
+    "Finer",
     "Finish",
     "FittingRisk",
     "Fixed",

@@ -116,6 +116,7 @@ class Book:
             eval_flops=(last.eval_flops if last else 0) + measured.eval_flops + (event.flops if event else 0),
             event=event,
             refused=self.refusals,
+            knots=measured.size.knots,
             timing=measured.timing,
             judged=measured.judged,
         )

@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict
 
 from autogrow.errors import CheckpointError
 from autogrow.plain import Count, Positive, fault, fault_of_fields
@@ -34,16 +34,18 @@ CONTINUED = "data_arrived"
 @dataclass(frozen=True)
 class Size:
     """A net's size: `widths` by site from input to output, trainable parameters,
-    FLOPs of one forward pass on one sample.
+    FLOPs of one forward pass on one sample, and in how many pieces each refined column is resolved.
     """
 
     widths: Mapping[str, Positive]
     parameters: Count
     flops_per_sample: Count
+    knots: Mapping[str, Positive] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"widths": dict(self.widths), "parameters": self.parameters, "flops_per_sample": self.flops_per_sample}
+        """Plain values; knots only where there are any."""
+        plain = {"widths": dict(self.widths), "parameters": self.parameters, "flops_per_sample": self.flops_per_sample}
+        return plain | ({"knots": dict(self.knots)} if self.knots else {})
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ class PlainSize(TypedDict):
     widths: Mapping[str, Positive]
     parameters: Count
     flops_per_sample: Count
+    knots: NotRequired[Mapping[str, Positive]]
 
 
 class PlainReceipt(TypedDict):
@@ -217,7 +220,10 @@ def _check(plain: object, found: str) -> None:
 
 
 def _size(plain: Mapping[str, Any] | None) -> Size | None:
-    return None if plain is None else Size(dict(plain["widths"]), plain["parameters"], plain["flops_per_sample"])
+    if plain is None:
+        return None
+    knots = dict(plain.get("knots", {}))
+    return Size(dict(plain["widths"]), plain["parameters"], plain["flops_per_sample"], knots)
 
 
 def _full_val(plain: Mapping[str, Any]) -> FullVal | None:

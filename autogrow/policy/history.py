@@ -20,6 +20,7 @@ from typing import Any, TypedDict
 from autogrow.errors import CheckpointError
 from autogrow.plain import Amount, Count, Positive, fault_of_fields
 from autogrow.policy.actions import (
+    COARSE,
     GROWTHS,
     Action,
     Anneal,
@@ -27,6 +28,7 @@ from autogrow.policy.actions import (
     ExtendInputs,
     ExtendOutputs,
     Keep,
+    Refine,
     Refit,
     Stop,
     Undo,
@@ -55,6 +57,22 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of the input: in how many pieces it is resolved now, in how many its values would let it be, and what
+    that promises: signal of the new knots over noise (1: nothing).
+    """
+
+    knots: int
+    most: int
+    score: float
+
+
+def no_columns(_knots: int) -> dict[str, Column]:
+    """The columns of a net that reads none, or of a run that cannot show them."""
+    return {}
+
+
+@dataclass(frozen=True)
 class Options:
     """What a policy is shown besides the history.
 
@@ -64,7 +82,9 @@ class Options:
     decrease of the loss, not yet divided by its FLOPs), where the policy asked for scores; else empty.
     `steps_per_check`: optimizer steps between two checks.  `max_steps`: the run's budget of optimizer steps, the final
     anneal included, or None. `measured`: numbers about the net as it is now that some policies ask for
-    (`policy.requires` says which): 'checkpoint_bytes', 'latency_p95_ms', 'train_rows'.
+    (`policy.requires` says which): 'checkpoint_bytes', 'latency_p95_ms', 'train_rows'. `columns(knots)`: the columns of
+    the input that can be resolved in more pieces, by name, if each may have up to so many (a look at the training rows:
+    ask when it is needed).
     """
 
     widths: Mapping[str, int]
@@ -74,6 +94,7 @@ class Options:
     steps_per_check: int = 1
     max_steps: int | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
+    columns: Callable[[int], dict[str, Column]] = no_columns
 
 
 @dataclass(frozen=True)
@@ -87,8 +108,8 @@ class Row:
     growth and each return to an earlier net.
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
-    check's start, `refused` (site → reason) what could not be and is not tried again. `timing['seconds']` is the wall
-    time of the run so far.
+    check's start, `refused` (site → reason) what could not be and is not tried again. `knots`: in how many pieces each
+    refined column is resolved. `timing['seconds']` is the wall time of the run so far.
     """
 
     check: Count
@@ -113,6 +134,7 @@ class Row:
     reason: str = ""
     event: Event | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    knots: Mapping[str, Positive] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     judged: float | None = None
 
@@ -140,6 +162,8 @@ class Row:
         plain["event"] = None if self.event is None else self.event.to_plain()
         if not self.refused:  # it is rare, and records of before it was written stay what they are
             del plain["refused"]
+        if not self.knots:  # most nets read their columns as they are
+            del plain["knots"]
         cleaned: dict[str, Any] = _without_nonfinite(plain)
         return cleaned
 
@@ -173,6 +197,21 @@ class PlainCost(TypedDict):
     flops_per_sample: Count
 
 
+class PlainColumn(TypedDict):
+    """How fine a column is, plain."""
+
+    knots: Positive
+    most: Positive
+    score: float | None
+
+
+class PlainColumns(TypedDict):
+    """How fine the columns may be, plain."""
+
+    knots: Positive
+    found: Mapping[str, PlainColumn]
+
+
 class PlainOptions(TypedDict, total=False):
     """What a policy was shown, plain; what is not finite is None."""
 
@@ -183,6 +222,7 @@ class PlainOptions(TypedDict, total=False):
     max_steps: Count | None
     measured: Mapping[str, float | None]
     costs: Sequence[PlainCost]
+    columns: Sequence[PlainColumns]
 
 
 _MEASURED = ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr")
@@ -200,8 +240,8 @@ History = Sequence[Row]
 
 # whoever writes a policy imports actions and records from here
 __all__ = [
-    "GROWTHS", "Action", "Anneal", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
-    "Options", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
+    "COARSE", "GROWTHS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
+    "Options", "Refine", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 
 

@@ -208,7 +208,11 @@ class NormAct(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.norm1, self.conv1 = nn.Conv2d(2, 4, 3, padding=1), BatchNormAct2d(4), Conv2dSame(4, 6, 3, padding=1)
+        self.stem, self.norm1, self.conv1 = (
+            nn.Conv2d(2, 4, 3, padding=1),
+            BatchNormAct2d(4),
+            Conv2dSame(4, 6, 3, padding=1),
+        )
         self.norm2, self.conv2 = BatchNormAct2d(6), nn.Conv2d(6, 4, 3, padding=1, bias=False)
         self.norm3, self.head = BatchNormAct2d(4), nn.Linear(4, 3)
 
@@ -223,7 +227,12 @@ class NormAct(nn.Module):
 class ChannelNorm(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.norm, self.up, self.down = nn.Conv2d(2, 4, 2, stride=2), LayerNorm2d(4), nn.Conv2d(4, 6, 1), nn.Conv2d(6, 4, 1)
+        self.stem, self.norm, self.up, self.down = (
+            nn.Conv2d(2, 4, 2, stride=2),
+            LayerNorm2d(4),
+            nn.Conv2d(4, 6, 1),
+            nn.Conv2d(6, 4, 1),
+        )
         self.head = nn.Linear(4, 3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -253,8 +262,16 @@ class SE(nn.Module):
 class DenseLayer(nn.Module):
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.norm1, self.relu1, self.conv1 = nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), nn.Conv2d(inputs, 6, 1, bias=False)
-        self.norm2, self.relu2, self.conv2 = nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Conv2d(6, 3, 3, padding=1, bias=False)
+        self.norm1, self.relu1, self.conv1 = (
+            nn.BatchNorm2d(inputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(inputs, 6, 1, bias=False),
+        )
+        self.norm2, self.relu2, self.conv2 = (
+            nn.BatchNorm2d(6),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(6, 3, 3, padding=1, bias=False),
+        )
 
     def forward(self, inputs: Tensor | list[Tensor]) -> Tensor:
         previous = [inputs] if isinstance(inputs, Tensor) else inputs
@@ -264,7 +281,9 @@ class DenseLayer(nn.Module):
 
 class DenseBlock(nn.ModuleDict):
     def __init__(self) -> None:
-        super().__init__({"conv0": nn.Conv2d(2, 4, 3), "one": DenseLayer(4), "two": DenseLayer(7), "head": nn.Linear(10, 2)})
+        super().__init__(
+            {"conv0": nn.Conv2d(2, 4, 3), "one": DenseLayer(4), "two": DenseLayer(7), "head": nn.Linear(10, 2)}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         features = [self["conv0"](x)]
@@ -278,7 +297,13 @@ class Window(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.window, self.stem, self.norm, self.mix, self.head = 2, nn.Conv2d(2, 4, 1), nn.LayerNorm(4), nn.Linear(4, 4), nn.Linear(4, 2)
+        self.window, self.stem, self.norm, self.mix, self.head = (
+            2,
+            nn.Conv2d(2, 4, 1),
+            nn.LayerNorm(4),
+            nn.Linear(4, 4),
+            nn.Linear(4, 2),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x).permute(0, 2, 3, 1)

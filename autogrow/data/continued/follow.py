@@ -29,6 +29,7 @@ from autogrow.data.split_rows import SplitData
 @dataclass(frozen=True)
 class TrainedOn:
     """What a finished net was trained on: its pipeline, and which rows it knows (None where nobody wrote that down).
+    `refined`: numeric columns whose knots stand in the units of the old statistics, which therefore stay.
 
     Its columns, categories, classes and target scale are kept and extended, its statistics refitted as far as the net
     can follow exactly, and a row it knows stays in the split that it was in.
@@ -36,6 +37,7 @@ class TrainedOn:
 
     pipeline: Pipeline
     known: KnownRows | None = None
+    refined: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -83,7 +85,8 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     assert isinstance(encoder, TableEncoder)
     whole = encoder.encode(raw.x)
     source = column_sources(before.encoder, encoder)
-    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, encoder.quantities)
+    refitted = [name not in trained_on.refined for name, _ in encoder.keys()[: encoder.quantities]]
+    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, refitted)
     extension = extension_of(
         before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
     )

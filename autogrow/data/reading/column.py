@@ -81,7 +81,11 @@ class Reading:
         """What the column holds, in words."""
         if self.kind == "number":
             return "numbers" if self.decimal == "." else "numbers with a decimal comma"
-        return {"boolean": "yes or no", "text": "text", "date": f"dates ({', '.join(f.replace('8601', '') for f in self.formats)})"}[self.kind]
+        return {
+            "boolean": "yes or no",
+            "text": "text",
+            "date": f"dates ({', '.join(f.replace('8601', '') for f in self.formats)})",
+        }[self.kind]
 
     def state(self) -> dict[str, Any]:
         """As plain containers."""
@@ -99,4 +103,6 @@ def refuse_rows(column: pd.Series, texts: set[str], rule: str) -> None:
 
     rows = np.flatnonzero(column.isin(list(texts)).to_numpy())
     shown = ", ".join(f"{column.iloc[r]!r} in row {r}" for r in rows[:3])
-    raise DataError(f"column {column.name!r} {rule}, got {shown}{f' and {len(rows) - 3:,} more' if len(rows) > 3 else ''}")
+    raise DataError(
+        f"column {column.name!r} {rule}, got {shown}{f' and {len(rows) - 3:,} more' if len(rows) > 3 else ''}"
+    )

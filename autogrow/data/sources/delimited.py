@@ -45,7 +45,11 @@ def read_csv(spec: DataSpec) -> Raw:
     table, readings, notes = _read_columns(table, asked, spec)
     counted: tuple[str, ...] = ()
     first = table.columns[0]
-    if str(first).startswith("Unnamed:") and str(first) not in (*spec.keep, *spec.target) and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
+    if (
+        str(first).startswith("Unnamed:")
+        and str(first) not in (*spec.keep, *spec.target)
+        and np.array_equal(table[first].to_numpy(), np.arange(len(table)))
+    ):
         table, counted = table.drop(columns=first), (str(first),)
     written = Written(form.said(), readings, (*MISSING, *spec.missing), counted)
     return from_table(table, spec, str(path), (*notes, *ask_about_sentinels(table)), written)

@@ -49,7 +49,8 @@ def _texts_of_numbers(table: pd.DataFrame, spec: DataSpec) -> list[str]:
     return [
         f"column {name!r} is text of {reading.said()}, and is kept as categories: data.{key}=[{name}] reads it"
         for name, reading in kinds.items()
-        if (key := {"number": "numeric", "date": "dates"}.get(reading.kind)) and name not in (*spec.numeric, *spec.dates)
+        if (key := {"number": "numeric", "date": "dates"}.get(reading.kind))
+        and name not in (*spec.numeric, *spec.dates)
     ]
 
 

@@ -156,7 +156,7 @@ def _has_header(records: Sequence[Sequence[str]], names: Sequence[str]) -> bool:
     if not records or any(name in records[0] for name in names):
         return True
     first, body = records[0], records[1:]
-    if not body or len(set(first)) < len(first) and not any(map(_is_value, first)):
+    if not body or (len(set(first)) < len(first) and not any(map(_is_value, first))):
         return True
     if first[0] == "" or [*first] in ([str(k) for k in range(n, n + len(first))] for n in (0, 1)):
         return True  # pandas' own: an index without a name; numbered columns

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import fx, nn
 from torch.optim.swa_utils import AveragedModel
 
+from autogrow.errors import GrowthError
 from autogrow.growth.sites.axes import Axis, Width, fix, resolve, unify
 from autogrow.growth.sites.depth import depth_sites, site_behind
 from autogrow.growth.sites.example import Example
+from autogrow.growth.sites.finer import column_sites, columns_read
 from autogrow.growth.sites.interpret import run_trace
-from autogrow.growth.sites.site import DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
+from autogrow.growth.sites.site import ColumnSite, ColumnsRead, DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.sites.state import normed
 from autogrow.growth.sites.trace import Trace, Use, Value
 
@@ -46,6 +48,8 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
       read by    2
     layers can be inserted behind
       1: 8 channels, identity or residual
+    columns can be refined
+      inputs[0], …, inputs[3]
     refused
       2: it is the net's output
     """
@@ -61,7 +65,13 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     fixed = {n: s for n, s in named.items() if n not in widths}
     depths, no_depths = depth_sites(trace, sites)
     refused = {n: s.refused or s.only_multiples for n, s in fixed.items()} | no_depths | dict(trace.opaque)
-    return Sites(widths, depths, fixed, refused, _only(trace.inputs, sites), _only(trace.outputs, sites), trace, sites)
+    inputs, outputs = _only(trace.inputs, sites), _only(trace.outputs, sites)
+    found = Sites(widths, depths, fixed, refused, inputs, outputs, trace, sites)
+    try:
+        read, count = columns_read(trace)
+    except GrowthError as error:
+        return replace(found, not_finer=str(error))
+    return replace(found, finer=column_sites(trace, count, read.knots), columns=read)
 
 
 def _tied_as_one(trace: Trace) -> list[Use]:
@@ -193,6 +203,8 @@ def _only(axes: Sequence[Axis], sites: Mapping[Width, WidthSite]) -> WidthSite |
 
 
 __all__ = [
+    "ColumnSite",
+    "ColumnsRead",
     "DepthSite",
     "Port",
     "Sites",

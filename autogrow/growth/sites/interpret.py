@@ -24,11 +24,12 @@ from autogrow.growth.sites.example import Example, call_arguments
 from autogrow.growth.sites.record import NotFollowedError, Recorder
 from autogrow.growth.sites.rules.attention import through_attention
 from autogrow.growth.sites.rules.functional import FUNCTIONAL
-from autogrow.growth.sites.rules.layers import through_activation, through_layer, through_norm
+from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind, extreme
 from autogrow.growth.sites.rules.table import SHAPES
 from autogrow.growth.sites.sizes import SizeFloat, SizeInt, telling_attributes
 from autogrow.growth.sites.trace import Call, Note, Sized, Trace, Use, Value, function_name
+from autogrow.nets.knots import Knots
 
 _LINEAR_MODULES = (
     nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
@@ -184,6 +185,8 @@ class Interpreter:
             out = through_norm(self.trace, call.node, module, norm, value)
         elif isinstance(module, ACTIVATION_MODULES):
             out = through_activation(self.trace, call.node, module, value)
+        elif isinstance(module, Knots):
+            out = through_knots(self.trace, call.node, module, value)
         elif isinstance(module, _LINEAR_MODULES):
             self._note(call, "linear", name)
             out = value

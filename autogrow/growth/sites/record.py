@@ -22,9 +22,22 @@ from torch.overrides import TorchFunctionMode
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.sizes import Count, SizeInt, plain_numbers
 from autogrow.growth.sites.trace import Call, Trace, Value
+from autogrow.nets.knots import Knots
 
 # answers of plain Python about a tensor's values: another batch, another way through the forward
-_ASKS_VALUES = {"bool", "item", "tolist", "numpy", "int", "float", "index", "contains", "complex", "array", "nonzero_numpy"}
+_ASKS_VALUES = {
+    "bool",
+    "item",
+    "tolist",
+    "numpy",
+    "int",
+    "float",
+    "index",
+    "contains",
+    "complex",
+    "array",
+    "nonzero_numpy",
+}
 _MEASURES = {"shape", "size", "numel", "len"}
 _REFLECTED = {"rsub": "sub", "rdiv": "truediv", "rtruediv": "truediv", "rpow": "pow", "rmatmul": "matmul", "rfloordiv": "floordiv"}  # fmt: skip
 _TRANSPARENT = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.TransformerEncoder, nn.TransformerEncoderLayer,
@@ -120,7 +133,7 @@ class Recorder(TorchFunctionMode):
     def _is_leaf(self, name: str, module: nn.Module) -> bool:
         if name in self.trace.opaque or layer_type(module) is not None or norm_type(module) is not None:
             return True
-        if isinstance(module, torch.jit.ScriptModule):
+        if isinstance(module, (torch.jit.ScriptModule, Knots)):
             return True
         return type(module).__module__.startswith("torch.") and not isinstance(module, _TRANSPARENT)
 

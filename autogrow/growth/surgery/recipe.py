@@ -8,43 +8,21 @@ fresh net and a shorter recipe.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.layers import layer_type, norm_type
-from autogrow.growth.sites.find import DepthSite, unwrapped
+from autogrow.growth.sites.find import ColumnsRead, DepthSite, unwrapped
 from autogrow.growth.surgery.deepen import inserted_layers, inserting
+from autogrow.growth.surgery.entry import Entry, check_entry
 from autogrow.growth.surgery.plan import Plan, Regrow, TensorPlan, tensor_named
-from autogrow.plain import Count, Positive, fault
-
-Entry = Mapping[str, Any]
-
-
-class Regrown(TypedDict):
-    """An entry that makes tensors larger: their shapes afterwards, and the attributes of modules that name a size."""
-
-    op: str
-    shapes: Mapping[str, Sequence[Count]]
-    attributes: Mapping[str, Mapping[str, Any]]
-
-
-class Deepened(TypedDict):
-    """An entry that inserts a layer."""
-
-    op: str
-    after: str
-    kind: Literal["identity", "residual"]
-    size: Positive
-    like: str
-    activation: str | None
-    norm: str | None
-    dropout: str | None
-    calibrated: bool
+from autogrow.growth.surgery.refine import Components, knots_plan
+from autogrow.nets.knots import Knots
+from autogrow.plain import fault
 
 
 def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None, *, holds: int | None = None) -> None:
@@ -67,7 +45,7 @@ def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None, *, h
     undo = []
     try:
         for number, entry in enumerate(recipe):
-            _check_entry(entry, number, holds)
+            check_entry(entry, number, holds)
             undo.append(_plan(net, entry).apply(net)[1])
     except BaseException:
         for step in reversed(undo):
@@ -75,21 +53,12 @@ def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None, *, h
         raise
 
 
-def _check_entry(entry: Entry, number: int, holds: int | None) -> None:
-    """Raise GrowthError unless it is an entry of a recipe, of sizes that the weights can have."""
-    deepens = isinstance(entry, Mapping) and entry.get("op") == "deepen"
-    found = fault(entry, Deepened if deepens else Regrown)
-    if found:
-        raise GrowthError(f"entry {number} of the recipe is not as it was written: {found}")
-    needed = entry["size"] ** 2 if deepens else max((math.prod(shape) for shape in entry["shapes"].values()), default=0)
-    if holds is not None and needed > holds:
-        raise GrowthError(f"entry {number} of the recipe asks for {needed:,} numbers, and the weights hold {holds:,}")
-
-
 def _plan(net: nn.Module, entry: Entry) -> Plan:
     """One entry as a plan for this net."""
     if entry["op"] == "deepen":
         return _insertion(net, entry)
+    if entry["op"] == "refine":
+        return _refinement(net, entry)
     tensors = []
     for name, shape in entry["shapes"].items():
         old = tensor_named(net, name)
@@ -119,6 +88,25 @@ def _is_size(value: Any) -> bool:
 
 def _appended(dim: int, now: int, new: int) -> Regrow:
     return Regrow(dim, torch.cat([torch.arange(now), torch.full((new - now,), -1)]))
+
+
+def _refinement(net: nn.Module, entry: Entry) -> Plan:
+    modules = dict(net.named_modules())
+    for key in ("reader", "place", "knots"):
+        if entry[key] is not None and entry[key] not in modules:
+            raise GrowthError(f"the recipe was recorded on another net: it has no module {entry[key]!r}")
+    layer, knots = layer_type(modules[entry["reader"]]), modules.get(entry["knots"] or "no module")
+    if layer is None or not layer.reads or not (knots is None or isinstance(knots, Knots)):
+        raise GrowthError(f"the recipe was recorded on another net: {entry['reader']!r} reads no columns")
+    read = ColumnsRead(*(entry[key] for key in ("reader", "place", "front", "knots", "size")))
+    count, added = entry["components"], entry["components"] - (len(knots.column) if isinstance(knots, Knots) else 0)
+    if added < 0:
+        raise GrowthError(f"the recipe was recorded on another net: it makes {entry['knots']!r} coarser")
+    weight = tensor_named(net, f"{entry['reader']}.weight")
+    grown = _appended(0, entry["size"], entry["size"] + added).index
+    low = torch.zeros(count, dtype=weight.dtype if weight.dtype.itemsize >= 4 else torch.float32)
+    zero = torch.zeros(count, dtype=torch.int64)
+    return knots_plan(net, read, Components(zero, low, low + 1, grown, torch.ones(len(grown), dtype=torch.float64)))
 
 
 def _insertion(net: nn.Module, entry: Entry) -> Plan:

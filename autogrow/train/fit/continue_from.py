@@ -14,8 +14,10 @@ from torch import nn
 from autogrow.data import Pipeline, Prepared
 from autogrow.data.continued.follow import TrainedOn
 from autogrow.data.continued.known_rows import KnownRows
+from autogrow.data.encode import TableEncoder
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
+from autogrow.nets import Knots
 from autogrow.policy.event import Continued, Event
 from autogrow.train.fit.extend_net import extend_net, outputs64, receipt, shrink_and_perturb
 from autogrow.train.fit.net.build import rebuild
@@ -64,9 +66,18 @@ def finished(content: Mapping[str, Any], net: Delivered, known: KnownRows | None
     inner = net.net if ours["delivery"]["members"] == 1 else net.net.net
     assert isinstance(inner, nn.Module)
     widths = tuple(content.get("result", {}).get("widths", ()))
-    before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
+    pipeline = Pipeline.from_state(ours["delivery"]["pipeline"])
+    before = TrainedOn(pipeline, known, _refined(inner, pipeline))
     weights = content.get(BEFORE_REFIT) or inner.state_dict()
     return FinishedNet(path, ours, {k: v.clone() for k, v in weights.items()}, widths, before)
+
+
+def _refined(net: nn.Module, pipeline: Pipeline) -> frozenset[str]:
+    """The columns that have knots."""
+    knots = next((m for m in net.modules() if isinstance(m, Knots)), None)
+    if knots is None or not isinstance(pipeline.encoder, TableEncoder):
+        return frozenset()
+    return frozenset(pipeline.encoder.numeric[i] for i in knots.column.unique().tolist())
 
 
 def continuing(spec: FitSpec, source: FinishedNet) -> FitSpec:

@@ -187,7 +187,7 @@ class LifeCycleController(pl.Callback):
     def close_check(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """End a check: measure both splits, ask the policy, write the row."""
         began = time.perf_counter()
-        seen = self.observer.look(module)
+        seen, look = self.observer.look(module), self.observer.columns(module)
         options = options_of(
             module.net,
             module.example,
@@ -196,8 +196,11 @@ class LifeCycleController(pl.Callback):
             measured=seen.measured,
             steps_per_check=self.stream.steps_per_check,
             max_steps=self.max_steps,
+            columns=module.columns,
+            look=look,
         )
         row = self.book.decided(self.book.row(self.measured(trainer, module, seen)), options)
+        row = dataclasses.replace(row, eval_flops=row.eval_flops + look.flops)
         if trainer.world_size > 1:  # measured and decided once
             row = Row.from_plain(trainer.strategy.broadcast(row.to_plain()))
         self.book.enter(row)

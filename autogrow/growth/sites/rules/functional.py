@@ -44,7 +44,11 @@ def functional_layer(call: Call, trace: Trace) -> Value | None:
     trace.notes[call.node] = Note("layer", owner)
     trace.layers.setdefault(owner, (read, out))
     module = trace.net.get_submodule(owner)
-    kinds = (("in_features", read), ("out_features", out)) if not spatial else (("in_channels", read), ("out_channels", out))
+    kinds = (
+        (("in_features", read), ("out_features", out))
+        if not spatial
+        else (("in_channels", read), ("out_channels", out))
+    )
     for attribute, axis in kinds:
         if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
             trace.numbers.follow((owner, attribute), axis)

@@ -13,6 +13,7 @@ from autogrow.growth.activations import activation_facts
 from autogrow.growth.layers import LayerType, NormType, untouchable
 from autogrow.growth.sites.axes import Axis, Segment, Width, fix, length, new_axis, unify
 from autogrow.growth.sites.trace import Note, Sized, Trace, Use, Value
+from autogrow.nets.knots import Knots
 
 _NORM_FILL: dict[str, float | str] = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": "mean"}
 
@@ -114,6 +115,21 @@ def through_activation(trace: Trace, node: fx.Node, module: nn.Module, value: Va
             trace.uses.append(Use(name, "weight", 0, axis, "carry", "mean"))
             trace.sized.append(Sized(name, "num_parameters", axis))
     return value
+
+
+def through_knots(trace: Trace, node: fx.Node, module: Knots, value: Value) -> Value | None:
+    """Columns pass, and behind them come their components; None where it reads no width."""
+    name = str(node.target)
+    trace.notes[node] = Note("mix", name)
+    columns = value[-1]
+    if columns is None:
+        return None
+    if name not in trace.layers:
+        components = new_axis(len(module.column), "its entries are ramps between knots")
+        trace.layers[name] = (columns, (*columns, *components))
+        trace.sized.append(Sized(name, "columns", columns))
+    unify(trace.layers[name][0], columns)
+    return (*value[:-1], trace.layers[name][1])
 
 
 def _of_module(trace: Trace, name: str, axis: Axis) -> Axis:

@@ -163,7 +163,9 @@ def repeated(call: Call) -> Value:
     if not isinstance(value, tuple) or not isinstance(times, int) or dim is None:
         return None
     axis = value[dim % len(value)]
-    call.numbers.claim(call.node.args[1] if len(call.node.args) > 1 else None, None, "it is how often something repeats")
+    call.numbers.claim(
+        call.node.args[1] if len(call.node.args) > 1 else None, None, "it is how often something repeats"
+    )
     out = list(value)
     out[dim % len(value)] = None if axis is None else blocked(axis, times)
     return tuple(out)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autogrow.data import Pipeline
 from autogrow.errors import CheckpointError, ConfigError, GrowthError
+from autogrow.nets.knots import Knots
 from autogrow.plain import Amount, Count, NotPlainError, Positive, check, check_plain
 from autogrow.policy.actions import Anneal, Refit, Undo, action_from_plain
 from autogrow.policy.event import Event
@@ -116,7 +117,7 @@ def naming(path: str | Path) -> Iterator[None]:
 
 
 def ours_of(path: str | Path, content: Content) -> Mapping[str, Any]:
-    """What of a checkpoint is autogrow's. Raises CheckpointError for a file of anybody else's, or of another version."""
+    """What of a checkpoint is autogrow's. Raises CheckpointError for anybody else's, or another version."""
     ours = content.get(CHECKPOINT_KEY)
     if not isinstance(ours, dict):
         raise CheckpointError(f"{path} is not a checkpoint of autogrow: it has no {CHECKPOINT_KEY!r} entry")
@@ -145,6 +146,9 @@ def rebuilt(ours: Mapping[str, Any], recipe: Sequence[Content], weights: Mapping
     """
     net = rebuild(ours["builder"], recipe, ours["delivery"]["example"], holds=numbers_held(weights))
     load_weights(net, weights)
+    for module in net.modules():
+        if isinstance(module, Knots) and ((module.column < 0) | (module.column >= module.columns)).any():
+            raise CheckpointError(f"its knots are of columns that its net does not read ({module.columns} there are)")
     return net
 
 

@@ -27,6 +27,7 @@ from autogrow.train.fit.net.measure import sample_loss
 from autogrow.train.fit.net.rate import Rate
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
+from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import size_of
 
 
@@ -48,12 +49,14 @@ class GrowingModule(pl.LightningModule):
         calibration: Tensor,
         recipe: Sequence[Mapping[str, Any]] = (),
         batches: Sequence[tuple[Tensor, Tensor]] = (),
+        columns: Columns | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.spec, self.builder, self.task, self.example = spec, dict(builder), task, example
         self.calibration = calibration  # what an inserted BatchNorm takes its statistics from
         self.batches = batches  # what new units are computed from, where the initializer does that
+        self.columns = columns or Columns()  # what can be refined
         self.average = 2.0 / steps_per_check  # the weight average forgets within about one check
         self.recipe: list[dict[str, Any]] = []
         self.rate = Rate(spec.optimizer.lr, spec.schedule.warmup)
@@ -100,8 +103,8 @@ class GrowingModule(pl.LightningModule):
 
     @property
     def size(self) -> Size:
-        """Widths, parameters and FLOPs of the net as it is."""
-        return size_of(self.sites, self.cost)
+        """Widths, parameters, FLOPs and knots of the net as it is."""
+        return size_of(self.sites, self.cost, self.columns)
 
     def restore(self, recipe: list[dict[str, Any]], net: Mapping[str, Tensor], ema: Mapping[str, Tensor]) -> None:
         """Rebuild the architecture of `recipe` and load the given weights into net and average."""
