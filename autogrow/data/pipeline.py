@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autogrow.data.encode import Encoder, encoder_from_state
+from autogrow.data.encode import Encoder, TableEncoder, encoder_from_state
 from autogrow.data.preprocess import Standardise
+from autogrow.data.state import check_state
+from autogrow.plain import NotPlainError
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,13 @@ class Pipeline:
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Pipeline:
-        """The inverse of `state`."""
+        """The inverse of `state`.
+
+        Raises NotPlainError or CheckpointError, without a file's name, for what is not the state of a pipeline.
+        """
+        check_state(state)
         scale = state["target_scale"]
-        return Pipeline(
+        pipeline = Pipeline(
             task=state["task"],
             input_shape=tuple(state["input_shape"]),
             outputs=state["outputs"],
@@ -77,3 +83,6 @@ class Pipeline:
             preprocess=Standardise.from_state(state["preprocess"]),
             target_scale=None if scale is None else (scale[0].clone(), scale[1].clone()),
         )
+        if isinstance(pipeline.encoder, TableEncoder) and pipeline.input_shape != (pipeline.encoder.width,):
+            raise NotPlainError(f"its encoder makes {pipeline.encoder.width} columns of {pipeline.input_shape}")
+        return pipeline

@@ -75,15 +75,10 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
     for name, values in entry["attributes"].items():
         for attribute, value in values.items():
             now = getattr(modules.get(name), attribute, None)
-            if not (_is_size(now) and _is_size(value)):
-                raise GrowthError(f"the recipe was recorded on another net: {name!r} has no size {attribute!r}")
+            if not any(fault(now, kind) == "" == fault(value, kind) for kind in (int, Sequence[int], float)):
+                raise GrowthError(f"the recipe was recorded on another net: {name!r} has no number {attribute!r}")
         attributes[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return Plan(tuple(tensors), attributes)
-
-
-def _is_size(value: Any) -> bool:
-    """A number, or several: what a recipe may set."""
-    return not fault(value, int | Sequence[int])
 
 
 def _appended(dim: int, now: int, new: int) -> Regrow:

@@ -59,7 +59,7 @@ class Ours(TypedDict):
     version: int
     builder: Builder
     recipe: Sequence[Mapping[str, Any]]
-    rate: NotRequired[PlainRate]
+    rate: NotRequired[Mapping[str, Any]]
     delivery: Delivery
 
 
@@ -174,6 +174,7 @@ def check_to_go_on(path: Path, content: Content) -> None:
     with naming(path):
         if "path" in ours:
             raise CheckpointError("it is of a net of somebody else's class")
+        check(ours.get("rate"), PlainRate)
         for part in ("net", "ema"):
             rebuilt(ours, ours["recipe"], weights_of(content, part))
         Pipeline.from_state(ours["delivery"]["pipeline"])
