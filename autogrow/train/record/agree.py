@@ -22,8 +22,8 @@ def fault_of_result(result: Plain) -> str:
         for key in ("loss", "rmse" if values else "error"):
             if result[part].get(key, "none") == "none":
                 return f"{part} has no {key!r}"
-    if ("metrics" in result) != ("baseline" in result):
-        return "it has only one of 'metrics' and 'baseline'"
+    if len({key in result for key in ("metric", "metrics", "baseline")}) > 1:
+        return "it has not all of 'metric', 'metrics' and 'baseline'"
     if "metrics" not in result:
         return ""
     for name, kind in (
@@ -34,6 +34,11 @@ def fault_of_result(result: Plain) -> str:
             found = fault(result[name].get(part), kind, f"{name}.{part}")
             if found:
                 return found
+    for part in parts:
+        base = {key: value for key, value in result["baseline"][part].items() if key != "answer"}
+        found = fault(base, Mapping[str, float], f"baseline.{part}")
+        if found:
+            return found
     judged = result.get("metric", "auto")
     for part in parts:
         if judged != "auto" and not all(
@@ -55,6 +60,8 @@ def _fault_of_classes(found: Plain, part: str) -> str:
         "brier" not in found or {"positive", "threshold"} <= found.keys()
     ):
         return f"metrics.{part} is not of {len(classes)} classes"
+    if len(classes) > 2 and "confused" not in found:
+        return f"metrics.{part} has no 'confused'"
     return ""
 
 
@@ -64,6 +71,8 @@ def fault_of_card(card: Plain) -> str:
     asked += [
         key for key, needed in (("missing_by_column", card.get("missing")), ("balance", "classes" in card)) if needed
     ]
+    if not card.get("classes", "none"):
+        return "it has no class"
     return next((f"it has no {key!r}" for key in asked if key not in card), "")
 
 

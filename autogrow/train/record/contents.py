@@ -41,8 +41,8 @@ class Growth(TypedDict):
     receipt: Receipt | None
 
 
-class StageRows(TypedDict):
-    """How many rows a stage had."""
+class Splits(TypedDict):
+    """How many rows there are in each split."""
 
     train: Count
     val: Count
@@ -55,7 +55,7 @@ class Stage(Total):
     stage: Count
     name: str
     folder: Name
-    rows: StageRows
+    rows: Splits
     classes: Count
     columns: Count | Sequence[Count]
     start_widths: Sequence[Positive]
@@ -247,7 +247,7 @@ class Card(TypedDict, total=False):
     rows: Count
     columns: Count | Sequence[Count]
     targets: Sequence[str]
-    splits: Mapping[str, Count]
+    splits: Splits
     split: str
     missing: Count
     fingerprint: str
