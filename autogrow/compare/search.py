@@ -177,7 +177,7 @@ def _run(
         optimizer=replace(spec.optimizer, lr=chosen["lr"]),
         out=out,
     )
-    view = _Reporter(asked, read_ledger(out) if started else [])
+    view = _Reporter(asked, read_ledger(out, may_be_empty=True) if started else [])
     trial: Trial = {"number": number, **chosen, "val_loss": None, "score": None, "message": "", "state": COMPLETE}
     metric = "error" if prepared.task == "classification" else "rmse"
     try:

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autogrow.data.encode import Encoder, encoder_from_state
+from autogrow.data.encode import Encoder, TableEncoder, encoder_from_state
 from autogrow.data.preprocess import Standardise
 from autogrow.data.reading.column import Reading
+from autogrow.data.state import check_state
+from autogrow.plain import NotPlainError
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,13 @@ class Pipeline:
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Pipeline:
-        """The inverse of `state`."""
+        """The inverse of `state`.
+
+        Raises NotPlainError or CheckpointError, without a file's name, for what is not the state of a pipeline.
+        """
+        check_state(state)
         scale = state["target_scale"]
-        return Pipeline(
+        pipeline = Pipeline(
             task=state["task"],
             input_shape=tuple(state["input_shape"]),
             outputs=state["outputs"],
@@ -82,3 +88,6 @@ class Pipeline:
             target_scale=None if scale is None else (scale[0].clone(), scale[1].clone()),
             target_readings={name: Reading.from_state(r) for name, r in state.get("target_readings", {}).items()},
         )
+        if isinstance(pipeline.encoder, TableEncoder) and pipeline.input_shape != (pipeline.encoder.width,):
+            raise NotPlainError(f"its encoder makes {pipeline.encoder.width} columns of {pipeline.input_shape}")
+        return pipeline

@@ -94,7 +94,8 @@ class Plan:
             command=(*start, arm.command, *self.options, *own, f"hydra.run.dir={quoted(folder)}"),
             folder=folder,
             name=f"{arm.name} seed {seed}",
-            resume=(*start, "fit", f"resume={quoted(folder)}") if arm.command == "fit" else None,
+            # said again: a class of one's own is used only where the command line names it
+            resume=(*start, "fit", *self.options, *own, f"resume={quoted(folder)}") if arm.command == "fit" else None,
             environment=self.environment,
         )
 

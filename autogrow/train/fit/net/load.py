@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from autogrow.data import Pipeline
 from autogrow.errors import CheckpointError, GrowthError
 from autogrow.growth import replay
 from autogrow.train.fit.net.build import rebuild
 from autogrow.train.fit.net.deliver import Delivered, assemble
-from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint
+from autogrow.train.fit.net.kept import load_weights, naming, ours_of, rebuilt, weights_of
+from autogrow.train.record.checkpoint import CHECKPOINT_KEY, numbers_held, read_checkpoint
 from autogrow.train.record.folder import checkpoint_of
 
 
@@ -37,25 +38,18 @@ def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
 
 def from_content(content: Mapping[str, Any], path: str | Path, net: nn.Module | None = None) -> nn.Module:
     """`load`, for a checkpoint that has been read from `path`."""
-    ours = content.get(CHECKPOINT_KEY)
-    if not isinstance(ours, dict):
-        raise CheckpointError(f"{path} is not a checkpoint of autogrow: it has no {CHECKPOINT_KEY!r} entry")
-    if ours.get("version") != CHECKPOINT_VERSION:
-        raise CheckpointError(
-            f"{path} is a checkpoint of version {ours.get('version')!r}; this autogrow reads version {CHECKPOINT_VERSION}"
-        )
+    ours = ours_of(path, content)
     if "path" in ours:
         return _load_own(path, content, net)
-    missing = [key for key in ("builder", "recipe", "delivery") if key not in ours]
-    if missing or "state_dict" not in content:
-        raise CheckpointError(f"{path} is incomplete: it has no {(missing or ['state_dict'])[0]!r}")
     delivery = ours["delivery"]
-    grown = rebuild(ours["builder"], ours["recipe"], delivery["example"], net=net)
-    weights = content["state_dict"]
-    if any(name.startswith("ema.") for name in weights):
-        weights = {name.removeprefix("ema."): v for name, v in weights.items() if name.startswith("ema.")}
-    _fill(grown, weights, path)
-    delivered = assemble(grown, delivery, Pipeline.from_state(delivery["pipeline"])).eval()
+    with naming(path):
+        if net is None:
+            grown = rebuilt(ours, ours["recipe"], weights_of(content))
+        else:
+            grown = rebuild(ours["builder"], ours["recipe"], delivery["example"], net=net)
+            load_weights(grown, weights_of(content))
+        pipeline = Pipeline.from_state(delivery["pipeline"])
+    delivered = assemble(grown, delivery, pipeline).eval()
     delivered.threshold, delivered.prior = delivery.get("threshold"), delivery.get("prior")
     return delivered
 
@@ -67,20 +61,12 @@ def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | Non
         raise CheckpointError(
             f"{path} holds a net of your own class ({ours['builder']['net']} at {ours['path']!r}): give a fresh instance, load(path, net=…)"
         )
-    try:
-        replay(net, ours["recipe"])
-    except GrowthError as error:
-        raise CheckpointError(f"{path}: its growths do not fit the net given: {error}") from None
     prefix = f"{ours['path']}."
     weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
-    _fill(net, {k.removeprefix("_orig_mod."): v for k, v in weights.items()}, path)
-    return net.eval()
-
-
-def _fill(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
     try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
-        ) from None
+        replay(net, ours["recipe"], holds=numbers_held(weights))
+    except GrowthError as error:
+        raise CheckpointError(f"{path}: its growths do not fit the net given: {error}") from None
+    with naming(path):
+        load_weights(net, {k.removeprefix("_orig_mod."): v for k, v in weights.items()})
+    return net.eval()
