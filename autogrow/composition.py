@@ -17,12 +17,22 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from autogrow.children.jobs import SINGLE
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
-from autogrow.launcher import Task, print_summary, register_launcher, register_sweeper
-from autogrow.overrides import options_first
+from autogrow.interruption import signal_of
+from autogrow.launcher import Task, check_sweeps, print_summary, register_launcher, register_sweeper
+from autogrow.overrides import options_first, quoted_if_needed
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+class _Left(BaseException):
+    """An interruption on its way past Hydra, which would say a line of its own and go on with the other jobs."""
+
+    def __init__(self, error: InterruptedRunError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
@@ -43,13 +53,15 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
 
     def job(cfg: DictConfig) -> Any:
         # Lightning's DDP launcher runs sys.argv again for the other ranks: it must hold the command, and this job alone
-        single = HydraConfig.get().mode == RunMode.MULTIRUN
-        sys.argv = [program, command, *(HydraConfig.get().overrides.task if single else arguments)]
+        of_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        sys.argv = [program, command, *([*HydraConfig.get().overrides.task, SINGLE] if of_sweep else arguments)]
         # kept until Hydra is done: it would print a line of its own, and in a sweep the other jobs are still to run
         try:
+            if of_sweep:
+                check_sweeps(command)
             return task(cfg)
-        except InterruptedRunError:
-            raise
+        except InterruptedRunError as error:
+            raise _Left(error) from None
         except AutogrowError as error:
             whole.failures.append(error)
             return None
@@ -60,6 +72,13 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
         entry()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(command, error, [a for a in arguments if a.startswith("hydra/")])) from error
+    except _Left as left:
+        raise left.error from None
+    except KeyboardInterrupt as interrupt:
+        if whole.folder is None:
+            raise
+        again = f"the same command with hydra.sweep.dir={quoted_if_needed(whole.folder)} goes on"
+        raise InterruptedRunError(signal_of(interrupt), again=again) from None
     except OSError as error:
         if error.filename is None:
             raise

@@ -6,7 +6,6 @@ prepare the data → build the starting net → one Lightning fit (grow, hold, r
 
 from __future__ import annotations
 
-import signal
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,10 +15,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from autogrow.data import Prepared, Split, TensorStream, prepare
-from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.errors import ConfigError, TrainingError
 from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason
 from autogrow.policy.history import GROWTHS, Row
@@ -96,13 +94,8 @@ def fit(
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
-        with leave_on_signal(run.controller):
-            try:
-                run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
-            except (
-                SIGTERMException
-            ):  # a SystemExit with code 0: the signal came after our last look and before Lightning's
-                raise InterruptedRunError(signal.SIGTERM, spec.out) from None
+        with leave_on_signal(run.controller, spec.out):
+            run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
         return _finish(spec, run)
 
 
