@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import hydra
@@ -25,6 +26,17 @@ from autogrow.launcher import Task, check_sweeps, print_summary, register_launch
 from autogrow.overrides import options_first, quoted_if_needed
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+@contextmanager
+def _own_errors(full_error: str | None) -> Iterator[None]:
+    """Let the processes that a task starts say their errors as they were told to, not as Hydra is told here."""
+    if full_error is None:
+        del os.environ[FULL_ERROR]
+    try:
+        yield
+    finally:
+        os.environ[FULL_ERROR] = "1"
 
 
 class _Left(BaseException):
@@ -59,7 +71,8 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
         try:
             if of_sweep:
                 check_sweeps(command)
-            return task(cfg)
+            with _own_errors(full_error):
+                return task(cfg)
         except InterruptedRunError as error:
             raise _Left(error) from None
         except AutogrowError as error:

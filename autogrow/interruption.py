@@ -36,20 +36,24 @@ def raise_interrupted(number: int) -> None:
 
 
 @contextmanager
-def heard_signals(act: Callable[[int], None]) -> Iterator[None]:
+def heard_signals(act: Callable[[int], None]) -> Iterator[Callable[[], None]]:
     """While the block runs, a signal that asks to end calls `act` with its number. Another thread than the main one
-    hears none.
+    hears none. The value has them heard again, where somebody has put handlers of their own in the place of ours.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
+        yield lambda: None  # only the main thread may set handlers
         return
     before = {number: signal.getsignal(number) for number in ASK_TO_END}
     heard = {number: there for number, there in before.items() if there not in (signal.SIG_IGN, None)}
-    try:
+
+    def hear() -> None:
         for number in heard:
             signal.signal(number, lambda number, _frame: act(number))
+
+    try:
+        hear()
         with _let_through():
-            yield
+            yield hear
     finally:
         for number, there in heard.items():
             signal.signal(number, there)

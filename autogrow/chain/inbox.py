@@ -186,6 +186,7 @@ class Inbox:
     def _note(self, file: WatchedFile) -> None:
         # what is known of an earlier version that taught nothing is out of date
         self.files = [f for f in self.files if f.name != file.name or f.state == TAKEN] + [file]
+        self._seen.pop(file.name, None)
         self.save()
 
     def _remove_copy(self, copy: str) -> None:

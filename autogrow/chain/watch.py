@@ -125,8 +125,8 @@ class _Watch:
             self.say(f"{name}: is still being written to, or has gone")
             self.inbox.look_again(name)
             return
-        self.last_event = self.inbox.clock()
         if file.state == SKIPPED:
+            self.last_event = self.inbox.clock()
             self.say(f"{name}: skipped: {file.why}")
         else:
             self.try_to_learn(file)
@@ -155,9 +155,9 @@ class _Watch:
             self.refuse(file.name, self.reason(error), file, for_good=isinstance(error, (TrainingError, MemoryError)))
             return
         self.tries.pop(file.name, None)
-        self.last_event = inbox.clock()
         write_latest(inbox, file, result)
         inbox.taken(file)
+        self.last_event = inbox.clock()
         newest = os.path.relpath(inbox.out / file.run / CHECKPOINTS / BEST)
         self.say(f"{file.name}: taken in; {describe(result)}; newest net: {newest}")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import signal
 import warnings
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from autogrow.errors import InterruptedRunError
+from autogrow.errors import InterruptedRunError, TrainingError
 from autogrow.interruption import heard_signals, raise_interrupted
 from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.spec import AUTO, FitSpec
@@ -81,10 +83,24 @@ def leave_on_signal(controller: LifeCycleController, folder: Path | None) -> Ite
         controller.interrupted = number
 
     try:
-        with heard_signals(ask_to_leave):
+        with heard_signals(ask_to_leave) as hear:
+            controller.hear = hear
             yield
     except SIGTERMException:  # a SystemExit with code 0, of Lightning's own
         controller.interrupted = signal.SIGTERM
     finally:  # also where it came after our last look, or while something else ended the run
         if controller.interrupted is not None:
             raise InterruptedRunError(controller.interrupted, folder) from None
+
+
+@contextmanager
+def beside_others(trainer: pl.Trainer) -> Iterator[None]:
+    """Raises TrainingError, in one line, where another process of this run has gone: it says why, if it can."""
+    try:
+        yield
+    except RuntimeError as error:
+        of_the_way = isinstance(error, torch.distributed.DistError) or re.search("gloo|nccl", str(error), re.IGNORECASE)
+        if trainer.world_size == 1 or not of_the_way:
+            raise
+        said = str(error).split("] ", 1)[-1].split(". ")[0]  # behind a place in torch's source, before advice
+        raise TrainingError(f"process {trainer.global_rank} of this run has lost the others ({said})") from None

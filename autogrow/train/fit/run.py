@@ -30,7 +30,7 @@ from autogrow.train.fit.looks.observe import Observer
 from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, save_delivered
 from autogrow.train.fit.net.measure import measure, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
-from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
+from autogrow.train.fit.process import beside_others, leave_on_signal, quiet_lightning, threads, versions
 from autogrow.train.fit.setup import check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
@@ -94,7 +94,7 @@ def fit(
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
-        with leave_on_signal(run.controller, spec.out):
+        with leave_on_signal(run.controller, spec.out), beside_others(run.trainer):
             run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
         return _finish(spec, run)
 
