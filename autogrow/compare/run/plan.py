@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autogrow.children.jobs import FINISHED, Job, Outcome
+from autogrow.children.jobs import FINISHED, SINGLE, Job, Outcome
 from autogrow.compare.arms import GROW, SEED, Arm, facts_of
 from autogrow.compare.read.comparison import run_folder
 from autogrow.compare.read.grouping import read_plan
@@ -91,11 +91,13 @@ class Plan:
         typed = [*self.overrides, *(self.search if arm.command != "fit" else ())]
         own = arm.filled([*typed, f"seed={seed}"], facts)
         return Job(
-            command=(*start, arm.command, *self.options, *own, f"hydra.run.dir={quoted(folder)}"),
+            command=(*start, arm.command, *self.options, *own, f"hydra.run.dir={quoted(folder)}", SINGLE),
             folder=folder,
             name=f"{arm.name} seed {seed}",
             # said again: a class of one's own is used only where the command line names it
-            resume=(*start, "fit", *self.options, *own, f"resume={quoted(folder)}") if arm.command == "fit" else None,
+            resume=(*start, "fit", *self.options, *own, f"resume={quoted(folder)}", SINGLE)
+            if arm.command == "fit"
+            else None,
             environment=self.environment,
         )
 
