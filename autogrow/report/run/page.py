@@ -18,7 +18,7 @@ from autogrow.report.run.figure import axes, draw
 from autogrow.report.run.use import lines_to_use
 from autogrow.report.templates import templates
 from autogrow.show import words
-from autogrow.show.check import measured
+from autogrow.show.check import judges, measured
 from autogrow.show.measures import consolation, details, judged_by, name_of, say, split_of, table, verdict
 from autogrow.show.story import Story, headline, tell
 from autogrow.train.record.files import write_atomically
@@ -79,6 +79,7 @@ def render(
         columns=columns(metric),
         readings=_readings(rows, metric, judged_by(result)),
         split=split,
+        refitted=not all(judges(row) for row in rows),
         table=table(result),
         details=details(result),
         confusion=confusion(found),
