@@ -93,6 +93,12 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     return 0
 
 
+def typed_words(hydra_cfg: Any) -> list[str]:
+    """The overrides as they were typed: what is to be looked up in them, ${seed}, has not been."""
+    typed: Any = OmegaConf.to_container(hydra_cfg.overrides.task, resolve=False)
+    return [str(word) for word in typed]
+
+
 def readable(argument: str) -> str:
     """An override that Hydra's grammar cannot read, its value quoted where the key takes a text: paths, columns, signs.
 

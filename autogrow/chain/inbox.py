@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from autogrow.data import found_files
 from autogrow.errors import CheckpointError, ConfigError
+from autogrow.plain import fault_of_fields
+from autogrow.train.record.contents import Drop, Watched
 from autogrow.train.record.files import Draft, drafting, write_json
 from autogrow.train.record.folder import COPIES, WATCHED, read_plain
 
@@ -62,10 +64,10 @@ class Inbox:
         if not path.is_file():
             return
         try:
-            state = read_plain(path, ("drops", "folder"))
-            self.files = [WatchedFile(**file) for file in state["drops"]]
+            state = read_plain(path, kind=Watched)
+            self.files = [_file(drop) for drop in state["drops"]]
             watched = state["folder"]
-        except (CheckpointError, TypeError) as error:
+        except CheckpointError as error:
             raise CheckpointError(f"{path} is not the state of a watched folder: {error}") from None
         if watched != str(self.folder.resolve()):
             raise ConfigError(f"{self.out} watches {watched}, not {self.folder}; give another hydra.run.dir")
@@ -165,6 +167,13 @@ class Inbox:
         stem, dot, suffix = name.partition(".")
         names = (name, *(f"{stem}~{n}{dot}{suffix}" for n in range(2, len(used) + 3)))
         return next(free for free in names if free not in used)
+
+
+def _file(plain: dict[str, Any]) -> WatchedFile:
+    found = fault_of_fields(plain, WatchedFile, get_type_hints(Drop, include_extras=True))
+    if found:
+        raise CheckpointError(f"of a file, {found}")
+    return WatchedFile(**plain)
 
 
 def _copied(source: Path, copy: Draft) -> str:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from autogrow.commands.fit import finish_folder, remove_if_empty
 from autogrow.compare.search import Search, search
 from autogrow.compare.space import space_from
-from autogrow.composition import run_hydra
+from autogrow.composition import run_hydra, typed_words
 from autogrow.config import FitConfig, spec_from
 from autogrow.errors import ConfigError, UsageError, nearest
 from autogrow.policy.needs import never_grows
@@ -74,7 +74,7 @@ def _search(cfg: DictConfig, out: Path) -> float:
     if not never_grows(spec.policy.growth):
         raise ConfigError("search tries nets of a fixed size: growth must be never")
     result = search(spec, how)
-    finish_folder(result, spec.config, list(HydraConfig.get().overrides.task), command="search")
+    finish_folder(result, spec.config, typed_words(HydraConfig.get()), command="search")
     summary = result.summary
     cost, metric = summary["search_cost"], "error" if summary["task"] == "classification" else "rmse"
     print(

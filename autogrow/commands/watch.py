@@ -14,7 +14,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from autogrow.chain.inbox import TAKEN, Inbox, WatchedFile
 from autogrow.chain.watch import WatchSpec, check_watch, watch
@@ -23,12 +23,13 @@ from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from, typed
 from autogrow.data.arrival.files import SUFFIXES
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
-from autogrow.overrides import quoted
+from autogrow.kept_config import read_kept_config
+from autogrow.overrides import as_text, quoted, quoted_if_needed
 from autogrow.policy.history import History, Row
 from autogrow.show import words
 from autogrow.train.fit.run import fit
 from autogrow.train.fit.view import View
-from autogrow.train.record.folder import is_begun, is_complete, read_config, read_result
+from autogrow.train.record.folder import is_begun, is_complete, read_result
 from autogrow.train.record.lock import lock
 
 OWN = ("watch", "hydra")
@@ -105,14 +106,15 @@ class _Learner:
             previous = None if before is None else self.inbox.out / before
             cfg: Any = _for_run(self.cfg, self.inbox, copies, previous)
             if begun:
-                cfg = OmegaConf.merge(OmegaConf.structured(FitConfig), OmegaConf.create(read_config(out)))
+                cfg = read_kept_config(out, self.cfg)
             spec = spec_from(cfg, out=out)
             start = "starts from nothing" if before is None else f"continues from {before}"
-            again = [f"{key}={value}" for key, value in (("data", cfg.data.source), ("data.path", spec.data.path))]
+            files = ",".join(quoted(Path(copy)) for copy in copies)
+            again = [f"data={cfg.data.source}", f"data.path={quoted_if_needed(Path(str(spec.data.path)))}"]
             with lock(out, "autogrow watch"):
                 with _Lines(f"{file.name}: {file.run} {'goes on' if begun else start}") as view:
                     result = fit(spec, display=view, resume=begun)
-                finish_folder(result, spec.config, [*again, f"data.arrival=files data.files=[{','.join(copies)}]"])
+                finish_folder(result, spec.config, [*again, "data.arrival=files", f"data.files=[{files}]"])
         return read_result(out)
 
 
@@ -154,12 +156,12 @@ def _for_run(cfg: DictConfig, inbox: Inbox, copies: Sequence[str], before: Path 
     with open_dict(own):
         for key in OWN:
             own.pop(key, None)
-        own.data.path = str(inbox.copies.resolve())
+        own.data.path = as_text(str(inbox.copies.resolve()))
         own.data.arrival = "files"
-        own.data.files = list(copies)
+        own.data.files = [as_text(name) for name in copies]
         own.data.stage = len(copies) - 1
         if before is not None:
-            own.continue_from = str(before)
+            own.continue_from = as_text(str(before))
     return own
 
 

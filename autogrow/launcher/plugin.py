@@ -124,7 +124,10 @@ class ProcessLauncher(Launcher):
             (*python, *where, *overrides, f"hydra.run.dir={quoted_if_needed(folder)}"),
             shown(folder),
             label(named),
-            resume=(*python, f"resume={quoted_if_needed(folder)}") if self.task.command == "fit" else None,
+            # said again: a class of one's own is used only where the command line names it
+            resume=(*python, *where, *overrides, f"resume={quoted_if_needed(folder)}")
+            if self.task.command == "fit"
+            else None,
             environment=environ,
             config=OmegaConf.to_yaml(own, resolve=True),
         )

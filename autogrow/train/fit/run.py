@@ -19,7 +19,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from autogrow.data import Prepared, TensorStream, prepare
-from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.errors import CheckpointError, ConfigError, GrowthError, InterruptedRunError, TrainingError
 from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
@@ -30,6 +30,7 @@ from autogrow.train.fit.looks.final import choose_threshold, take_final_look, tr
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observer
 from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, deliver, delivered_content, scale_logits
+from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot
@@ -43,6 +44,9 @@ from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, check_same_data, start_folder
 from autogrow.train.record.ledger import Ledger, write_metrics
 from autogrow.train.record.lock import lock
+
+_PUTTING_BACK = (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, GrowthError)
+"""How Lightning and torch end where the state that they are to put back is not theirs."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,11 @@ def fit(
                 SIGTERMException
             ):  # a SystemExit with code 0: the signal came after our last look and before Lightning's
                 raise InterruptedRunError(signal.SIGTERM, spec.out) from None
+            except _PUTTING_BACK as error:
+                if run.checkpoint is None or run.controller.has_begun:
+                    raise
+                said = " ".join(str(error).split()) or type(error).__name__
+                raise CheckpointError(f"{run.checkpoint} cannot be gone on with: {said}") from error
         return _finish(spec, run)
 
 
@@ -146,7 +155,7 @@ def _set_up(
     folder = spec.out
     if folder is not None:
         held.enter_context(lock(folder, "autogrow.fit"))
-    checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
+    checkpoint, complaints = newest_whole(folder, check_to_go_on) if resume and folder is not None else (None, [])
     ledger = Ledger(folder if trainer.is_global_zero else None)
     if resume and folder is not None:
         check_same_data(folder, prepared.card)
@@ -240,6 +249,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "epochs": round(rows[-1].passes, 3),
         "widths": list(module.widths.values()),
         "depth": len(module.widths),
+        **({"knots": dict(knots)} if (knots := module.size.knots) else {}),
         "parameters": module.cost.parameters,
         "flops_per_sample": flops,
         "train_flops": rows[-1].train_flops,
