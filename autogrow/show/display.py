@@ -21,6 +21,7 @@ from rich.text import Text
 from autogrow.data import lines
 from autogrow.policy.history import Event, History, Row, Stop
 from autogrow.show import words
+from autogrow.show.check import in_trouble, measured
 from autogrow.show.measures import consolation, details, table, verdict
 from autogrow.show.panel import panel
 from autogrow.show.story import decided_reason, headline
@@ -85,7 +86,7 @@ class Display(View):
             self._event(before, row.event)
         if isinstance(row.action, Stop):
             self._say(Text.assemble(("■ ", "bold"), f"{words.passes(row.passes)}  stop"), words.ending(row.reason))
-        elif not row.finite():
+        elif in_trouble(row):
             self._say(Text(f"! {words.passes(row.passes)}  the loss is not finite", style="bold red"), row.reason)
         elif self._live is None and (before is None or self._clock() - self._last_line >= self._every):
             self._last_line = self._clock()
@@ -124,10 +125,10 @@ class Display(View):
         )
 
     def _line(self, row: Row) -> str:
-        losses = f"train {words.number(row.train_loss)}  val {words.number(row.val_loss)}"
-        error = f"gap {words.percent(row.relative_gap, 0)}  {self._metric} {words.measure(self._metric, row.val_error)}"
+        found = measured(row, self._metric)
+        shown = [f"{name} {found[name]}" for name in ("train", "val", "gap", self._metric) if name in found]
         size = f"{words.widths(row.widths)} ({words.count(row.parameters)} parameters)"
-        return f"{words.passes(row.passes)}  {row.phase}  {losses}  {error}  {size}"
+        return "  ".join([words.passes(row.passes), row.phase, *shown, size])
 
     def _say(self, line: Text, *details: str) -> None:
         """A line and, indented under it, its details."""

@@ -1,3 +1,4 @@
+import io
 import math
 import os
 import re
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from autogrow.data import DataSpec, prepare
 from autogrow.evaluation import baseline, evaluate
@@ -18,6 +20,7 @@ from autogrow.evaluation.curves import curves
 from autogrow.policy.history import Anneal, Event, Keep, Undo, Widen
 from autogrow.report import write_report
 from autogrow.report.drawing.scale import fit, path
+from autogrow.show.display import Display
 from autogrow.show.story import headline, tell
 
 HOSTILE = "<img src='https://example.org/x' onerror=alert(1)>\"&</script>"
@@ -193,6 +196,25 @@ def test_the_axis_counts_as_the_reasons_do_and_says_what_a_check_is(run, tmp_pat
 def test_the_score_is_explained(run, tmp_path, scaled, said):
     rows = [replace(row, score=scaled * row.score) for row in run.rows]
     assert said in page_of(run.but(rows=rows), tmp_path).text
+
+
+def test_a_refit_is_told_by_what_it_learned_and_is_no_trouble(run, tmp_path):
+    """Its checks have no validation to be judged on: the delivered net stands on the train curve."""
+    nan = math.nan
+    lost = {"val_loss": nan, "val_error": nan, "score": nan, "gap": nan}
+    rows = [replace(row, phase="refit", **lost) if row.check > 55 else row for row in run.rows]
+    page = page_of(run.but(rows=rows), tmp_path)
+    assert "not finite" not in page.text
+    assert page.all("span", "badge trouble") == []
+    assert "kept the net: checks 47 to 58, 171 to 210.2 passes, train loss" in page.text
+    assert len(page.all("span", "dot delivered")) == 2 * 4  # in the plots and their keys
+    file = io.StringIO()
+    display = Display(Console(file=file, width=200), every=0.0)
+    display.start("digits", {})
+    for row in rows[50:]:
+        display.check(row)
+    assert "refit  train " in file.getvalue()
+    assert "not finite" not in file.getvalue()
 
 
 def test_no_minus_stands_before_a_zero(run, tmp_path):

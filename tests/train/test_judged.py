@@ -52,12 +52,11 @@ def test_the_threshold_is_set_on_validation_stored_and_used(rare, table, tmp_pat
     net = autogrow.load(tmp_path / "run" / CHECKPOINTS / BEST)
     assert net.threshold == told["metrics"]["test"]["threshold"] < 0.5
     frame, prepared = pd.read_csv(table), prepare(spec.data)
-    for name, split in (("val", prepared.val), ("test", prepared.test)):
-        rows = frame.iloc[split.rows.numpy()]
-        answers, found = net.predict(rows), told["metrics"][name]
-        assert told[name]["error"] == found["error"] == pytest.approx((answers != rows.y).mean())
-        assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(rows.y, answers))
-        assert found["confusion"] == sk.confusion_matrix(rows.y, answers).tolist()
+    rows = frame.iloc[prepared.test.rows.numpy()]  # val is told of the net before its refit
+    answers, found = net.predict(rows), told["metrics"]["test"]
+    assert told["test"]["error"] == found["error"] == pytest.approx((answers != rows.y).mean())
+    assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(rows.y, answers))
+    assert found["confusion"] == sk.confusion_matrix(rows.y, answers).tolist()
     by_half = fit(rare()).summary["metrics"]
     assert told["metrics"]["val"]["balanced_accuracy"] > by_half["val"]["balanced_accuracy"] + 0.05
     assert by_half["val"]["threshold"] == 0.5

@@ -13,11 +13,12 @@ from autogrow.data import lines
 from autogrow.evaluation.judge import value_of
 from autogrow.policy.history import History, Row
 from autogrow.report.run.answers import charts, confusion
-from autogrow.report.run.chapters import Kept, chapters
+from autogrow.report.run.chapters import Kept, chapters, columns
 from autogrow.report.run.figure import axes, draw
 from autogrow.report.run.use import lines_to_use
 from autogrow.report.templates import templates
 from autogrow.show import words
+from autogrow.show.check import judges, measured
 from autogrow.show.measures import consolation, details, judged_by, name_of, say, split_of, table, verdict
 from autogrow.show.story import Story, headline, tell
 from autogrow.train.record.files import write_atomically
@@ -75,8 +76,10 @@ def render(
         tiles=_tiles(result, metric, story),
         figures=[draw(rows, story, axis, metric, result[split].get(metric), base.get(metric)) for axis in axes(rows)],
         score=_score_of(rows),
+        columns=columns(metric),
         readings=_readings(rows, metric, judged_by(result)),
         split=split,
+        refitted=not all(judges(row) for row in rows),
         table=table(result),
         details=details(result),
         confusion=confusion(found),
@@ -128,12 +131,8 @@ def _readings(rows: History, metric: str, judge: str) -> list[dict[str, Any]]:
             "flops": by_flops.at[i],
             "title": f"check {row.check} · {words.passes(row.passes)} · {words.flops(row.train_flops)} · {row.phase}",
             "values": [
-                ["train", words.number(row.train_loss, 3)],
-                ["val", words.number(row.val_loss, 3)],
-                ["score", words.number(row.score, 3)],
+                *([name, said] for name, said in measured(row, metric, 3).items()),
                 *([] if row.judged is None else [[name_of(judge), say(judge, value_of(judge, row.judged))]]),
-                [metric, words.measure(metric, row.val_error)],
-                ["gap", words.percent(row.relative_gap, 0)],
                 ["widths", words.widths(row.widths)],
                 ["rate", f"{row.lr:.2g}"],
             ],
