@@ -60,7 +60,9 @@ def make_card(name: str, data: SplitData, *, encoder: Encoder, split: str, sha25
     if raw.written is not None:
         card["left_out"] = dict(raw.left_out)
         card["written"] = raw.written.said
-        card["read_as"] = {name: reading.said() for name, reading in raw.written.readings.items() if reading.kind != "text"}
+        card["read_as"] = {
+            name: reading.said() for name, reading in raw.written.readings.items() if reading.kind != "text"
+        }
     if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
         missing = {c: int(k) for c, k in raw.x.isna().sum().items() if k}
         card["numeric"] = len(encoder.numeric)

@@ -104,7 +104,11 @@ def _check_format(spec: DataSpec) -> None:
         except LookupError:
             near = nearest(spec.encoding, ("utf-8", "latin-1", "cp1252", "utf-16"))
             raise DataError(f"data.encoding {spec.encoding!r} is unknown; {near}") from None
-    given = {"categorical": names_of(spec.categorical), "numeric": names_of(spec.numeric), "dates": formats_of(spec.dates)}
+    given = {
+        "categorical": names_of(spec.categorical),
+        "numeric": names_of(spec.numeric),
+        "dates": formats_of(spec.dates),
+    }
     for one, two in itertools.combinations(given, 2):
         if both := sorted(set(given[one]) & set(given[two])):
             raise DataError(f"data.{one} and data.{two} both name {both[0]!r}; a column is one of them")
