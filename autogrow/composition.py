@@ -26,12 +26,21 @@ from autogrow.overrides import options_first, quoted
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 PATHS = frozenset(
-    ["data.path", "resume", "continue_from", "run", "checkpoint", "from_sklearn", "watch.folder", "hydra.run.dir",
-     "hydra.sweep.dir"]
-)  # fmt: skip
+    [
+        "data.path",
+        "resume",
+        "continue_from",
+        "run",
+        "checkpoint",
+        "from_sklearn",
+        "watch.folder",
+        "hydra.run.dir",
+        "hydra.sweep.dir",
+    ]
+)
 TEXTS = frozenset(
     f"data.{key}"
-    for key in ("target", "separator", "decimal", "thousands", "encoding", "name", "split_column", "arrival_column")
+    for key in ["target", "separator", "decimal", "thousands", "encoding", "name", "split_column", "arrival_column"]
 )
 """Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
 
@@ -99,7 +108,7 @@ def readable(argument: str) -> str:
         return readable(f"{key}={Path(value).expanduser()}")
     try:
         OverridesParser.create().parse_override(argument)
-    except HydraException:
+    except OverrideParseException:
         return f"{key}={quoted(value)}"
     return argument
 

@@ -27,7 +27,17 @@ from autogrow.train.fit.run import Result, fit
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import write_json
-from autogrow.train.record.folder import CARD, CONFIG, REPORT, RESULT, is_begun, is_complete, is_empty, read_config
+from autogrow.train.record.folder import (
+    CARD,
+    CONFIG,
+    CURVES,
+    REPORT,
+    RESULT,
+    is_begun,
+    is_complete,
+    is_empty,
+    read_config,
+)
 from autogrow.train.record.lock import lock, remove_lock
 
 MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
@@ -147,7 +157,16 @@ def finish_folder(result: Result, config: str, overrides: Sequence[str], *, comm
     line = _command(overrides, command)
     result.summary["command"] = line
     write_json(result.folder / CARD, result.card)
-    write_report(result.folder, rows=result.rows, result=result.summary, card=result.card, config=config, command=line)
+    write_json(result.folder / CURVES, result.curves)
+    write_report(
+        result.folder,
+        rows=result.rows,
+        result=result.summary,
+        card=result.card,
+        config=config,
+        command=line,
+        curves=result.curves,
+    )
     result.write()
 
 

@@ -20,9 +20,12 @@ import optuna
 from autogrow.compare.space import Space
 from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.evaluation.judge import AUTO, distance_of
 from autogrow.policy.history import History, Row
+from autogrow.train.fit.looks.final import take_final_look
 from autogrow.train.fit.net.deliver import Delivered, load, relabel
-from autogrow.train.fit.run import Result, evaluate, fit
+from autogrow.train.fit.run import Result, fit
+from autogrow.train.fit.setup import check_judges
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import View
 from autogrow.train.record.files import copy_file, write_atomically, write_json
@@ -78,6 +81,7 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
     assert folder is not None
     trials = read_trials(folder)
     prepared = prepare(spec.data)
+    check_judges(spec, prepared)
     if not is_begun(folder):
         start_folder(folder, spec.config)
     study = _study(how, spec.seed)
@@ -188,6 +192,8 @@ def _run(
         trial |= {key: summary[key] for key in (*COSTS, "parameters", "flops_per_sample")}
         trial |= {"val_loss": summary["val"]["loss"], f"val_{metric}": summary["val"][metric]}
         trial |= {"score": summary["val"]["loss"]}
+        if spec.metric != AUTO:
+            trial |= {"judged": distance_of(spec.metric, summary["metrics"]["val"])}
         write_json(out / TRIAL, {"summary": summary, "card": result.card})
     elif view.reported:  # what was known of it when it ended
         known = min((r for r in view.rows if r.finite()), key=lambda r: r.score)
@@ -202,10 +208,14 @@ def without_test(prepared: Prepared) -> Prepared:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
-    """The complete trial with the least (error or rmse, loss) on validation: by what a run, too, chooses its net."""
+    """The complete trial with the least (error or rmse, loss) on validation, or (distance from the best value of
+    `metric=`, loss): by what a run, too, chooses its net.
+    """
     complete = [t for t in trials if t["state"] == COMPLETE]
     return min(
-        complete, key=lambda t: (t.get("val_error", t.get("val_rmse")), t["val_loss"], t["number"]), default=None
+        complete,
+        key=lambda t: (t.get("judged", t.get("val_error", t.get("val_rmse"))), t["val_loss"], t["number"]),
+        default=None,
     )
 
 
@@ -222,7 +232,12 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     checkpoint = folder / CHECKPOINTS / BEST
     net = load(checkpoint)
     assert isinstance(net, Delivered)
-    summary = {**kept["summary"], "test": evaluate(net, prepared.test, prepared, spec.metrics)}
+    tested = take_final_look(
+        net, prepared.test, prepared, spec.metrics, temperature=kept["summary"].get("temperature", 1.0)
+    )
+    summary = {**kept["summary"], "test": tested.measured}
+    for key, found in (("metrics", tested.metrics), ("baseline", tested.baseline)):
+        summary[key] = {**summary[key], "test": found}
     summary["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     states = [trial["state"] for trial in trials]
     summary["search"] = {
@@ -234,10 +249,11 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     cost = {key: sum(trial[key] for trial in trials) for key in COSTS}
     cost["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     summary["search_cost"] = cost
-    relabel(checkpoint, summary)
+    content = relabel(checkpoint, summary)
     shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
     (folder / TRIAL).unlink(missing_ok=True)
-    return Result(summary, read_ledger(folder), net, prepared.card, folder)
+    curves = {"split": "test", **tested.curves}
+    return Result(summary, read_ledger(folder), net, prepared.card, content, folder, curves)
 
 
 def _move_up(run: Path, folder: Path) -> None:

@@ -30,6 +30,7 @@ from autogrow.data.rules import checked
 from autogrow.data.sources.readers import READERS
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData, describe_split, sample_rows, split_rows, take_columns
+from autogrow.data.splits import check_sizes
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
 
@@ -63,7 +64,24 @@ def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -
 
 
 def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared:
-    data = _chosen(raw, spec, trained_on)
+    return _transformed(_chosen(raw, spec, trained_on), spec, trained_on)
+
+
+def prepare_split(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
+    """As `prepare`, for rows in memory that somebody else has split: of `spec` only what encodes them counts.
+
+    Raises DataError where no row is left to learn from, or to judge by.
+    """
+    spec = checked(spec)
+    if trained_on is not None:
+        data = keep_known(data, trained_on, new_classes=spec.new_classes)
+    for part, use in (("train", "learn from"), ("val", "judge by")):
+        if not len(getattr(data.rows, part)):
+            raise DataError(f"of {len(data.raw)} rows none is left to {use}; give more")
+    return _transformed(data, spec, trained_on)
+
+
+def _transformed(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared:
     fitted, extension = fit_inputs(data.raw, data.rows.train, spec), None
     scale = _target_scale(data.target, data.rows.train)
     if trained_on is not None:
@@ -74,7 +92,9 @@ def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared
 
     def part(rows: np.ndarray) -> Split:
         x: Tensor = fitted.preprocess(fitted.encoded(rows))
-        return Split(x, _targets(data.target, rows, scale), torch.from_numpy(data.numbered[rows]))
+        weight = None if data.weight is None or not len(rows) else torch.from_numpy(data.weight[rows])
+        mean_of_one = None if weight is None else (weight / weight.mean()).float()
+        return Split(x, _targets(data.target, rows, scale), torch.from_numpy(data.numbered[rows]), mean_of_one)
 
     train, val, test = (part(rows) for rows in (data.rows.train, data.rows.val, data.rows.test))
     target, encoder = data.target, fitted.encoder
@@ -104,7 +124,12 @@ def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> SplitData
     numbered = complete[sampled]
     data = SplitData(raw, target, split_rows(raw, target, split_column, spec), numbered)
     data = at_stage(data, arrival_column, spec)
-    return data if trained_on is None else keep_known(data, trained_on, new_classes=spec.new_classes)
+    if trained_on is None:
+        return data
+    data = keep_known(data, trained_on, new_classes=spec.new_classes)
+    if trained_on.known is not None:
+        check_sizes(data.rows, None, len(raw))
+    return data
 
 
 def _at(column: pd.Series | None, rows: np.ndarray) -> pd.Series | None:

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SplitData:
-    """Rows with their targets and their splits. numbered: which rows of the source they are, int64 (n,)."""
+    """Rows with their targets and their splits. numbered: which rows of the source they are, int64 (n,).
+
+    weight: how much each row counts (n,), None for all alike.
+    """
 
     raw: Raw
     target: Target
     rows: Rows
     numbered: np.ndarray
+    weight: np.ndarray | None = None
 
 
 def sample_rows(raw: Raw, target: Target, spec: DataSpec) -> tuple[Raw, Target, np.ndarray]:

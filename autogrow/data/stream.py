@@ -21,7 +21,8 @@ from autogrow.errors import CheckpointError, DataError
 
 
 class TensorStream:
-    """Bursts `(xs, ys)` of training batches: xs (S, [M,] B, …) and ys (S, [M,] B, …), S ≤ burst.
+    """Bursts `(xs, ys)` of training batches: xs (S, [M,] B, …) and ys (S, [M,] B, …), S ≤ burst; where rows have a
+    `weight` (n,), `(xs, ys, ws)`.
 
     The last burst of a check may be shorter. With `members` > 1 every member sees each pass in its own order.
     `set_epoch(check)` says which check the next iteration is; Lightning calls it through `.sampler`. `state_dict`
@@ -44,6 +45,7 @@ class TensorStream:
         burst: int = 16,
         seed: int,
         members: int = 1,
+        weight: Tensor | None = None,
     ) -> None:
         if len(x) != len(y) or not len(x):
             raise DataError(f"a stream needs as many inputs as targets and at least one, got {len(x)} and {len(y)}")
@@ -56,17 +58,21 @@ class TensorStream:
             if value < 1:
                 raise DataError(f"{name} must be at least 1, got {value}")
         self.x, self.y = x, y
+        self.parts = (x, y) if weight is None else (x, y, weight)
         self.batch_size = min(batch_size, len(x))
         self.steps_per_pass = len(x) // self.batch_size
         self.steps_per_check, self.burst = steps_per_check, min(burst, steps_per_check)
         self.seed, self.members = seed, members
         self.check, self.position = 0, 0  # position: bursts of this check already handed out
-        self.more: tuple[Tensor, Tensor] | None = None
+        self.more: tuple[Tensor, ...] | None = None
         self._orders: dict[tuple[int, int], Tensor] = {}
 
-    def learn_also(self, x: Tensor, y: Tensor) -> None:
-        """From here on batches are drawn from these rows too; passes are still counted by the rows of before."""
-        self.more, self._orders = (x.to(self.x.device), y.to(self.y.device)), {}
+    def learn_also(self, *parts: Tensor) -> None:
+        """From here on batches are drawn from these rows too (x, y and, where rows have weights, theirs).
+
+        Passes are still counted by the rows of before.
+        """
+        self.more, self._orders = tuple(part.to(self.x.device) for part in parts), {}
 
     @property
     def rows(self) -> int:
@@ -86,7 +92,7 @@ class TensorStream:
         """Bursts in a check."""
         return (self.steps_per_check + self.burst - 1) // self.burst
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         start, self.position = self.position % len(self), 0
         first = self.check * self.steps_per_check
         for i in range(start, len(self)):
@@ -99,24 +105,24 @@ class TensorStream:
         """Passes over the data after `step` optimizer steps."""
         return step / self.steps_per_pass
 
-    def steps(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def steps(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """The batches of optimizer steps start … stop − 1: (S, [M,] B, …), from (seed, step) alone."""
         rows = torch.stack([self._rows(start, stop, member) for member in range(self.members)], dim=1)
         shape = (stop - start, self.batch_size) if self.members == 1 else (stop - start, self.members, self.batch_size)
-        x, y = self._taken(rows.flatten().to(self.x.device))
-        return x.view(*shape, *x.shape[1:]), y.view(*shape, *y.shape[1:])
+        rows = rows.flatten().to(self.x.device)
+        return tuple(part.view(*shape, *part.shape[1:]) for part in self._taken(rows))
 
-    def _taken(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _taken(self, rows: Tensor) -> list[Tensor]:
         """The rows of these numbers; those behind the last of `x` are of `more`, which is never copied to it."""
         if self.more is None:
-            return self.x.index_select(0, rows), self.y.index_select(0, rows)
+            return [part.index_select(0, rows) for part in self.parts]
         own = len(self.x)
         behind = (rows >= own).nonzero().squeeze(1)
         taken = []
-        for part, more in zip((self.x, self.y), self.more, strict=True):
+        for part, more in zip(self.parts, self.more, strict=True):
             values = part.index_select(0, rows.clamp(max=own - 1))
             taken.append(values.index_copy_(0, behind, more.index_select(0, rows[behind] - own)))
-        return taken[0], taken[1]
+        return taken
 
     def _rows(self, start: int, stop: int, member: int) -> Tensor:
         """Row numbers (S, B) of the steps start … stop − 1, cut from as many passes as they lie in."""

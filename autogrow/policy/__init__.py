@@ -6,7 +6,8 @@ from the rows, so that resume, replay and "what would policy B have done on run 
 
 from autogrow.policy.amount import Factor, Fixed, ProportionalToGain
 from autogrow.policy.budget import Budget, WithinBudget
-from autogrow.policy.finish import Finish, NoFinish, deliverable, judged, return_target
+from autogrow.policy.finer import Finer
+from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target, validated
 from autogrow.policy.growth import Growth, build_growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
 from autogrow.policy.life import LifeCycle, recipe_growth, stop_reason
@@ -30,6 +31,7 @@ __all__ = [
     "DataArrival",
     "EarlyRamp",
     "Factor",
+    "Finer",
     "Finish",
     "FittingRisk",
     "Fixed",
@@ -57,7 +59,6 @@ __all__ = [
     "build_growth",
     "check_settings",
     "deliverable",
-    "judged",
     "options_from_plain",
     "options_to_plain",
     "recipe_growth",
@@ -66,4 +67,5 @@ __all__ = [
     "requires",
     "return_target",
     "stop_reason",
+    "validated",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from autogrow.errors import ConfigError
+from autogrow.policy.event import FullVal
 from autogrow.policy.history import Anneal, Decision, History, Keep, Options, Refit, Row, Stop
 from autogrow.policy.signals import annealing, best, refitting, threshold
 
@@ -166,7 +167,8 @@ def return_target(history: History) -> int | None:
 
 
 def target_key(history: History) -> tuple[float, float]:
-    """(error, score) on all of val of the net that the anneal started from, as the anneal's event recorded them.
+    """(error, score) on all of val of the net that the anneal started from, as the anneal's event recorded them;
+    (judged, score) where the run is judged by a metric of its own.
 
     Where the event has none (val is small enough to be measured whole at each check), those of the check itself.
     """
@@ -175,14 +177,11 @@ def target_key(history: History) -> tuple[float, float]:
     if before is None:
         return math.inf, math.inf
     event = history[first].event if first is not None else None
-    error, score = _key(before)
-    if event is not None and event.full_val is not None:
-        error, score = event.full_val.error, event.full_val.score
-    return (error if math.isfinite(error) else math.inf), score
+    return _key(before if event is None or event.full_val is None else event.full_val)
 
 
 def deliverable(history: History) -> int | None:
-    """The check whose net is handed back: the last of a refit that came to its end, else the one that was `judged`.
+    """The check whose net is handed back: the last of a refit that came to its end, else the `validated` one.
 
     None if no check has finite losses.
     """
@@ -191,22 +190,28 @@ def deliverable(history: History) -> int | None:
         refit = history[first - 1].action
         if isinstance(refit, Refit) and last.step - history[first - 1].step >= refit.steps:
             return last.check
-    return judged(history)
+    return validated(history)
 
 
-def judged(history: History) -> int | None:
+def validated(history: History) -> int | None:
     """The check that is best on validation: by error on all of val, then score, of the return target and the anneal's.
 
-    The earliest of equals; None if no check has finite losses. In a refit validation rows are learned from, and measure
-    nothing.
+    A run that is judged by a metric of its own puts that metric in the error's place, and before an anneal, or without
+    one, chooses among all checks. The earliest of equals; None if no check has finite losses. In a refit validation
+    rows are learned from, and measure nothing.
     """
     target, first, refit = return_target(history), annealing(history), refitting(history)
-    if target is None or first is None:
-        return target
+    if target is None:
+        return None
+    if first is None:
+        judged = [row for row in history if row.finite() and row.judged is not None]
+        return min(judged, key=_key).check if judged else target
     candidates = [(target_key(history), target)]
     candidates += [(_key(row), row.check) for row in history[first:refit] if row.finite()]
     return min(candidates)[1]
 
 
-def _key(row: Row) -> tuple[float, float]:
-    return (row.val_error if math.isfinite(row.val_error) else math.inf), row.score
+def _key(found: Row | FullVal) -> tuple[float, float]:
+    error = found.val_error if isinstance(found, Row) else found.error
+    led_by = error if found.judged is None else found.judged
+    return (led_by if math.isfinite(led_by) else math.inf), found.score

@@ -44,10 +44,10 @@ def growths(history: History) -> list[Row]:
     return [row for row in history[:-1] if isinstance(row.action, (Widen, Deepen))]
 
 
-def last_growth(rows: Sequence[Row]) -> int | None:
-    """Where in a branch the last growth was decided (it is in force from the next row on), or None."""
+def last_growth(rows: Sequence[Row], kinds: tuple[type, ...] = GROWTHS) -> int | None:
+    """Where in a branch the last growth (of these kinds) was decided (it is in force from the next row on), or None."""
     for i in range(len(rows) - 2, -1, -1):
-        if isinstance(rows[i].action, GROWTHS) and rows[i + 1].check == rows[i].check + 1:
+        if isinstance(rows[i].action, kinds) and rows[i + 1].check == rows[i].check + 1:
             return i
     return None
 

@@ -22,6 +22,7 @@ from autogrow.policy.history import (
     History,
     Keep,
     Options,
+    Refine,
     Refit,
     Row,
     Stop,
@@ -134,7 +135,7 @@ def after(widths: Mapping[str, int], action: Action) -> dict[str, int]:
             return {**widths, **new}
         case Deepen(after=place):
             return {**widths, f"h{len(widths)}": widths[place]}
-        case ExtendInputs() | ExtendOutputs() | Keep() | Stop() | Undo() | Anneal() | Refit():
+        case ExtendInputs() | ExtendOutputs() | Refine() | Keep() | Stop() | Undo() | Anneal() | Refit():
             return dict(widths)
 
 

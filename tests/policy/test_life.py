@@ -27,9 +27,9 @@ from autogrow.policy import (
     Patience,
     Trial,
     deliverable,
-    judged,
     return_target,
     stop_reason,
+    validated,
 )
 from autogrow.policy.event import FullVal
 from autogrow.policy.history import Anneal, Keep, Refit, Stop, Widen
@@ -91,7 +91,7 @@ def test_the_whole_life_with_a_refit(run):
     assert played.rows[9].action == Refit(back_to=4, steps=20)
     assert [life.phase(played.rows[: i + 1]) for i in (8, 9, 10, 11)] == ["anneal", "anneal", "refit", "done"]
     assert "the anneal is over (20 of 20 steps)" in played.rows[9].reason
-    assert (judged(played.rows), deliverable(played.rows), return_target(played.rows)) == (8, 11, 4)
+    assert (validated(played.rows), deliverable(played.rows), return_target(played.rows)) == (8, 11, 4)
     assert [row.check for row in branch(played.rows)] == [0, 1, 2, 3, 4, 10, 11]
     assert "no improvement for 3 checks" in stop_reason(played.rows)
 
@@ -116,7 +116,7 @@ def test_a_refit_that_did_not_come_to_its_end_is_not_handed_back(run, reached, t
     life = LifeCycle(STILL, Patience(3), Finish(refit=True))
     losses = [0.3] * 10 + [0.3] * (reached - 1) + [train_loss]
     played = run().play(life, LIFE[: 10 + reached], train_loss=losses)
-    assert deliverable(played.rows) == judged(played.rows) == 8
+    assert deliverable(played.rows) == validated(played.rows) == 8
     if reached == 2:
         assert "not finite" in played.rows[-1].reason
 

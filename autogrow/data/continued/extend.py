@@ -139,14 +139,16 @@ def column_sources(old: Encoder, new: Encoder) -> tuple[int, ...]:
 
 
 def refit_preprocess(
-    old: Standardise, encoded: Tensor, train: np.ndarray, source: Sequence[int], numeric: int
+    old: Standardise, encoded: Tensor, train: np.ndarray, source: Sequence[int], refitted: Sequence[bool]
 ) -> tuple[Standardise, Tensor, Tensor]:
     """(the preprocessing refitted on the training rows, factor, shift): see `Extension`.
 
     A missing value stays filled as it was, and a column in which some value is clamped, by the old statistics or by the
     new, keeps the old ones: neither is linear, so a net could not follow. A column that was constant is filled anew:
-    the net knows nothing of it. encoded: all rows (n, D') that the net is to answer alike on.
+    the net knows nothing of it. encoded: all rows (n, D') that the net is to answer alike on. refitted: of each column
+    that is standardised, whether it may get new statistics.
     """
+    numeric = len(refitted)
     fitted = fit_table(encoded[train], numeric)
     fill, mean, scale, clip = (v.clone() for v in (fitted.fill, fitted.mean, fitted.scale, fitted.clip))
     factor, shift = torch.ones(len(source)), torch.zeros(len(source))
@@ -160,7 +162,7 @@ def refit_preprocess(
         mean_of, std_of = float(values[train].mean()), float(values[train].std(unbiased=False))
         now = 0.0 if float(scale[j]) == 0 or std_of == 0 else 1 / std_of
         far = max(_furthest(values, float(old.mean[i]), then), _furthest(values, mean_of, now))
-        if now == 0.0 or far >= float(old.clip[i]):
+        if not refitted[j] or now == 0.0 or far >= float(old.clip[i]):
             mean[j], scale[j], clip[j] = old.mean[i], old.scale[i], old.clip[i]
             continue
         mean[j], scale[j] = mean_of, now

@@ -24,12 +24,12 @@ from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.fit_inputs import Fitted
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.split_rows import SplitData
-from autogrow.data.splits import check_sizes
 
 
 @dataclass(frozen=True)
 class TrainedOn:
     """What a finished net was trained on: its pipeline, and which rows it knows (None where nobody wrote that down).
+    `refined`: numeric columns whose knots stand in the units of the old statistics, which therefore stay.
 
     Its columns, categories, classes and target scale are kept and extended, its statistics refitted as far as the net
     can follow exactly, and a row it knows stays in the split that it was in.
@@ -37,6 +37,7 @@ class TrainedOn:
 
     pipeline: Pipeline
     known: KnownRows | None = None
+    refined: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -54,13 +55,12 @@ class TrainedOn:
 def keep_known(data: SplitData, trained_on: TrainedOn, *, new_classes: str) -> SplitData:
     """The targets in the net's terms, and every row that the net knows in the split that it was in.
 
-    Raises DataError for a target that the net cannot have, and where a part is left too few rows.
+    Raises DataError for a target that the net cannot have.
     """
     target = extend_target(data.target, trained_on.pipeline, new_classes=new_classes)
     rows = data.rows
     if trained_on.known is not None:
         rows = trained_on.known.keep(rows, mark_rows(trained_on.pipeline.encoder, data.raw, target))
-        check_sizes(rows, None, len(data.raw))
     return replace(data, target=target, rows=rows)
 
 
@@ -85,7 +85,8 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     assert isinstance(encoder, TableEncoder)
     whole = encoder.encode(raw.x)
     source = column_sources(before.encoder, encoder)
-    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, encoder.quantities)
+    refitted = [name not in trained_on.refined for name, _ in encoder.keys()[: encoder.quantities]]
+    preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, refitted)
     extension = extension_of(
         before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
     )

@@ -1,4 +1,4 @@
-"""Runs a traced net on an example; for each node, the rule that says what it does to the widths of its tensors.
+"""For each call of a recorded forward, the rule that says what it does to the widths of its tensors.
 
 An operation that has no rule is opaque: the widths that go into it are refused, with its name. A tensor's value is a
 tuple of axes, one per dimension, None where a dimension is not a width (batch, space, time).
@@ -6,8 +6,11 @@ tuple of axes, one per dimension, None where a dimension is not a width (batch, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from inspect import signature
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from inspect import Parameter, signature
+from itertools import zip_longest
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -18,10 +21,15 @@ from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.modes import quiet
 from autogrow.growth.sites.axes import Axis, fix, new_axis
 from autogrow.growth.sites.example import Example, call_arguments
-from autogrow.growth.sites.rules.layers import through_activation, through_layer, through_norm
-from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
+from autogrow.growth.sites.record import NotFollowedError, Recorder
+from autogrow.growth.sites.rules.attention import through_attention
+from autogrow.growth.sites.rules.functional import FUNCTIONAL
+from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
+from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind, extreme
 from autogrow.growth.sites.rules.table import SHAPES
-from autogrow.growth.sites.trace import Call, Note, Trace, Use, Value, function_name, trace_graph
+from autogrow.growth.sites.sizes import SizeFloat, SizeInt, telling_attributes
+from autogrow.growth.sites.trace import Call, Note, Sized, Trace, Use, Value, function_name
+from autogrow.nets.knots import Knots
 
 _LINEAR_MODULES = (
     nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
@@ -31,64 +39,98 @@ _LINEAR_FUNCTIONS = {
     "stochastic_depth", "contiguous", "clone", "detach", "float", "double", "half", "bfloat16", "to", "type", "cuda", "cpu",
     "positive", "neg", "type_as",
 }  # fmt: skip
-_METADATA = {"size", "dim", "numel", "getattr", "ndimension", "is_floating_point", "len", "get_device", "stride"}
+
+
+# what takes sizes as sizes; everywhere else a size is a value
+_TAKE_SIZES = {"view", "reshape", "expand", "unflatten", "split", "split_with_sizes", "repeat_interleave", *FUNCTIONAL}
 
 
 def run_trace(net: nn.Module, example: Example | None) -> Trace:
-    """Trace the net and interpret it on the example.
+    """Run the net on the example, and write down what it does to the widths of its tensors.
 
-    Raises GrowthError where the net cannot be traced or does not run on the example.
+    Raises GrowthError where the net does not run on the example, or its own forward asks for tensors' values.
     """
     args, kwargs = call_arguments(net, example)
-    with quiet(net):  # in eval mode: a forward that branches on self.training is traced as it predicts
-        names = [n for n in signature(type(net).forward).parameters if n != "self"]
-        graph, opaque = trace_graph(net, {*names[: len(args)], *kwargs})
-        trace = Trace(net, graph, opaque=opaque)
+    _bound(net, args, kwargs)
+    opaque: dict[str, str] = {}
+    while True:
+        trace = Trace(net, fx.Graph(), opaque=opaque)
         try:
-            Interpreter(trace).run(*_placeholders(graph, args, kwargs))
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
+            # in eval mode: a forward that branches on self.training is looked at as it predicts
+            with quiet(net), telling_attributes(net, trace.numbers):
+                _run(trace, copy.deepcopy(args), copy.deepcopy(kwargs))
+        except NotFollowedError as error:
+            if not error.module:
+                raise GrowthError(
+                    f"the forward of {type(net).__name__} cannot be traced: {error}. Control flow that depends on data has "
+                    "to go into a submodule of its own"
+                ) from error
+            opaque[error.module] = f"its forward cannot be traced: {error}"
+            continue
+        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise GrowthError(f"{type(net).__name__} does not run on the example: {reason}") from error
-    return trace
+        return trace
 
 
-def _placeholders(graph: fx.Graph, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
-    """Arguments in the order of the graph's placeholders."""
-    names = [str(n.target) for n in graph.nodes if n.op == "placeholder"]
+def _run(trace: Trace, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    interpreter = Interpreter(trace)
+    recorder = Recorder(trace, interpreter)
+    names = [p.name for p in signature(trace.net.forward).parameters.values() if p.kind is not p.VAR_POSITIONAL]
+    with recorder.listening():
+        given = [recorder.place(name, value) for name, value in zip_longest(names[: len(args)], args, fillvalue="more")]
+        named = {name: recorder.place(name, value) for name, value in kwargs.items()}
+        recorder.output(trace.net.forward(*given, **named))
+    interpreter.finish()
+
+
+def _bound(net: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Raise GrowthError, with what would be right, for arguments that the net does not take."""
+    parameters = signature(net.forward).parameters
+    names = [n for n, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    kinds = {p.kind for p in parameters.values()}
     unknown = [k for k in kwargs if k not in names]
-    if unknown:
+    if unknown and Parameter.VAR_KEYWORD not in kinds:
         raise GrowthError(f"the example's argument {unknown[0]!r} is not one of the net's: {', '.join(names)}")
-    if len(args) > len(names):
+    if len(args) > len(names) and Parameter.VAR_POSITIONAL not in kinds:
         raise GrowthError(f"the example has {len(args)} arguments, the net takes {len(names)}")
-    missing = [name for name in names[len(args) :] if name not in kwargs]
+    missing = [n for n in names[len(args) :] if n not in kwargs and parameters[n].default is Parameter.empty]
     if missing:
         raise GrowthError(f"the example lacks the net's argument {missing[0]!r}")
-    return [*args, *(kwargs[name] for name in names[len(args) :])]
 
 
-class Interpreter(fx.Interpreter):
-    """Runs the graph on real tensors, filling the trace as it goes."""
+class Interpreter:
+    """The rule for each call, filling the trace as it goes."""
 
     def __init__(self, trace: Trace) -> None:
-        super().__init__(trace.net, garbage_collect_values=False, graph=trace.graph)
         self.trace = trace
+        self.direct: list[tuple[fx.Node, Value]] = []  # parameters that the forward uses itself
 
-    def run_node(self, n: fx.Node) -> Any:
-        """Compute the node's tensors, then the widths they are made of."""
-        args, kwargs = self.fetch_args_kwargs_from_env(n)
-        result = getattr(self, n.op)(n.target, args, kwargs)
-        values, shapes, read = self.trace.values, self.trace.shapes, n.all_input_nodes
-        module = self.trace.net.get_submodule(str(n.target)) if n.op == "call_module" else None
-        read_shapes = {source: shapes[source] for source in read if source in shapes}
-        call = Call(n, args, kwargs, {source: values[source] for source in read}, read_shapes, result, module)
-        if isinstance(result, Tensor):
-            shapes[n] = result.shape
-        rule: Callable[[Call], Value] = getattr(self, f"_{n.op}")
+    def __call__(self, call: Call) -> Value:
+        """The axes of what a call answered."""
+        call = dataclasses.replace(call, numbers=self.trace.numbers)
+        rule: Callable[[Call], Value] = getattr(self, f"_{call.node.op}")
+        if call.node.op in ("call_method", "call_module") and call.name.removesuffix("_") not in _TAKE_SIZES:
+            for number in _numbers_in((call.node.args, call.node.kwargs)):
+                self.trace.numbers.claim(number, None, f"its size enters what {call.name}() computes")
         value = rule(call)
+        result = call.result
         if isinstance(result, Tensor) and (not isinstance(value, tuple) or len(value) != result.ndim):
             value = self._opaque(call)
-        values[n] = value
-        return result
+        return value
+
+    def finish(self) -> None:
+        """What lies along the parameters that the forward uses itself: who reads them is known now."""
+        for node, axes in self.direct:
+            target = str(node.target)
+            owner, _, name = target.rpartition(".")
+            multiplied = any(function_name(user) in MUL | DIV for user in node.users if user.op != "output")
+            for dim, axis in enumerate(axes):
+                if axis is not None:
+                    role, fill = self.trace.roles.get((target, dim), ("carry", 1.0 if multiplied else "mean"))
+                    self.trace.uses.append(Use(owner, name, dim, axis, role, fill))
+        for (module, attribute), axis in self.trace.numbers.follows.items():
+            self.trace.sized.append(Sized(module, attribute, axis))
 
     # -- where tensors come from and go to
 
@@ -106,17 +148,14 @@ class Interpreter(fx.Interpreter):
         self._note(call, "param", target)
         if not isinstance(call.result, Tensor):
             return None
-        axes = tuple(new_axis(size) if size > 1 else None for size in call.result.shape)
-        owner, _, name = target.rpartition(".")
-        registered = self.trace.net.get_submodule(owner)
-        multiplied = any(function_name(user) in MUL | DIV for user in call.node.users if user.op != "output")
-        for dim, axis in enumerate(axes):
-            if axis is None:
-                continue
-            if name in registered._parameters or name in registered._buffers:
-                self.trace.uses.append(Use(owner, name, dim, axis, "carry", 1.0 if multiplied else "mean"))
-            else:
-                fix(axis, f"it meets the tensor {target!r}, which is neither a parameter nor a buffer")
+        axes = tuple(new_axis(int(size)) if size > 1 else None for size in call.result.shape)
+        known = {name for name, _ in (*self.trace.net.named_parameters(), *self.trace.net.named_buffers())}
+        if target in known:
+            self.direct.append((call.node, axes))
+        else:
+            for axis in axes:
+                if axis is not None:
+                    fix(axis, "it meets a tensor that the forward makes: neither a parameter nor a buffer")
         return axes
 
     def _output(self, call: Call) -> Value:
@@ -134,7 +173,11 @@ class Interpreter(fx.Interpreter):
         assert module is not None
         rule = SHAPES.get(type(module).__name__)
         out = None
-        if name in self.trace.opaque or not isinstance(call.result, Tensor) or not isinstance(value, tuple):
+        if name in self.trace.opaque or not isinstance(value, tuple):
+            pass
+        elif type(module) is nn.MultiheadAttention:
+            out = through_attention(self.trace, call, module)
+        elif not isinstance(call.result, Tensor):
             pass
         elif (layer := layer_type(module)) is not None:
             out = through_layer(self.trace, call.node, module, layer, value)
@@ -142,6 +185,8 @@ class Interpreter(fx.Interpreter):
             out = through_norm(self.trace, call.node, module, norm, value)
         elif isinstance(module, ACTIVATION_MODULES):
             out = through_activation(self.trace, call.node, module, value)
+        elif isinstance(module, Knots):
+            out = through_knots(self.trace, call.node, module, value)
         elif isinstance(module, _LINEAR_MODULES):
             self._note(call, "linear", name)
             out = value
@@ -158,12 +203,18 @@ class Interpreter(fx.Interpreter):
     def _call_function(self, call: Call) -> Value:
         name, value, result = call.name, call.value, call.result
         bare, tensor = name.removesuffix("_"), isinstance(result, Tensor)
-        if name in _METADATA or (not isinstance(result, (Tensor, tuple, list)) and name == "getitem"):
-            return None
         if bare in ELEMENTWISE and tensor and call.shapes and result.ndim >= max(map(len, call.shapes.values())):
             self._note(call, elementwise_kind(call))
             return elementwise(call)
-        if bare in SHAPES:
+        out = None
+        if isinstance(value, tuple) and tensor and name in FUNCTIONAL:
+            out = FUNCTIONAL[name](call, self.trace)
+        if out is not None:
+            return out
+        if name in ("max", "min") and isinstance(result, tuple) and isinstance(value, tuple):
+            self._note(call, "zero")
+            return extreme(call)
+        if bare in SHAPES and isinstance(value, (tuple, list)):
             rule = SHAPES[bare]
             self._note(call, rule.kind)
             out = rule.of(call)
@@ -199,6 +250,17 @@ class Interpreter(fx.Interpreter):
     def _note(self, call: Call, kind: str, module: str | None = None) -> Note:
         self.trace.notes[call.node] = Note(kind, module)
         return self.trace.notes[call.node]
+
+
+def _numbers_in(value: Any) -> Iterator[Any]:
+    """The sizes among the arguments of a call."""
+    if isinstance(value, (SizeInt, SizeFloat)):
+        yield value
+    elif isinstance(value, slice):
+        yield from _numbers_in([value.start, value.stop, value.step])
+    elif isinstance(value, (tuple, list, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _numbers_in(item)
 
 
 def _axes_in(value: Value) -> list[Axis]:

@@ -50,19 +50,27 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
     if not norms:
         return None
     kind = trace.notes[norms[0]].kind.removeprefix("norm:")
-    names = tuple(dict.fromkeys(str(n.target) for n in norms))
+    names = tuple(dict.fromkeys(str(trace.notes[n].module) for n in norms))
     obstacle = None
     if any(trace.notes[n].kind != f"norm:{kind}" for n in norms):
         obstacle = "both a LayerNorm and an RMSNorm normalise it"
     bare = [n for n in names if getattr(trace.net.get_submodule(n), "weight", None) is None]
     if bare:
         return Normed(kind, names, False, f"{bare[0]!r} has no weight that could keep its scale", None)
+    hidden = [n for n in names if n in trace.bare_eps]
+    if hidden:
+        why = (
+            f"the eps of {hidden[0]!r} is a number in its forward, and has to grow with the width: keep it as self.eps"
+        )
+        return Normed(kind, names, False, why, None)
     states: dict[fx.Node, str] = {}
     for node in nodes:
         states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO)
         wanted = {MEAN} if kind == "layer" else {ZERO, DEAD}
         if node in norms and states.get(node.all_input_nodes[0], FREE) not in wanted:
-            obstacle = obstacle or f"what {str(node.target)!r} normalises is not simply a sum of layers' outputs"
+            obstacle = (
+                obstacle or f"what {trace.notes[node].module!r} normalises is not simply a sum of layers' outputs"
+            )
     read = [states.get(n.all_input_nodes[0], FREE) for n in trace.graph.nodes if _reads(n, readers)]
     alive = all(s == ZERO for s in read)
     if kind == "rms" and not alive:

@@ -15,9 +15,11 @@ import torch
 from torch import nn
 
 from autogrow.errors import GrowthError
-from autogrow.growth.sites.find import DepthSite, unwrapped
+from autogrow.growth.sites.find import ColumnsRead, DepthSite, unwrapped
 from autogrow.growth.surgery.deepen import inserted_layers, inserting
 from autogrow.growth.surgery.plan import Plan, Regrow, TensorPlan, tensor_named
+from autogrow.growth.surgery.refine import Components, knots_plan
+from autogrow.nets.knots import Knots
 
 Entry = Mapping[str, Any]
 
@@ -52,6 +54,8 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
     """One entry as a plan for this net."""
     if entry["op"] == "deepen":
         return _insertion(net, entry)
+    if entry["op"] == "refine":
+        return _refinement(net, entry)
     tensors = []
     for name, shape in entry["shapes"].items():
         old = tensor_named(net, name)
@@ -81,6 +85,21 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
 
 def _appended(dim: int, now: int, new: int) -> Regrow:
     return Regrow(dim, torch.cat([torch.arange(now), torch.full((new - now,), -1)]))
+
+
+def _refinement(net: nn.Module, entry: Entry) -> Plan:
+    modules = dict(net.named_modules())
+    for key in ("reader", "place", "knots"):
+        if entry[key] is not None and entry[key] not in modules:
+            raise GrowthError(f"the recipe was recorded on another net: it has no module {entry[key]!r}")
+    read = ColumnsRead(*(entry[key] for key in ("reader", "place", "front", "knots", "size")))
+    there = modules[entry["knots"]] if entry["knots"] is not None else None
+    count, added = entry["components"], entry["components"] - (len(there.column) if isinstance(there, Knots) else 0)
+    weight = tensor_named(net, f"{entry['reader']}.weight")
+    grown = _appended(0, entry["size"], entry["size"] + added).index
+    low = torch.zeros(count, dtype=weight.dtype if weight.dtype.itemsize >= 4 else torch.float32)
+    zero = torch.zeros(count, dtype=torch.int64)
+    return knots_plan(net, read, Components(zero, low, low + 1, grown, torch.ones(len(grown), dtype=torch.float64)))
 
 
 def _insertion(net: nn.Module, entry: Entry) -> Plan:

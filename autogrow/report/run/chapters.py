@@ -94,6 +94,7 @@ def _kept(rows: Sequence[Row], metric: str) -> list[Card | Kept]:
                 f"{row.passes:.4g}",
                 words.number(row.train_loss, 3),
                 words.number(row.val_loss, 3),
+                words.number(row.score, 3),
                 words.measure(metric, row.val_error),
                 words.percent(row.relative_gap, 0),
             ),

@@ -13,17 +13,20 @@ from torch import nn
 
 from autogrow.data import Pipeline, Prepared
 from autogrow.data.continued.follow import TrainedOn
+from autogrow.data.continued.known_rows import KnownRows
+from autogrow.data.encode import TableEncoder
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
+from autogrow.nets import Knots
 from autogrow.policy.event import Continued, Event
 from autogrow.train.fit.extend_net import extend_net, outputs64, receipt, shrink_and_perturb
 from autogrow.train.fit.net.build import rebuild
-from autogrow.train.fit.net.deliver import BEFORE_REFIT, Delivered, load
+from autogrow.train.fit.net.deliver import BEFORE_REFIT, Delivered, from_content
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from autogrow.train.record.files import write_bytes
-from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT, read_split
+from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT, checkpoint_of, read_split
 
 
 @dataclass(frozen=True)
@@ -41,33 +44,40 @@ def read_finished(given: str | Path) -> FinishedNet:
     """The net of a run folder or a checkpoint. Raises CheckpointError, in one line,
     for one that cannot be continued.
     """
-    path = Path(given)
-    if path.is_dir():
-        best = path / CHECKPOINTS / BEST
-        if not best.is_file():
-            raise CheckpointError(
-                f"continue_from={path} is not the folder of a finished run: there is no {CHECKPOINTS}/{BEST}"
-            )
-        path = best
+    path = checkpoint_of(given)
     content = read_checkpoint(path)
-    net = load(path)
+    net = from_content(content, path)
     if not isinstance(net, Delivered):
         raise CheckpointError(
             f"continue_from={path} holds a net of your own class; only autogrow's own nets go on in autogrow fit"
         )
-    ours = content[CHECKPOINT_KEY]
-    inner = net.net if ours["delivery"]["members"] == 1 else net.net.net
-    assert isinstance(inner, nn.Module)
     known = read_split(path)
     if known is None:
         warnings.warn(
             f"{path.with_suffix(SPLIT)} is not there: which rows the net of {path} was trained on is not known, and new test rows may be among them",
             stacklevel=2,
         )
+    return finished(content, net, known, path)
+
+
+def finished(content: Mapping[str, Any], net: Delivered, known: KnownRows | None, path: Path) -> FinishedNet:
+    """The finished net of a checkpoint's content, which `net` was made from; `path` is what messages call it."""
+    ours = content[CHECKPOINT_KEY]
+    inner = net.net if ours["delivery"]["members"] == 1 else net.net.net
+    assert isinstance(inner, nn.Module)
     widths = tuple(content.get("result", {}).get("widths", ()))
-    before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
+    pipeline = Pipeline.from_state(ours["delivery"]["pipeline"])
+    before = TrainedOn(pipeline, known, _refined(inner, pipeline))
     weights = content.get(BEFORE_REFIT) or inner.state_dict()
     return FinishedNet(path, ours, {k: v.clone() for k, v in weights.items()}, widths, before)
+
+
+def _refined(net: nn.Module, pipeline: Pipeline) -> frozenset[str]:
+    """The columns that have knots."""
+    knots = next((m for m in net.modules() if isinstance(m, Knots)), None)
+    if knots is None or not isinstance(pipeline.encoder, TableEncoder):
+        return frozenset()
+    return frozenset(pipeline.encoder.numeric[i] for i in knots.column.unique().tolist())
 
 
 def continuing(spec: FitSpec, source: FinishedNet) -> FitSpec:
@@ -135,4 +145,4 @@ def write_split(folder: Path, prepared: Prepared) -> None:
         write_bytes((folder / CHECKPOINTS / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
 
 
-__all__ = ["FinishedNet", "continue_net", "continuing", "read_finished", "write_split"]
+__all__ = ["FinishedNet", "continue_net", "continuing", "finished", "read_finished", "write_split"]

@@ -18,7 +18,7 @@ import torch
 from autogrow.data import TensorStream
 from autogrow.errors import InterruptedRunError
 from autogrow.growth.carry.optimizer import check_optimizer
-from autogrow.policy import LifeCycle, deliverable, judged, return_target
+from autogrow.policy import LifeCycle, deliverable, return_target, validated
 from autogrow.policy.book import Book, Measured
 from autogrow.policy.event import Event, FullVal
 from autogrow.policy.history import GROWTHS, Anneal, Keep, Refit, Row, Stop, Undo
@@ -160,7 +160,7 @@ class LifeCycleController(pl.Callback):
             event = install(trainer, module, action, self.snapshots[target], decided_at=book.decided_at)
             if isinstance(action, Anneal):
                 full = self.measurer.val(module, full=True)
-                found = FullVal(full.loss, full.error, full.score)
+                found = FullVal(full.loss, full.error, full.score, full.judged)
                 flops = full.rows * module.cost.flops_per_sample
                 event = dataclasses.replace(event, full_val=found, flops=flops)
             book.applied(event)
@@ -169,13 +169,13 @@ class LifeCycleController(pl.Callback):
 
     def learn_validation_rows(self) -> None:
         """From here on the net learns from validation rows too: the choice that they were kept for has been made."""
-        self.stream.learn_also(*self.measurer.all_val)
+        self.stream.learn_also(*(part for part in self.measurer.all_val if part is not None))
 
     # -- measure and decide -------------------------------------------------------------------------------------------
     def close_check(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """End a check: measure both splits, ask the policy, write the row."""
         began = time.perf_counter()
-        seen = self.observer.look(module)
+        seen, look = self.observer.look(module), self.observer.columns(module)
         options = options_of(
             module.net,
             module.example,
@@ -184,8 +184,11 @@ class LifeCycleController(pl.Callback):
             measured=seen.measured,
             steps_per_check=self.stream.steps_per_check,
             max_steps=self.max_steps,
+            columns=module.columns,
+            look=look,
         )
         row = self.book.decided(self.book.row(self.measured(trainer, module, seen)), options)
+        row = dataclasses.replace(row, eval_flops=row.eval_flops + look.flops)
         if trainer.world_size > 1:  # measured and decided once
             row = Row.from_plain(trainer.strategy.broadcast(row.to_plain()))
         self.book.enter(row)
@@ -219,13 +222,14 @@ class LifeCycleController(pl.Callback):
             train_flops=trained * module.cost.train_flops_per_sample,
             eval_flops=(train.rows + val.rows) * module.cost.flops_per_sample + seen.flops,
             timing={"seconds": self.seconds(), "check_seconds": self._check_seconds},
+            judged=val.judged,
         )
 
     def keep_snapshots(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """Keep the nets that may still be returned to: the best so far, the one before the last growth, the one that
         validation judges best, the deliverable.
         """
-        wanted = {return_target(self.rows), judged(self.rows), deliverable(self.rows)}
+        wanted = {return_target(self.rows), validated(self.rows), deliverable(self.rows)}
         wanted.add(next((r.check for r in reversed(self.rows) if isinstance(r.action, GROWTHS)), None))
         here = self.rows[-1].check
         if here in wanted:

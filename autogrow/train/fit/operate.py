@@ -24,7 +24,7 @@ from autogrow.train.rewire.rewire import rewire
 
 
 def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: int, decided_at: int) -> Event:
-    """Widen or deepen net and weight average by one plan, re-warm the rate, and carry or reset the optimizer.
+    """Widen, deepen or refine net and weight average by one plan, re-warm the rate, and carry or reset the optimizer.
 
     New units are drawn from a generator keyed by the run's seed and the number of events before this one.
     """
@@ -56,6 +56,7 @@ def applied(module: GrowingModule, action: Action, generator: torch.Generator) -
             generator=generator,
             neurons=_neurons(module),
             calibration=module.calibration,
+            columns=module.columns,
         )
         surgery.replay(module.ema)
     module.recipe.append(dict(surgery.entry))

@@ -21,6 +21,8 @@ Plain = dict[str, Any]
 
 RESULT, CONFIG, CARD = "result.json", "config.yaml", "data_card.json"
 LEDGER, METRICS, REPORT, LOG = "ledger.jsonl", "metrics.csv", "report.html", "log.txt"
+CURVES = "curves.json"
+"""The points that the page draws of the delivered net's answers."""
 LOCK = ".lock"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 SPLIT = ".split.npz"
@@ -99,6 +101,18 @@ def check_same_data(folder: Path, card: Plain) -> None:
             f"resume={folder}: the data have changed since this run began (fingerprint {before[:12]} then, {now[:12]} "
             f"now, of {card['origin']}); put the old ones back, or start a new run"
         )
+
+
+def checkpoint_of(source: str | Path) -> Path:
+    """The checkpoint that is meant: the file itself, or a run folder's best.ckpt."""
+    path = Path(source)
+    if not path.is_dir():
+        return path
+    best = path / CHECKPOINTS / BEST
+    if not best.is_file():
+        begun = f"; go on with: autogrow fit resume={path}" if is_begun(path) and not is_complete(path) else ""
+        raise CheckpointError(f"{path} holds no {CHECKPOINTS}/{BEST}: it is not the folder of a finished run{begun}")
+    return best
 
 
 def is_complete(folder: Path) -> bool:

@@ -9,6 +9,7 @@ policy that goes by the clock does the same in both; for one that looks at the l
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from autogrow.data import Prepared
 from autogrow.policy.book import Book, Measured
 from autogrow.policy.event import Event
 from autogrow.policy.guards import growth_ended
-from autogrow.policy.history import GROWTHS, Action, Anneal, Keep, Options, Refit, Row, Stop, Undo
+from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Row, Stop, Undo
 from autogrow.policy.needs import by_the_clock, requires, schedule_over
 from autogrow.train.fit.looks.observe import Observation, Observer
 from autogrow.train.fit.net.module import GrowingModule
@@ -208,7 +209,16 @@ class _Play:
             measured=self.seen.measured,
             steps_per_check=self.stream.steps_per_check,
             max_steps=self.limit,
+            columns=module.columns,
+            look=self._columns,
         )
+
+    def _columns(self, knots: int) -> dict[str, Column]:
+        """All alike: each promises much where the score falls, nothing where it does not."""
+        falls = self.falls_for is None or len(self.rows) < self.falls_for
+        score = math.inf if falls else 0.0
+        found = self.module.columns.finer(self.module.sites, knots)
+        return {name: Column(now, most, score) for name, (now, most, _) in found.items()}
 
     def _stages(self) -> Sequence[Stage]:
         ends = [first for first, _, _ in self.starts[1:]] + [len(self.rows)]

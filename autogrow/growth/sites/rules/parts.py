@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from autogrow.growth.sites.axes import Axis, Segment, Width, fix, length, new_axis, unify
+from autogrow.growth.sites.axes import Axis, Segment, Width, blocked, fix, length, new_axis, unify
+from autogrow.growth.sites.sizes import SizeInt
 from autogrow.growth.sites.trace import Call, Value
 
 ADD = {"add", "sub", "iadd", "isub", "add_", "sub_", "radd", "rsub"}
@@ -27,14 +28,19 @@ def elementwise_kind(call: Call) -> str:
 
 def elementwise(call: Call) -> Value:
     """Tensors that meet element by element: where both have a width it is the same one."""
+    return meet(call.result.shape, call.shapes, call.values)
+
+
+def meet(result: Sequence[int], shapes: Mapping[Any, Sequence[int]], values: Mapping[Any, Value]) -> Value:
+    """The axes of what has the shape `result`, of tensors that are broadcast against each other."""
     axes: list[Axis | None] = []
-    for back in range(call.result.ndim, 0, -1):
+    for back in range(len(result), 0, -1):
         met: list[tuple[int, Axis | None]] = []
-        for source, shape in call.shapes.items():
-            value = call.values[source]
+        for source, shape in shapes.items():
+            value = values[source]
             if isinstance(value, tuple) and len(shape) >= back:
                 met.append((shape[-back], value[-back]))
-        axes.append(_meet(call.result.shape[-back], met))
+        axes.append(_meet(result[-back], met))
     return tuple(axes)
 
 
@@ -110,12 +116,73 @@ def chunk(call: Call) -> Value:
 
 
 def split(call: Call) -> Value:
-    """Parts of sizes written in the code: a width that is cut so cannot grow."""
+    """Parts of sizes that are an attribute, or computed, grow with it; of sizes written in the code none can grow."""
     value = call.value
     dim = call.dim(2, 0) % len(value)
-    if value[dim] is not None:
+    asked: Any = call.node.args[1] if len(call.node.args) > 1 else next(iter(call.node.kwargs.values()))
+    sizes = list(asked) if isinstance(asked, (tuple, list)) else [asked] * len(call.result)
+    if value[dim] is None:
+        return [value] * len(call.result)
+    parts = [new_axis(part.shape[dim]) for part in call.result]
+    equal = not isinstance(asked, (tuple, list)) and len({part.shape[dim] for part in call.result}) == 1
+    if equal and isinstance(asked, SizeInt):
+        parts = parts[:1] * len(parts)
+    elif not all(isinstance(size, SizeInt) for size in sizes) or not isinstance(asked, (tuple, list)):
         fix(value[dim], "split writes the size of its parts into the code; use chunk")
-    return [(*value[:dim], None, *value[dim + 1 :])] * len(call.result)
+        return [(*value[:dim], None, *value[dim + 1 :])] * len(call.result)
+    unify(tuple(segment for part in parts for segment in part), value[dim])
+    for size, part in zip(sizes, parts, strict=True):
+        call.numbers.link(size, part)
+        call.numbers.claim(size, part, "split is given the size of its parts")
+    return [(*value[:dim], part, *value[dim + 1 :]) for part in parts]
+
+
+def unbind(call: Call) -> Value:
+    """A dimension taken apart: its entries are fixed, the others stay."""
+    value = call.value
+    dim = call.dim(1, 0) % len(value)
+    if value[dim] is not None:
+        fix(value[dim], "unbind takes it apart")
+    return [(*value[:dim], *value[dim + 1 :])] * len(call.result)
+
+
+def extreme(call: Call) -> Value:
+    """max, min, … along a dimension, with where: the others stay in both answers."""
+    value, dims = call.value, call.dim(1, -1)
+    dim = dims % len(value)
+    if value[dim] is not None:
+        fix(value[dim], f"{call.name} runs over it")
+    kept = (*value[:dim], *value[dim + 1 :])
+    return [kept if part.ndim < len(value) else (*value[:dim], None, *value[dim + 1 :]) for part in call.result]
+
+
+def repeated(call: Call) -> Value:
+    """repeat_interleave by a number: each unit becomes a block of copies."""
+    value, times = call.value, call.args[1] if len(call.args) > 1 else call.kwargs.get("repeats")
+    dim = call.kwargs.get("dim", call.args[2] if len(call.args) > 2 else None)
+    if not isinstance(value, tuple) or not isinstance(times, int) or dim is None:
+        return None
+    axis = value[dim % len(value)]
+    call.numbers.claim(
+        call.node.args[1] if len(call.node.args) > 1 else None, None, "it is how often something repeats"
+    )
+    out = list(value)
+    out[dim % len(value)] = None if axis is None else blocked(axis, times)
+    return tuple(out)
+
+
+def rolled(call: Call) -> Value:
+    """roll, flip, tril, …: the dimensions that they run over cannot grow, the others stay."""
+    value = call.value
+    position = {"roll": 2, "flip": 1}.get(call.name)
+    dims: Any = (-2, -1) if position is None else call.kwargs.get("dims", call.args[position:] or None)
+    if isinstance(dims, tuple) and len(dims) == 1 and isinstance(dims[0], (tuple, list)):
+        dims = dims[0]
+    over = range(len(value)) if dims is None else (dims,) if isinstance(dims, int) else dims
+    for dim in over:
+        if value[dim] is not None:
+            fix(value[dim], f"{call.name} runs over it")
+    return value
 
 
 def glu(call: Call) -> Value:
@@ -168,7 +235,17 @@ def expand(call: Call) -> Value:
     out: list[Axis | None] = [None] * lead
     for d, axis in enumerate(call.value):
         stays = before[d] == after[lead + d]
-        if axis is not None and (not stays or (isinstance(flat[lead + d], int) and flat[lead + d] != -1)):
+        written = type(flat[lead + d]) is int and flat[lead + d] != -1
+        if axis is not None and (not stays or written):
             fix(axis, "expand writes its size into the code; use -1")
         out.append(axis if stays else None)
+    for d, axis in enumerate(out):
+        if axis is not None:
+            call.numbers.link(flat[d], axis)
+        call.numbers.claim(flat[d], axis, "expand uses its size for another tensor")
     return tuple(out)
+
+
+def expand_as(call: Call) -> Value:
+    """Spread to the shape of another tensor: where both have a width it is the same one."""
+    return meet(call.result.shape, call.shapes, call.values)

@@ -13,7 +13,21 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from autogrow.growth.sites.axes import fix
-from autogrow.growth.sites.rules.parts import cat, chunk, expand, getitem, glu, split, stack
+from autogrow.growth.sites.rules.attention import matmul, scaled_dot_product
+from autogrow.growth.sites.rules.parts import (
+    cat,
+    chunk,
+    expand,
+    expand_as,
+    getitem,
+    glu,
+    meet,
+    repeated,
+    rolled,
+    split,
+    stack,
+    unbind,
+)
 from autogrow.growth.sites.rules.reshape import fix_all, reshaped
 from autogrow.growth.sites.trace import Call, Value
 
@@ -64,21 +78,30 @@ def _view(call: Call) -> Value:
         return None
     sizes = call.node.args[1:] or tuple(call.node.kwargs.values())[-1:]
     flat = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
-    constant = [isinstance(s, int) and s != -1 for s in flat] if isinstance(flat, (tuple, list)) else []
-    if len(constant) != call.result.ndim:  # a size computed as a whole, such as y.shape
-        constant = [False] * call.result.ndim
-    return reshaped(call.value, call.before, call.result.shape, constant)
+    given = list(flat) if isinstance(flat, (tuple, list)) else []
+    if len(given) != call.result.ndim or not all(isinstance(s, int) for s in given):  # view(dtype), view_as(y)
+        given = [None] * call.result.ndim
+    sizes = [None if type(s) is int and s == -1 else s for s in given]
+    return reshaped(call.numbers, call.value, call.before, call.result.shape, sizes)
 
 
 def _same_elements(call: Call) -> Value:
     """flatten, squeeze, unsqueeze: sizes follow from the input."""
     if not isinstance(call.value, tuple):
         return None
-    return reshaped(call.value, call.before, call.result.shape, [False] * call.result.ndim)
+    return reshaped(call.numbers, call.value, call.before, call.result.shape, [None] * call.result.ndim)
 
 
 def _unflatten(call: Call) -> Value:
-    return reshaped(call.value, call.before, call.result.shape, [True] * call.result.ndim)
+    if call.module is not None:
+        dim, given = call.module.dim, tuple(call.module.unflattened_size)  # type: ignore[arg-type]
+    else:
+        dim = call.dim(1, 0)
+        given = call.node.kwargs.get("sizes", call.node.args[-1])  # type: ignore[assignment]
+    sizes: list[object] = [None] * call.result.ndim
+    dim = int(dim) % len(call.before)
+    sizes[dim : dim + len(given)] = [None if type(s) is int and s == -1 else s for s in given]
+    return reshaped(call.numbers, call.value, call.before, call.result.shape, sizes)
 
 
 # -- orders of dimensions
@@ -120,6 +143,21 @@ def _softmax(call: Call) -> Value:
     return call.value
 
 
+def _normalize(call: Call) -> Value:
+    value, dim = call.value, call.dim(2, 1)
+    fix_all((value[dim],), "normalize runs over it")
+    return value
+
+
+def _masked(call: Call) -> Value:
+    return meet(call.result.shape, call.shapes, call.values)
+
+
+def _whole_transpose(call: Call) -> Value:
+    value = call.value
+    return (*value[:-2], value[-1], value[-2]) if call.name == "mT" else tuple(reversed(value))
+
+
 def _table() -> dict[str, ShapeRule]:
     table: dict[str, ShapeRule] = {}
     for dims in (1, 2, 3):
@@ -136,7 +174,7 @@ def _table() -> dict[str, ShapeRule]:
     for kind, rule, names in (
         ("linear", _resize, "interpolate upsample Upsample UpsamplingNearest2d UpsamplingBilinear2d"),
         ("linear", _same_elements, "flatten squeeze unsqueeze Flatten"),
-        ("linear", _unflatten, "Unflatten"),
+        ("linear", _unflatten, "Unflatten unflatten"),
         ("linear", _view, "view reshape"),
         ("linear", _permute, "permute"),
         ("linear", _transpose, "transpose swapaxes t"),
@@ -147,7 +185,16 @@ def _table() -> dict[str, ShapeRule]:
         ("linear", cat, "cat concat concatenate"),
         ("linear", stack, "stack"),
         ("linear", chunk, "chunk"),
-        ("linear", split, "split"),
+        ("linear", split, "split split_with_sizes"),
+        ("linear", unbind, "unbind"),
+        ("linear", repeated, "repeat_interleave"),
+        ("linear", expand_as, "expand_as"),
+        ("linear", rolled, "roll flip tril triu"),
+        ("linear", _whole_transpose, "T mT"),
+        ("mix", matmul, "matmul bmm"),
+        ("mix", scaled_dot_product, "scaled_dot_product_attention"),
+        ("mix", _masked, "masked_fill"),
+        ("mix", _normalize, "normalize"),
         ("linear", getitem, "getitem"),
         ("linear", expand, "expand"),
         ("zero", _pad, "pad"),

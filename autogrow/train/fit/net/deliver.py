@@ -5,16 +5,18 @@ N rows, O outputs.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from autogrow.data import Pipeline
-from autogrow.errors import CheckpointError, GrowthError
+from autogrow.errors import CheckpointError, GrowthError, UsageError
+from autogrow.evaluation.evaluate import answers
 from autogrow.growth import replay
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
@@ -22,6 +24,10 @@ from autogrow.train.fit.net.build import rebuild
 from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint, save_atomically
+from autogrow.train.record.folder import checkpoint_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PROBABILITIES = "probabilities"
 """Of members, what their mean is taken of; an older autogrow's nets, and values, have the mean of their outputs."""
@@ -31,15 +37,21 @@ BEFORE_REFIT = "before_refit"
 
 
 class Delivered(nn.Module):
-    """A grown net, ready for use: encoded rows in; logits, or targets in their own units, out.
+    """A grown net, ready for use: encoded rows in; logits in the order of `classes`, or targets in their units, out.
 
     `forward` takes what `encode` gives: (N, columns) for tables (for all-numeric ones the raw columns in order, but for
     those that 32-bit floats would round, such as Unix seconds: `encode` centres these first), (N, C, H, W) or flattened
-    pixels for images. `predict` goes from a raw table to class labels or target values.
+    pixels for images. `predict`, `predict_proba` and `outputs` start from a raw table.
     """
 
     target_mean: Tensor
     target_std: Tensor
+    path: Path | None = None
+    """The checkpoint that it was loaded from."""
+    threshold: float | None = None
+    """Of two classes: the second is answered from this probability on; None: where it is the likelier."""
+    prior: list[float] | None = None
+    """Shares of the classes, or means of the targets, in training; None for a net of before this was written."""
 
     def __init__(self, net: nn.Module, pipeline: Pipeline) -> None:
         super().__init__()
@@ -56,27 +68,57 @@ class Delivered(nn.Module):
         shape = self.pipeline.input_shape
         if len(shape) > 1:
             x = x.reshape(len(x), *shape)
-        z: Tensor = self.net(self.preprocess(x.float()))
+        z: Tensor = self.net(self.preprocess(x.to(self.preprocess.mean.dtype)))
         return z if self.pipeline.target_scale is None else z * self.target_std + self.target_mean
 
     def encode(self, table: Any) -> Tensor:
         """A raw table (DataFrame, array or list of records with the training columns) → encoded rows (N, …)."""
         return self.pipeline.encoder.encode(table)
 
+    @property
+    def classes(self) -> list[Any]:
+        """The class of each logit and of each column of `predict_proba`, in that order; empty for regression."""
+        return list(self.pipeline.labels)
+
+    def outputs(self, table: Any) -> Tensor:
+        """A raw table → logits (N, O), or target values (N, O), computed in float64: a row's answer is the same,
+        to 12 digits, whatever rows it comes with.
+        """
+        exact = copy.deepcopy(self).double()
+        with eval_mode(exact):
+            return outputs_of(exact, self.encode(table).double())
+
     def predict(self, table: Any) -> np.ndarray:
         """A raw table → class labels (N,), or target values (N,), (N, O) for several targets."""
-        with eval_mode(self):
-            z = outputs_of(self, self.encode(table))
+        z = self.outputs(table)
         if self.pipeline.task == "classification":
-            labels: np.ndarray = np.asarray(self.pipeline.labels)[z.argmax(1).numpy()]
+            codes = answers(z.double().softmax(1).numpy(), self.threshold)
+            labels: np.ndarray = np.asarray(self.pipeline.labels)[codes]
             return labels
         values: np.ndarray = z.numpy()
         return values[:, 0] if values.shape[1] == 1 else values
 
+    def predict_proba(self, table: Any) -> np.ndarray:
+        """A raw table → probabilities (N, O) in the order of `classes`. Raises UsageError for a net of values."""
+        if self.pipeline.task != "classification":
+            raise UsageError(
+                "predict_proba is for classes; this net predicts values of " + ", ".join(self.pipeline.targets)
+            )
+        p: np.ndarray = self.outputs(table).softmax(1).numpy()
+        return p
+
+    def explain(self, table: Any, *, repeats: int = 5, seed: int = 0) -> pd.DataFrame:
+        """Permutation importance of each column on a table that holds the targets too: see `explain_net`."""
+        from autogrow.train.fit.net.explain import explain_net
+
+        return explain_net(self, table, repeats=repeats, seed=seed)
+
 
 def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     """The module's weight average with the run's preprocessing, in eval mode on the CPU."""
-    return _assemble(module.ema, module.delivery, pipeline).cpu().eval()
+    net = _assemble(module.ema, module.delivery, pipeline).cpu().eval()
+    net.threshold, net.prior = module.delivery.get("threshold"), module.delivery.get("prior")
+    return net
 
 
 def scale_logits(module: GrowingModule, factor: float) -> None:
@@ -96,14 +138,10 @@ def scale_logits(module: GrowingModule, factor: float) -> None:
             parameter.mul_(factor)
 
 
-def save_delivered(
-    module: GrowingModule,
-    folder_path: Path,
-    result: Mapping[str, Any],
-    *,
-    before_refit: Mapping[str, Tensor] | None = None,
-) -> None:
-    """Write the weight average as a checkpoint that `load` rebuilds with nothing else supplied.
+def delivered_content(
+    module: GrowingModule, result: Mapping[str, Any], *, before_refit: Mapping[str, Tensor] | None = None
+) -> dict[str, Any]:
+    """The weight average as a checkpoint that `load` rebuilds with nothing else supplied.
 
     `before_refit`: the weights that validation judged, where the net has learned from validation rows since. A run that
     goes on from this one goes on from them: the others could no longer be judged by those rows.
@@ -115,25 +153,36 @@ def save_delivered(
     if before_refit is not None:
         content[BEFORE_REFIT] = dict(before_refit)
     module.on_save_checkpoint(content)
-    save_atomically(content, folder_path)
+    return content
 
 
-def relabel(path: Path, result: Mapping[str, Any]) -> None:
-    """Write another `result` into a delivered net's checkpoint."""
-    save_atomically({**read_checkpoint(path), "result": dict(result)}, path)
+def relabel(path: Path, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Write another `result` into a delivered net's checkpoint; what it holds now."""
+    content = {**read_checkpoint(path), "result": dict(result)}
+    save_atomically(content, path)
+    return content
 
 
 def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
-    """Rebuild the grown net of a checkpoint.
+    """Rebuild the grown net of a run folder or a checkpoint.
 
-    `path`: a run's `best.ckpt` (what it delivers) or `last.ckpt` (its weight average at that moment): a `Delivered`,
-    preprocessing included. Or a checkpoint of your own module grown by `GrowthController`, with `net` a fresh instance
-    of its net as it was before growth: that instance, grown. Returns a module in eval mode on the CPU.
+    `path`: the folder of a finished run, its `best.ckpt` (the same: what it delivers), or a `last.ckpt` (its weight
+    average at that moment): a `Delivered`, preprocessing included. Or a checkpoint of your own module grown by
+    `GrowthController`, with `net` a fresh instance of its net as it was before growth: that instance, grown. Returns a
+    module in eval mode on the CPU.
 
     Raises CheckpointError, in one line, for a file that is not one of ours, is damaged, is of another version, or whose
     weights do not fit its recipe.
     """
-    content = read_checkpoint(path)
+    path = checkpoint_of(path)
+    loaded = from_content(read_checkpoint(path), path, net)
+    if isinstance(loaded, Delivered):
+        loaded.path = path
+    return loaded
+
+
+def from_content(content: Mapping[str, Any], path: str | Path, net: nn.Module | None = None) -> nn.Module:
+    """`load`, for a checkpoint that has been read from `path`."""
     ours = content.get(CHECKPOINT_KEY)
     if not isinstance(ours, dict):
         raise CheckpointError(f"{path} is not a checkpoint of autogrow: it has no {CHECKPOINT_KEY!r} entry")
@@ -151,13 +200,10 @@ def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
     weights = content["state_dict"]
     if any(name.startswith("ema.") for name in weights):
         weights = {name.removeprefix("ema."): v for name, v in weights.items() if name.startswith("ema.")}
-    try:
-        grown.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
-        ) from None
-    return _assemble(grown, delivery, Pipeline.from_state(delivery["pipeline"])).eval()
+    _fill(grown, weights, path)
+    delivered = _assemble(grown, delivery, Pipeline.from_state(delivery["pipeline"])).eval()
+    delivered.threshold, delivered.prior = delivery.get("threshold"), delivery.get("prior")
+    return delivered
 
 
 def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | None) -> nn.Module:
@@ -199,4 +245,15 @@ def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
     return some if members == 1 else some.unsqueeze(0).repeat(members, *[1] * some.ndim)
 
 
-__all__ = ["BEFORE_REFIT", "Delivered", "deliver", "example_rows", "load", "relabel", "save_delivered", "scale_logits"]
+__all__ = [
+    "BEFORE_REFIT",
+    "PROBABILITIES",
+    "Delivered",
+    "deliver",
+    "delivered_content",
+    "example_rows",
+    "from_content",
+    "load",
+    "relabel",
+    "scale_logits",
+]
