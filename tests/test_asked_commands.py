@@ -236,3 +236,15 @@ def test_a_table_is_read_as_the_one_that_was_learned_from(made, alone, capsys):
     found = json.loads((alone / "e.json").read_text())
     assert (found["rows"], found["left_out"], found["drift"]) == (ROWS, 0, {})
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((told["prediction"] - 1000 * truth["price"]) ** 2)), rel=1e-4)
+
+
+def test_codes_are_the_text_that_they_were_whatever_else_a_chunk_holds(made, alone, capsys):
+    codes = np.array(["01", "02", "1", "A3"])[np.arange(ROWS) // 60]  # the first chunks would pass for numbers
+    table = pd.DataFrame({"code": codes, "x": table_of()["x"], "label": np.isin(codes, ["01", "A3"])})
+    table.to_csv("codes.csv", index=False)
+    given = ["data.path=codes.csv", "data.target=label", "data.batch_size=16", "trainer.max_epochs=40"]
+    assert call("fit", "data=csv", *given, "hydra.run.dir=run") == 0
+    assert call("predict", "run", "codes.csv", "out=p.csv", "chunk_rows=60") == 0
+    assert call("evaluate", "run", "codes.csv", "out=e.json", "chunk_rows=60") == 0
+    assert (pd.read_csv("p.csv")["prediction"] == table["label"]).all()
+    assert json.loads((alone / "e.json").read_text())["drift"] == {}
