@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from autogrow.commands.at_work import at_work
 from autogrow.commands.fit import finish_folder
-from autogrow.compare.search import Search, search
+from autogrow.compare.search import Search, remove_trials, search
 from autogrow.compare.space import space_from
 from autogrow.composition import run_hydra, typed_words
 from autogrow.config import FitConfig, spec_from
@@ -71,6 +71,7 @@ def _search(cfg: DictConfig, out: Path) -> float:
         raise ConfigError("search tries nets of a fixed size: growth must be never")
     result = search(spec, how)
     finish_folder(result, spec.config, typed_words(HydraConfig.get()), command="search")
+    remove_trials(out)
     summary = result.summary
     cost, metric = summary["search_cost"], "error" if summary["task"] == "classification" else "rmse"
     print(

@@ -97,6 +97,7 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
             _check_same(folder, trial, chosen)
             for passes, score in trial["reported"]:
                 asked.report(score, passes)
+                asked.should_prune()  # what others are judged by
         else:
             trial = _run(spec, prepared, asked, number, chosen, _path(folder, number))
             trials.append(trial)
@@ -138,8 +139,9 @@ class _Reporter(View):
         self.asked = asked
         self.rows: list[Row] = []
         self.reported: list[tuple[int, float]] = []
+        self.given_up = False
         for row in rows:
-            self._report(row)
+            self.given_up = self._report(row) and self.asked.should_prune()
 
     def _report(self, row: Row) -> bool:
         """Report the best score so far, once per pass; whether it was reported."""
@@ -153,7 +155,9 @@ class _Reporter(View):
         return True
 
     def start(self, title: str, card: Mapping[str, Any]) -> None:
-        """A trial begins."""
+        """A trial begins, or goes on: unless it was given up just as it was interrupted."""
+        if self.given_up:
+            raise optuna.TrialPruned()
 
     def check(self, row: Row) -> None:
         """A check was measured: the trial ends here if Optuna gives it up."""
@@ -255,10 +259,14 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     summary["search_cost"] = cost
     content = relabel(checkpoint, summary)
     write_split(folder, prepared)  # the trials have no test rows
-    shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
-    (folder / TRIAL).unlink(missing_ok=True)
     curves = {"split": "test", **tested.curves}
     return Result(summary, read_ledger(folder), net, prepared.card, content, folder, curves)
+
+
+def remove_trials(folder: Path) -> None:
+    """Leave the chosen run alone in the folder of a search, which has its result: nothing is to be delivered again."""
+    shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
+    (folder / TRIAL).unlink(missing_ok=True)
 
 
 def _move_up(run: Path, folder: Path) -> None:

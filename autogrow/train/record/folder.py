@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,10 @@ def start_folder(folder: Path, config: str, card: Plain | None = None) -> None:
         write_atomically(folder / CONFIG, config)
     except OSError as error:
         raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
+    finally:
+        if not is_begun(folder):
+            with suppress(OSError):
+                (folder / CARD).unlink()  # a card alone is no run: a signal came between the two
 
 
 def check_same_data(folder: Path, card: Plain, *, key: str = "resume") -> None:
