@@ -6,23 +6,65 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from autogrow.children.jobs import SINGLE
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
-from autogrow.launcher import Task, print_summary, register_launcher, register_sweeper
-from autogrow.overrides import options_first
+from autogrow.interruption import signal_of
+from autogrow.launcher import Task, check_sweeps, print_summary, register_launcher, register_sweeper
+from autogrow.overrides import options_first, quoted, quoted_if_needed
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+PATHS = frozenset(
+    [
+        "data.path",
+        "resume",
+        "continue_from",
+        "run",
+        "checkpoint",
+        "from_sklearn",
+        "watch.folder",
+        "hydra.run.dir",
+        "hydra.sweep.dir",
+    ]
+)
+TEXTS = frozenset(
+    f"data.{key}"
+    for key in ["target", "separator", "decimal", "thousands", "encoding", "name", "split_column", "arrival_column"]
+)
+"""Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
+
+
+@contextmanager
+def _own_errors(full_error: str | None) -> Iterator[None]:
+    """Let the processes that a task starts say their errors as they were told to, not as Hydra is told here."""
+    if full_error is None:
+        del os.environ[FULL_ERROR]
+    try:
+        yield
+    finally:
+        os.environ[FULL_ERROR] = "1"
+
+
+class _Left(BaseException):
+    """An interruption on its way past Hydra, which would say a line of its own and go on with the other jobs."""
+
+    def __init__(self, error: InterruptedRunError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
@@ -37,19 +79,22 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     register_sweeper()
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
-    arguments = options_first(arguments)
+    arguments = [readable(argument) for argument in options_first(arguments)]
     program = sys.argv[0]
     before, sys.argv = sys.argv, [program, *arguments]
 
     def job(cfg: DictConfig) -> Any:
         # Lightning's DDP launcher runs sys.argv again for the other ranks: it must hold the command, and this job alone
-        single = HydraConfig.get().mode == RunMode.MULTIRUN
-        sys.argv = [program, command, *(HydraConfig.get().overrides.task if single else arguments)]
+        of_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        sys.argv = [program, command, *([*HydraConfig.get().overrides.task, SINGLE] if of_sweep else arguments)]
         # kept until Hydra is done: it would print a line of its own, and in a sweep the other jobs are still to run
         try:
-            return task(cfg)
-        except InterruptedRunError:
-            raise
+            if of_sweep:
+                check_sweeps(command)
+            with _own_errors(full_error):
+                return task(cfg)
+        except InterruptedRunError as error:
+            raise _Left(error) from None
         except AutogrowError as error:
             whole.failures.append(error)
             return None
@@ -60,6 +105,13 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
         entry()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(command, error, [a for a in arguments if a.startswith("hydra/")])) from error
+    except _Left as left:
+        raise left.error from None
+    except KeyboardInterrupt as interrupt:
+        if whole.folder is None:
+            raise
+        again = f"the same command with hydra.sweep.dir={quoted_if_needed(whole.folder)} goes on"
+        raise InterruptedRunError(signal_of(interrupt), again=again) from None
     except OSError as error:
         if error.filename is None:
             raise
@@ -71,6 +123,32 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     print_summary(whole)
     whole.raise_failures()
     return 0
+
+
+def typed_words(hydra_cfg: Any) -> list[str]:
+    """The overrides as they were typed: what is to be looked up in them, ${seed}, has not been."""
+    typed: Any = OmegaConf.to_container(hydra_cfg.overrides.task, resolve=False)
+    return [str(word) for word in typed]
+
+
+def readable(argument: str) -> str:
+    """An override that Hydra's grammar cannot read, its value quoted where the key takes a text: paths, columns, signs.
+
+    A path that begins with ~/ begins at home: the shell does not see it behind an equal sign.
+
+    >>> readable("data.path=a=b.csv"), readable("data.path=a.csv"), readable("data.separator=;")
+    ("data.path='a=b.csv'", 'data.path=a.csv', "data.separator=';'")
+    """
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in PATHS | TEXTS:
+        return argument
+    if key.lstrip("+") in PATHS and value.startswith("~/"):
+        return readable(f"{key}={Path(value).expanduser()}")
+    try:
+        OverridesParser.create().parse_override(argument)
+    except OverrideParseException:
+        return f"{key}={quoted(value)}"
+    return argument
 
 
 def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> str:
@@ -89,7 +167,9 @@ def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> 
         return "interval(…) has no end of values to try; search it with hydra/sweeper=optuna, or list values: key=a,b"
     if isinstance(error, OverrideParseException):
         first = str(error).splitlines()[0]
-        return f"cannot read the override {error.override!r}: {first}"
+        key, _, value = str(error.override).partition("=")
+        near = f"; quote its value: '{key}=\"{value}\"'" if value and value[0] not in "'\"[{" else ""
+        return f"cannot read the override {error.override!r}: {first}{near}"
     missing = re.search(r"Could not override '([^']+)'", text)
     if missing:
         keys = list(known_keys(command, choices, hydra_too=missing[1].startswith("hydra.")))

@@ -11,7 +11,7 @@ from autogrow.config import spec_from
 from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError
 from autogrow.policy import stop_reason
-from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Undo, Widen
+from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Refit, Undo, Widen
 from autogrow.policy.needs import never_stops
 from autogrow.show import words
 from autogrow.train.fit.process import quiet_lightning, threads
@@ -100,6 +100,8 @@ def _how(action: Action | None) -> str:
             return f"finer ({words.times(len(knots), 'column')})"
         case Anneal():
             return "annealed"
+        case Refit():
+            return "refitted"
         case Undo():
             return "undone"
     return "start"

@@ -20,9 +20,14 @@ import optuna
 from autogrow.compare.space import Space
 from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.evaluation.judge import AUTO, distance_of
 from autogrow.policy.history import History, Row
-from autogrow.train.fit.net.deliver import Delivered, load, relabel
-from autogrow.train.fit.run import Result, evaluate, fit
+from autogrow.train.fit.continue_from import write_split
+from autogrow.train.fit.looks.final import take_final_look
+from autogrow.train.fit.net.deliver import Delivered, relabel
+from autogrow.train.fit.net.load import load
+from autogrow.train.fit.run import Result, fit
+from autogrow.train.fit.setup import check_judges
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import View
 from autogrow.train.record.files import copy_file, write_atomically, write_json
@@ -35,6 +40,7 @@ from autogrow.train.record.folder import (
     TRIAL,
     TRIAL_RUNS,
     TRIALS,
+    check_same_data,
     is_begun,
     read_plain,
     read_trials,
@@ -78,8 +84,10 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
     assert folder is not None
     trials = read_trials(folder)
     prepared = prepare(spec.data)
+    check_judges(spec, prepared)
     if not is_begun(folder):
-        start_folder(folder, spec.config)
+        start_folder(folder, spec.config, prepared.card)
+    check_same_data(folder, prepared.card, key="hydra.run.dir")
     study = _study(how, spec.seed)
     for number in range(how.trials):
         asked = study.ask()
@@ -89,6 +97,7 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
             _check_same(folder, trial, chosen)
             for passes, score in trial["reported"]:
                 asked.report(score, passes)
+                asked.should_prune()  # what others are judged by
         else:
             trial = _run(spec, prepared, asked, number, chosen, _path(folder, number))
             trials.append(trial)
@@ -130,8 +139,9 @@ class _Reporter(View):
         self.asked = asked
         self.rows: list[Row] = []
         self.reported: list[tuple[int, float]] = []
+        self.given_up = False
         for row in rows:
-            self._report(row)
+            self.given_up = self._report(row) and self.asked.should_prune()
 
     def _report(self, row: Row) -> bool:
         """Report the best score so far, once per pass; whether it was reported."""
@@ -145,7 +155,9 @@ class _Reporter(View):
         return True
 
     def start(self, title: str, card: Mapping[str, Any]) -> None:
-        """A trial begins."""
+        """A trial begins, or goes on: unless it was given up just as it was interrupted."""
+        if self.given_up:
+            raise optuna.TrialPruned()
 
     def check(self, row: Row) -> None:
         """A check was measured: the trial ends here if Optuna gives it up."""
@@ -169,7 +181,7 @@ def _run(
         optimizer=replace(spec.optimizer, lr=chosen["lr"]),
         out=out,
     )
-    view = _Reporter(asked, read_ledger(out) if started else [])
+    view = _Reporter(asked, read_ledger(out, may_be_empty=True) if started else [])
     trial: Trial = {"number": number, **chosen, "val_loss": None, "score": None, "message": "", "state": COMPLETE}
     metric = "error" if prepared.task == "classification" else "rmse"
     try:
@@ -188,6 +200,8 @@ def _run(
         trial |= {key: summary[key] for key in (*COSTS, "parameters", "flops_per_sample")}
         trial |= {"val_loss": summary["val"]["loss"], f"val_{metric}": summary["val"][metric]}
         trial |= {"score": summary["val"]["loss"]}
+        if spec.metric != AUTO:
+            trial |= {"judged": distance_of(spec.metric, summary["metrics"]["val"])}
         write_json(out / TRIAL, {"summary": summary, "card": result.card})
     elif view.reported:  # what was known of it when it ended
         known = min((r for r in view.rows if r.finite()), key=lambda r: r.score)
@@ -202,10 +216,14 @@ def without_test(prepared: Prepared) -> Prepared:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
-    """The complete trial with the least (error or rmse, loss) on validation: by what a run, too, chooses its net."""
+    """The complete trial with the least (error or rmse, loss) on validation, or (distance from the best value of
+    `metric=`, loss): by what a run, too, chooses its net.
+    """
     complete = [t for t in trials if t["state"] == COMPLETE]
     return min(
-        complete, key=lambda t: (t.get("val_error", t.get("val_rmse")), t["val_loss"], t["number"]), default=None
+        complete,
+        key=lambda t: (t.get("judged", t.get("val_error", t.get("val_rmse"))), t["val_loss"], t["number"]),
+        default=None,
     )
 
 
@@ -222,7 +240,12 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     checkpoint = folder / CHECKPOINTS / BEST
     net = load(checkpoint)
     assert isinstance(net, Delivered)
-    summary = {**kept["summary"], "test": evaluate(net, prepared.test, prepared, spec.metrics)}
+    tested = take_final_look(
+        net, prepared.test, prepared, spec.metrics, temperature=kept["summary"].get("temperature", 1.0)
+    )
+    summary = {**kept["summary"], "test": tested.measured}
+    for key, found in (("metrics", tested.metrics), ("baseline", tested.baseline)):
+        summary[key] = {**summary[key], "test": found}
     summary["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     states = [trial["state"] for trial in trials]
     summary["search"] = {
@@ -234,10 +257,16 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     cost = {key: sum(trial[key] for trial in trials) for key in COSTS}
     cost["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     summary["search_cost"] = cost
-    relabel(checkpoint, summary)
+    content = relabel(checkpoint, summary)
+    write_split(folder, prepared)  # the trials have no test rows
+    curves = {"split": "test", **tested.curves}
+    return Result(summary, read_ledger(folder), net, prepared.card, content, folder, curves)
+
+
+def remove_trials(folder: Path) -> None:
+    """Leave the chosen run alone in the folder of a search, which has its result: nothing is to be delivered again."""
     shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
     (folder / TRIAL).unlink(missing_ok=True)
-    return Result(summary, read_ledger(folder), net, prepared.card, folder)
 
 
 def _move_up(run: Path, folder: Path) -> None:

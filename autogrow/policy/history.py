@@ -15,9 +15,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
-from autogrow.errors import CheckpointError, nearest
+from autogrow.errors import CheckpointError
+from autogrow.plain import Amount, Count, Positive, fault_of_fields
 from autogrow.policy.actions import (
     COARSE,
     GROWTHS,
@@ -28,6 +29,7 @@ from autogrow.policy.actions import (
     ExtendOutputs,
     Keep,
     Refine,
+    Refit,
     Stop,
     Undo,
     Widen,
@@ -100,20 +102,21 @@ class Row:
     """One check: what was measured, what had been applied at its start, what was decided at its end.
 
     Losses are means per sample, by one eval-mode function on the weight average; `*_error` is the fraction of wrong
-    classes, or the rmse in target units for regression. `passes` counts passes over the training data. FLOPs are
-    cumulated over the run. `lineage` names a state of the net in time: it changes with each growth and each return to
-    an earlier net.
+    classes, or the rmse in target units for regression. `judged`, where the run is judged by a metric of its own
+    (`metric=`), is the distance from that metric's best value: less is better. `passes` counts passes over the
+    training data. FLOPs are cumulated over the run. `lineage` names a state of the net in time: it changes with each
+    growth and each return to an earlier net.
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
-    check's start. `knots`: in how many pieces each refined column is resolved. `timing['seconds']` is the wall time of
-    the run so far.
+    check's start, `refused` (site → reason) what could not be and is not tried again. `knots`: in how many pieces each
+    refined column is resolved. `timing['seconds']` is the wall time of the run so far.
     """
 
-    check: int
-    step: int
-    passes: float
+    check: Count
+    step: Count
+    passes: Amount
     phase: str
-    lineage: int
+    lineage: Count
     train_loss: float
     val_loss: float
     train_error: float
@@ -121,17 +124,19 @@ class Row:
     score: float
     gap: float
     lr: float
-    widths: Mapping[str, int]
-    parameters: int
-    flops_per_sample: int
-    train_flops: int
-    eval_flops: int
+    widths: Mapping[str, Positive]
+    parameters: Count
+    flops_per_sample: Count
+    train_flops: Count
+    eval_flops: Count
     options: Mapping[str, Any] = field(default_factory=dict)
     action: Action = field(default_factory=Keep)
     reason: str = ""
     event: Event | None = None
-    knots: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    knots: Mapping[str, Positive] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
+    judged: float | None = None
 
     @property
     def relative_gap(self) -> float:
@@ -149,10 +154,14 @@ class Row:
         return math.isfinite(self.score) and math.isfinite(self.val_loss) and math.isfinite(self.train_loss)
 
     def to_plain(self) -> dict[str, Any]:
-        """The row as JSON-ready values: non-finite numbers become None."""
+        """The row as JSON-ready values: non-finite numbers become None; `judged` only where the run is judged so."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if self.judged is None:
+            del plain["judged"]
         plain["action"] = action_to_plain(self.action)
         plain["event"] = None if self.event is None else self.event.to_plain()
+        if not self.refused:  # it is rare, and records of before it was written stay what they are
+            del plain["refused"]
         if not self.knots:  # most nets read their columns as they are
             del plain["knots"]
         cleaned: dict[str, Any] = _without_nonfinite(plain)
@@ -160,14 +169,13 @@ class Row:
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Row:
-        """The inverse of `to_plain`; a None number comes back as NaN."""
-        known = {f.name for f in dataclasses.fields(Row)}
-        unknown = [k for k in plain if k not in known]
-        if unknown:
-            raise CheckpointError(f"ledger row has the unknown field {unknown[0]!r}; {nearest(unknown[0], known)}")
+        """The inverse of `to_plain`; a None number comes back as NaN. Raises CheckpointError for what is no row."""
+        found = fault_of_fields(plain, Row, _PLAIN)
+        if found:
+            raise CheckpointError(f"a row of a ledger is not as it was written: {found}")
         values = dict(plain)
-        for name in ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr"):
-            if values.get(name) is None:
+        for name in _MEASURED:
+            if values[name] is None:
                 values[name] = math.nan
         values["action"] = action_from_plain(values.get("action") or {"do": "keep"})
         if values.get("event") is not None:
@@ -181,12 +189,59 @@ class Row:
         return plain
 
 
+class PlainCost(TypedDict):
+    """What an action would have cost, plain."""
+
+    action: Mapping[str, Any]
+    parameters: Count
+    flops_per_sample: Count
+
+
+class PlainColumn(TypedDict):
+    """How fine a column is, plain."""
+
+    knots: Positive
+    most: Positive
+    score: float | None
+
+
+class PlainColumns(TypedDict):
+    """How fine the columns may be, plain."""
+
+    knots: Positive
+    found: Mapping[str, PlainColumn]
+
+
+class PlainOptions(TypedDict, total=False):
+    """What a policy was shown, plain; what is not finite is None."""
+
+    widths: Mapping[str, Positive]
+    depths: Mapping[str, Sequence[str]]
+    scores: Mapping[str, float | None]
+    steps_per_check: Positive
+    max_steps: Count | None
+    measured: Mapping[str, float | None]
+    costs: Sequence[PlainCost]
+    columns: Sequence[PlainColumns]
+
+
+_MEASURED = ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr")
+"""What may have been measured and found not to be finite."""
+
+_PLAIN = {
+    **dict.fromkeys(_MEASURED, float | None),
+    "options": PlainOptions,
+    "action": Mapping[str, Any] | None,
+    "event": Mapping[str, Any] | None,
+    "timing": Mapping[str, float | None],
+}
+
 History = Sequence[Row]
 
 # whoever writes a policy imports actions and records from here
 __all__ = [
     "COARSE", "GROWTHS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
-    "Options", "Refine", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
+    "Options", "Refine", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 
 

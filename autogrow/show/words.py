@@ -39,12 +39,12 @@ def number(value: float | None, digits: int = 4) -> str:
 def percent(fraction: float | None, decimals: int = 2) -> str:
     """A fraction as a percentage.
 
-    >>> percent(0.10764)
-    '10.76 %'
+    >>> percent(0.10764), percent(-0.001, 0)
+    ('10.76 %', '0 %')
     """
     if fraction is None or not math.isfinite(fraction):
         return "not finite"
-    return f"{100 * fraction:.{decimals}f} %"
+    return f"{round(100 * fraction, decimals) + 0.0:.{decimals}f} %"  # no minus before a zero
 
 
 def measure(name: str, value: float | None) -> str:
@@ -179,6 +179,8 @@ def intent(action: Action) -> str:  # noqa: PLR0911  (a table, one line a case)
             return f"go back to check {check}"
         case history.Anneal(back_to=check, steps=steps):
             return f"anneal from check {check} over {times(steps, 'step')}"
+        case history.Refit(back_to=check, steps=steps):
+            return f"anneal from check {check} once more over {times(steps, 'step')}, on training and validation rows"
         case history.Stop():
             return "stop"
 
@@ -209,6 +211,8 @@ def deed(event: Event) -> str:  # noqa: PLR0911  (a table, one line a case)
             return f"went back to check {check}{inside}"
         case history.Anneal(back_to=check, steps=steps):
             return f"returned to check {check}{inside} and annealed over {times(steps, 'step')}"
+        case history.Refit(back_to=check, steps=steps):
+            return f"returned to check {check}{inside} and annealed over {times(steps, 'step')} on all rows but test"
     return f"{event.do}{change}"
 
 

@@ -41,6 +41,7 @@ CASES = {
         "net": NetSpec(widths=[8], members=2),
         "policy": eager_policy(growth=Finer(Growth(when=EarlyRamp(4, 4), amount=Factor(cap=16)), above=0.0, every=2)),
     },
+    "judged by a metric": {"net": NetSpec(widths=[8]), "metric": "balanced_accuracy"},
     "undone growths": {
         "policy": eager_policy(growth=Trial(Growth(when=EarlyRamp(2, 20)), checks=2, gain=0.9, rest=1, give_up=3)),
     },

@@ -15,7 +15,7 @@ from autogrow.growth.cost import counting
 from autogrow.growth.neurons.learned import Learned
 from autogrow.growth.surgery.moves import Surgery
 from autogrow.policy.event import Event
-from autogrow.policy.history import Action, Anneal, Undo
+from autogrow.policy.history import Action, Anneal, Refit, Undo
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot, place_optimizer_state
 from autogrow.train.rewire.event import growth_event, perform, units_generator
@@ -73,9 +73,9 @@ def _neurons(module: GrowingModule) -> Any:
 
 
 def install(
-    trainer: pl.Trainer, module: GrowingModule, action: Anneal | Undo, snapshot: Snapshot, *, decided_at: int
+    trainer: pl.Trainer, module: GrowingModule, action: Anneal | Refit | Undo, snapshot: Snapshot, *, decided_at: int
 ) -> Event:
-    """Return to a snapshot (its architecture too): weights, average, moments; then anneal, or train on."""
+    """Return to a snapshot (its architecture too): weights, average, moments; then anneal, or go on."""
     before = module.size
 
     def change() -> None:
@@ -85,7 +85,7 @@ def install(
     check_optimizer(trainer.optimizers[0], module.net)
     check_ranks(trainer, [module])
     step = trainer.global_step
-    if isinstance(action, Anneal):
+    if isinstance(action, (Anneal, Refit)):
         module.rate = module.rate.annealed(step, action.steps)
     else:
         module.rate = module.rate.rewarmed(step, 0)

@@ -12,10 +12,12 @@ from torch import Tensor
 from autogrow.data import Prepared, TensorStream
 from autogrow.data.encode import TableEncoder
 from autogrow.errors import ConfigError, nearest
+from autogrow.evaluation.judge import check_metric
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost, Refine
 from autogrow.train.fit.continue_from import FinishedNet
+from autogrow.train.fit.looks.metrics import check_metrics
 from autogrow.train.fit.looks.observe import RECORDED, look_batches
 from autogrow.train.fit.net.build import builder_for
 from autogrow.train.fit.net.deliver import example_rows
@@ -41,6 +43,7 @@ def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
         burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
         seed=spec.seed,
         members=spec.net.members,
+        weight=prepared.train.weight,
     )
 
 
@@ -106,6 +109,14 @@ def step_limit(spec: FitSpec, stream: TensorStream) -> int | None:
 def _asked_steps(spec: FitSpec, stream: TensorStream) -> int | None:
     epochs = spec.trainer.max_epochs
     return None if epochs is None else round(epochs * stream.steps_per_pass)
+
+
+def check_judges(spec: FitSpec, prepared: Prepared) -> None:
+    """Raise ConfigError where `metric=` or one of `metrics=` does not exist or does not go with the data."""
+    check_metrics(spec.metrics, prepared.task)
+    val = prepared.val
+    counts = val.y if val.weight is None else val.y[val.weight > 0]
+    check_metric(spec.metric, prepared.task, counts.numpy())
 
 
 def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from autogrow.data import DataSpec
 from autogrow.errors import ConfigError, nearest
-from autogrow.policy import LifeCycle
+from autogrow.policy import LifeCycle, recipe
 
 AUTO = "auto"
 TINY = "tiny"  # widths: the smallest start
@@ -85,14 +85,18 @@ class WarmStart:
 
 @dataclass
 class FitSpec:
-    """Everything `fit` needs. `policy` and `neurons` are values (see `autogrow.policy` and `autogrow.growth`).
+    """Everything `fit` needs, without Hydra: `fit(FitSpec(DataSpec(path="table.csv", target="price")))` is the recipe.
+
+    `policy` and `neurons` are values (see `autogrow.policy` and `autogrow.growth`; None: units that
+    answer with 0 at first).
 
     `out` is the run folder, None for a run that leaves nothing on disk. `continue_from`: a finished run's folder or
-    checkpoint, whose net goes on. `config` is the resolved config as YAML, kept in the run folder.
+    checkpoint, whose net goes on. `metric`: what chooses the net that is handed back, and the threshold on a
+    probability (see `evaluation.judge`). `config` is the resolved config as YAML, kept in the run folder.
     """
 
     data: DataSpec
-    policy: LifeCycle
+    policy: LifeCycle = field(default_factory=recipe)
     net: NetSpec = field(default_factory=NetSpec)
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
@@ -103,6 +107,7 @@ class FitSpec:
     out: Path | None = None
     continue_from: Path | None = None
     warm_start: WarmStart = field(default_factory=WarmStart)
+    metric: str = "auto"
     metrics: tuple[str, ...] = ()
     config: str = ""
 

@@ -38,6 +38,18 @@ def size_of(sites: Sites, spent: NetCost, columns: Columns | None = None) -> Siz
     return Size(sites.sizes, spent.parameters, spent.flops_per_sample, knots)
 
 
+def in_steps(action: Action, sites: Sites) -> Action:
+    """The action with each width rounded up to a whole number of the net's units there (groups of channels, heads)."""
+    if not isinstance(action, Widen):
+        return action
+    widths = dict(action.widths)
+    for name, width in widths.items():
+        site = sites.widths.get(name)
+        if site is not None and width > site.size:
+            widths[name] = site.size - (site.size - width) // site.unit * site.unit
+    return Widen(widths)
+
+
 def options_of(
     net: nn.Module,
     example: Example,
@@ -56,7 +68,7 @@ def options_of(
     """
 
     def dry(action: Action) -> Cost:
-        plain = action_to_plain(action)
+        plain = action_to_plain(in_steps(action, sites))
         if isinstance(action, Refine):
             plain["knots"] = (columns or Columns()).placed(action, sites)
         with within():
