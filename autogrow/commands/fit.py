@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,12 +12,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from autogrow.chain.stages import StageSpec, fit_stages
+from autogrow.commands.at_work import at_work
 from autogrow.composition import run_hydra, typed_words
 from autogrow.config import described, loggers_from, spec_from, typed
 from autogrow.data import DataSpec, files_of
-from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
+from autogrow.errors import CheckpointError, ConfigError
 from autogrow.kept_config import read_kept_config
-from autogrow.overrides import as_text, key_of, quoted, unquoted
+from autogrow.overrides import as_text, key_of, quoted, quoted_if_needed, unquoted
+from autogrow.ranks import is_first_rank
 from autogrow.report import write_report
 from autogrow.report.stages.page import write_stages_report
 from autogrow.show import words
@@ -28,8 +29,7 @@ from autogrow.train.fit.run import Result, fit
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import write_json
-from autogrow.train.record.folder import CARD, CONFIG, CURVES, REPORT, RESULT, is_begun, is_complete, is_empty
-from autogrow.train.record.lock import lock, remove_lock
+from autogrow.train.record.folder import CARD, CONFIG, CURVES, REPORT, RESULT, is_begun, is_complete
 
 MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
 
@@ -50,15 +50,8 @@ def _fit_job(cfg: DictConfig) -> float:
     out = Path(hydra_cfg.runtime.output_dir)
     overrides = typed_words(hydra_cfg)
     resume = cfg.resume is not None
-    try:
-        with lock(out, "autogrow fit"):
-            return _fitted(cfg, out, overrides, resume=resume)
-    except UsageError:
-        remove_if_empty(out)
-        raise
-    except OSError as error:
-        what = f"{out}: {error.strerror or error}"
-        raise TrainingError(f"{what}; files written before are whole, go on with: autogrow fit resume={out}") from error
+    with at_work(out, "fit", f"go on with: autogrow fit resume={quoted_if_needed(out)}"):
+        return _fitted(cfg, out, overrides, resume=resume)
 
 
 def _fitted(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
@@ -68,10 +61,7 @@ def _fitted(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: boo
     spec = spec_from(cfg, out=out)
     if in_stages(spec):
         return fit_in_stages(cfg, out, overrides, resume=resume)
-    first = (
-        os.environ.get("LOCAL_RANK", "0") == "0"
-    )  # Lightning sets it in the processes that it starts beside this one
-    with _view(cfg, out) if first else Silent() as display:
+    with _view(cfg, out) if is_first_rank() else Silent() as display:
         result = fit(spec, display=display, resume=resume)
         if result.folder is not None:
             finish_folder(result, spec.config, overrides)
@@ -203,14 +193,3 @@ def _at(plain: Any, key: str) -> Any:
     for part in key.split("."):
         plain = plain.get(part, _NOWHERE) if isinstance(plain, Mapping) else _NOWHERE
     return plain
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Leave nothing half-written behind: a run folder that holds nothing goes, and parents that were made for it."""
-    for path in (folder, *list(folder.parents)[:2]):
-        if not path.is_dir() or not is_empty(path) or Path.cwd().is_relative_to(path) or not remove_lock(path):
-            return
-        try:
-            path.rmdir()
-        except OSError:
-            return  # somebody has begun in it just now

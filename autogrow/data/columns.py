@@ -79,15 +79,22 @@ def without_marks(table: pd.DataFrame, marks: Sequence[str]) -> pd.DataFrame:
 
     The same object where there is none of them.
     """
+    if not marks:
+        return table
     floats = [value for mark in marks if (value := _as_number(mark)) is not None]
     found: dict[str, pd.Series] = {}
     for name in table.columns:
         column = table[name]
-        texts_of_it = column.dtype == object or is_text(column)
-        if texts_of_it or (floats and is_numeric(column) and not is_date(column)):
-            marked = column.isin(list(marks) if texts_of_it else floats)
-            if marked.any():
-                found[name] = column.mask(marked)
+        if column.dtype == object:
+            marked = column.map(lambda value: isinstance(value, str) and value in marks).astype(bool)
+        elif is_text(column):
+            marked = column.isin(list(marks))
+        elif floats and is_numeric(column) and not is_date(column):
+            marked = column.isin(floats)
+        else:
+            continue
+        if marked.any():
+            found[name] = column.mask(marked)
     return table.assign(**found) if found else table
 
 

@@ -2,9 +2,9 @@
 
 n rows, D encoded columns. Numeric columns come first, in the table's order, as they are (NaN = missing; booleans are 0
 and 1, dates are days since 1970; one whose values 32-bit floats would merge is centred and scaled first, see `centre`);
-then the years of dates; then, as they are, whether a number is missing (where it was in training) and the parts of dates
-that come round; then the categories, one-hot (an unseen value is all zeros; missing has a column of its own where it
-occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a code of its own
+then the years of dates; then, as they are, whether a number is missing (where it was in training) and the parts of
+dates that come round; then the categories, one-hot (an unseen value is all zeros; missing has a column of its own where
+it occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a code of its own
 where it occurred in training).
 """
 
@@ -70,14 +70,14 @@ class TableEncoder:
     @property
     def width(self) -> int:
         """D: how many encoded columns there are."""
-        return len(self.keys())
+        return len(self.encoded())
 
     @property
     def quantities(self) -> int:
         """How many of the encoded columns, the first ones, are to be standardised: numbers, and the years of dates."""
         return len(self.numeric) + sum("year" in parts for parts in self.parts.values())
 
-    def keys(self) -> list[tuple[str, Any]]:
+    def encoded(self) -> list[tuple[str, Any]]:
         """What each encoded column says: of which column of the table, and what."""
         keys: list[tuple[str, Any]] = [(name, "number") for name in self.numeric]
         keys += [(name, "year") for name, parts in self.parts.items() if "year" in parts]
@@ -98,7 +98,7 @@ class TableEncoder:
 
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
-        frame = self._read(self._frame(table))
+        frame = self.read(table)
         if not self.categories and all(isinstance(t, np.dtype) and t.kind in "biuf" for t in frame.dtypes):
             with np.errstate(over="ignore"):
                 matrix = frame[list(self.numeric)].to_numpy(dtype=np.float64).astype(np.float32)
@@ -128,12 +128,12 @@ class TableEncoder:
         values = doubles(column, date=name in self.dates)
         return single(self.centred[name](values) if name in self.centred else values, name)
 
-    def _read(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def read(self, table: Any) -> pd.DataFrame:
         """The inputs with text read as it was in training, and what means missing as missing."""
-        columns = with_dates(frame[list(self.columns)])
+        frame = self._frame(table)
+        columns = without_marks(with_dates(frame[list(self.columns)]), self.missing)
         read = {name: reading.read(columns[name]) for name, reading in self.readings.items() if name in columns}
-        columns = columns.assign(**read) if read else columns
-        return without_marks(columns, self.missing) if self.missing else columns
+        return without_marks(columns.assign(**read), self.missing) if read else columns
 
     def _frame(self, table: Any) -> pd.DataFrame:
         import pandas as pd
@@ -262,7 +262,7 @@ def fit_table_encoder(
     dates = tuple(c for c in numeric if is_date(train[c]))
     centred = {name: found for name in numeric if (found := _centring(train[name])) is not None}
     indicators = tuple(name for name in numeric if 0 < is_missing(train[name]).sum() < len(train))
-    parts = {name: found for name in dates if (found := varying_parts(days(train[name])))}
+    parts = {name: several for name in dates if (several := varying_parts(days(train[name])))}
     written = written or Written()
     readings = {name: reading for name, reading in written.readings.items() if name in columns}
     return TableEncoder(

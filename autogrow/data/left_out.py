@@ -116,9 +116,7 @@ def _reason_of_numbers(values: np.ndarray, name: str, given: np.ndarray) -> str:
     least, most = float(values.min()), float(values.max())
     if least == most:
         return f"is {least:g} in every row"
-    if len(values) < FEW or not np.isfinite(values).all() or (values != np.round(values)).any() or _TIME.search(name):
-        return ""
-    if len(np.unique(values)) < len(values):
+    if not _numbered(values) or _TIME.search(name):
         return ""
     if _ID.match(name.strip().lower()) or name.startswith("Unnamed:"):
         return f"{_NUMBERS_ROWS} (an id: its name says so, and every value is another)"
@@ -126,6 +124,13 @@ def _reason_of_numbers(values: np.ndarray, name: str, given: np.ndarray) -> str:
         order = "" if (np.diff(values) > 0).all() else ", in another order"
         return f"{_NUMBERS_ROWS} (whole numbers from {least:.0f} to {most:.0f}, each once{order})"
     return ""
+
+
+def _numbered(values: np.ndarray) -> bool:
+    """Whether these are whole numbers, each another, of so many rows that this is no chance."""
+    if len(values) < FEW or not np.isfinite(values).all():
+        return False
+    return bool((values == np.round(values)).all()) and len(np.unique(values)) == len(values)
 
 
 def _content(column: pd.Series) -> tuple[str, bytes]:

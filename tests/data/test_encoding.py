@@ -88,7 +88,7 @@ def test_numbers_have_mean_0_and_std_1_in_train_and_categories_pass_through():
     unclipped = [0, 1, 2]
     assert torch.allclose(numeric[:, unclipped].mean(0), torch.zeros(3), atol=1e-5)
     assert torch.allclose(numeric[:, unclipped].std(0, correction=0), torch.ones(3), atol=1e-5)
-    waves = [i for i, (_, what) in enumerate(prepared.encoder.keys()[4:]) if what[0] in ("sine", "cosine")]
+    waves = [i for i, (_, what) in enumerate(prepared.encoder.encoded()[4:]) if what[0] in ("sine", "cosine")]
     assert len(waves) == 6  # of month, day and weekday; all in one year, and at midnight
     assert rest[:, waves].abs().max() <= 1
     assert set(np.delete(rest.numpy(), waves, axis=1).flatten().tolist()) == {0.0, 1.0}

@@ -134,8 +134,8 @@ def column_sources(old: Encoder, new: Encoder) -> tuple[int, ...]:
     """For each encoded column of `new` the position of the same one in `old`, −1 where there is none."""
     if isinstance(old, ImageEncoder) or isinstance(new, ImageEncoder):
         return ()
-    where = {key: i for i, key in enumerate(old.keys())}
-    return tuple(where.get(key, -1) for key in new.keys())
+    where = {key: i for i, key in enumerate(old.encoded())}
+    return tuple(where.get(key, -1) for key in new.encoded())
 
 
 def refit_preprocess(

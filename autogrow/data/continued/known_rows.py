@@ -13,10 +13,8 @@ from torch import Tensor
 
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.raw import Raw
-from autogrow.data.splits import Rows
+from autogrow.data.splits import PARTS, Rows
 from autogrow.data.target import Target
-
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

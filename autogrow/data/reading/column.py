@@ -55,18 +55,19 @@ class Reading:
             return column
         codes, distinct = pd.factorize(column[is_text])
         given = pd.Series(distinct, dtype="str").str.strip()
-        values = self._values(given, column.name)
+        values = self._values(given)
         bad = values.isna() & ~given.isin([*MISSING, *MISSING_AMONG_NUMBERS])
         if bad.any() and self.kind != "text":
             refuse_rows(column, set(pd.Series(distinct)[bad]), f"must hold {self.said()}")
-        read = values.take(codes).set_axis(column.index[is_text])
+        read: pd.Series = values.take(codes).set_axis(column.index[is_text])
         if is_text.all():
-            return read.rename(column.name)
+            read.name = column.name
+            return read
         whole = column.astype(object)
         whole[is_text] = read.astype(object)
         return whole if self.kind == "text" else whole.infer_objects()
 
-    def _values(self, texts: pd.Series, name: Any) -> pd.Series:
+    def _values(self, texts: pd.Series) -> pd.Series:
         if self.kind == "text":
             return texts.where(~texts.isin(MISSING))
         if self.kind == "date":

@@ -24,9 +24,9 @@ _NEARLY = 0.9  # of them have to be numbers for the others to be named
 class Asked:
     """What settings and file say of columns.
 
-    decimal: the file's sign.  sure: whether the settings or a value in the file say so.  thousands: the one sign that may
-    group, None for any.  numeric: names to be numbers, whatever they hold.  dates: names to be dates, each with its
-    format or None.  as_they_are: names whose text is left alone.
+    decimal: the file's sign.  sure: whether the settings or a value in the file say so.  thousands: the one sign that
+    may group, None for any.  numeric: names to be numbers, whatever they hold.  dates: names to be dates, each with
+    its format or None.  as_they_are: names whose text is left alone.
     """
 
     decimal: str = "."
@@ -55,11 +55,9 @@ def find_reading(column: pd.Series, asked: Asked, *, target: bool = False) -> Fo
     two ways, and one that is no numbers or dates where the settings say it is.
     """
     name = str(column.name)
-    if name in asked.as_they_are:
-        return TEXT
     texts = column.dropna().drop_duplicates().astype("str").str.strip()
     texts = texts[~texts.isin(MISSING)].drop_duplicates()
-    if not len(texts):
+    if name in asked.as_they_are or not len(texts):
         return TEXT
     if name in asked.dates:
         return _as_dates(column, texts, asked.dates[name])
@@ -67,9 +65,7 @@ def find_reading(column: pd.Series, asked: Asked, *, target: bool = False) -> Fo
         return Found(Reading("boolean"))
     values = texts[~texts.isin(MISSING_AMONG_NUMBERS)]
     marks = texts[texts.isin(MISSING_AMONG_NUMBERS)]
-    if not len(values):
-        return TEXT
-    found = _numbers(column, values, asked) or _dates(name, values) or TEXT
+    found = (_numbers(column, values, asked) or _dates(name, values) or TEXT) if len(values) else TEXT
     if found.reading.kind == "text" or not len(marks):
         return found
     said = f"column {name!r}: {', '.join(map(repr, marks))} among {found.reading.said()} is read as missing"

@@ -7,8 +7,9 @@ import gzip
 import lzma
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from autogrow.errors import DataError
 
@@ -36,23 +37,15 @@ def open_table(path: Path) -> IO[bytes]:
     for mark, kind in _OTHERS.items():
         if start.startswith(mark):
             raise DataError(f"{path} is {kind}")
-    if start.startswith(b"PK\x03\x04"):
-        opened: IO[bytes] = _open_zip(path)
-    elif start.startswith(b"\x1f\x8b"):
-        opened = gzip.open(path)
-    elif start.startswith(b"BZh"):
-        opened = bz2.open(path)
-    elif start.startswith(b"\xfd7zXZ\x00"):
-        opened = lzma.open(path)
-    else:
-        opened = path.open("rb")
+    opener = next((opener for mark, opener in _OPENERS.items() if start.startswith(mark)), Path.open)
+    opened: IO[bytes] = opener(path, "rb")
     if opened.read(512)[_TAR] == b"ustar":
         raise DataError(f"{path} is an archive (tar): unpack it first; data.path must be one table")
     opened.seek(0)
     return opened
 
 
-def _open_zip(path: Path) -> IO[bytes]:
+def _open_zip(path: Path, _: str) -> IO[bytes]:
     archive = zipfile.ZipFile(path)
     names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     if "[Content_Types].xml" in names:
@@ -63,3 +56,8 @@ def _open_zip(path: Path) -> IO[bytes]:
     if archive.getinfo(names[0]).flag_bits & 1:
         raise DataError(f"{path} is locked by a password: unpack it first")
     return archive.open(names[0])
+
+
+_OPENERS: dict[bytes, Callable[[Path, str], Any]] = {
+    b"PK\x03\x04": _open_zip, b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open,
+}  # fmt: skip

@@ -133,7 +133,9 @@ def _read_columns(
     """The table with its columns of text read, how each was, and what its user should know."""
     table = table.set_axis([str(name) for name in table.columns], axis=1)
     plain = Reading("number", asked.decimal)
-    readings, notes, columns = {}, [], {}
+    readings: dict[str, Reading] = {}
+    notes: list[str] = []
+    columns: dict[str, pd.Series] = {}
     for name in table.columns:
         column = table[name]
         if is_text(column) or name in asked.dates:
@@ -142,6 +144,8 @@ def _read_columns(
             readings[name] = found.reading
             notes += found.notes
             columns[name] = found.reading.read(as_text)
+        elif column.dtype in (bool, object):  # True and False, with gaps
+            readings[name] = Reading("boolean")
         elif plain.decimal == "," and column.dtype.kind in "if":
             readings[name] = plain
     if columns:

@@ -13,7 +13,7 @@ SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -99999.0)
 
 
 def ask_about_sentinels(table: pd.DataFrame) -> list[str]:
-    """A note for each number of `SENTINELS` that is the least of a column, twice or more, and all others are 0 or more."""
+    """A note for each of `SENTINELS` that is the least of a column, twice or more, where all others are 0 or more."""
     asked: dict[float, list[str]] = {}
     for name in table.columns:
         column = table[name]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogrow.data.columns import is_text, refuse_duplicates, with_text_names
+from autogrow.data.columns import is_text, refuse_duplicates, with_text_names, without_marks
 from autogrow.data.raw import Raw, from_arrays
+from autogrow.data.reading.column import Reading
 from autogrow.data.reading.find import Asked, find_reading
 from autogrow.data.reading.written import Written
 from autogrow.data.sources.sentinels import ask_about_sentinels
@@ -37,21 +38,32 @@ def read_parquet(spec: DataSpec) -> Raw:
             table = file.read().to_pandas()
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"cannot read {path} as Parquet: {one_line(error)}") from None
-    table = table.reset_index(drop=True)
-    notes = (*_texts_of_numbers(table, spec), *ask_about_sentinels(table))
-    return from_table(table, spec, str(path), notes, Written(missing=spec.missing))
+    table = with_text_names(table.reset_index(drop=True))
+    named = [name for name in (*spec.numeric, *spec.dates) if name in table and is_text(table[name])]
+    found = {name: find_reading(table[name], Asked(numeric=spec.numeric, dates=spec.dates)) for name in named}
+    table = table.assign(**{name: one.reading.read(table[name]) for name, one in found.items()})
+    notes = [note for one in found.values() for note in one.notes] + _texts_of_numbers(table, spec)
+    written = Written(readings={name: one.reading for name, one in found.items()}, missing=spec.missing)
+    return from_table(table, spec, str(path), (*notes, *ask_about_sentinels(table)), written)
 
 
 def _texts_of_numbers(table: pd.DataFrame, spec: DataSpec) -> list[str]:
     """A note for each column that a typed file holds as text, though all of it could be read as numbers or dates."""
-    asked = Asked(as_they_are=spec.categorical)
-    kinds = {str(name): find_reading(table[name], asked).reading for name in table.columns if is_text(table[name])}
+    keys = {"number": "numeric", "date": "dates"}
+    readings = {name: _could_be(table[name]) for name in table.columns if is_text(table[name])}
     return [
-        f"column {name!r} is text of {reading.said()}, and is kept as categories: data.{key}=[{name}] reads it"
-        for name, reading in kinds.items()
-        if (key := {"number": "numeric", "date": "dates"}.get(reading.kind))
-        and name not in (*spec.numeric, *spec.dates)
+        f"column {name!r} is text of {reading.said()}, and is kept as categories: data.{keys[reading.kind]}=[{name}] "
+        "reads it"
+        for name, reading in readings.items()
+        if reading.kind in keys and name not in (*spec.categorical, *spec.target)
     ]
+
+
+def _could_be(column: pd.Series) -> Reading:
+    try:
+        return find_reading(column, Asked()).reading
+    except DataError:  # decimals in two ways: text that it is
+        return Reading("text")
 
 
 def read_npz(spec: DataSpec) -> Raw:
@@ -79,7 +91,7 @@ def from_table(
     table: pd.DataFrame, spec: DataSpec, origin: str, notes: tuple[str, ...] = (), written: Written | None = None
 ) -> Raw:
     """Inputs and targets of a whole table. Raises DataError where the target is not named or not there."""
-    table = with_text_names(table)
+    table = without_marks(with_text_names(table), spec.missing)
     columns = list(table.columns)
     refuse_duplicates(columns, origin)
     targets = list(spec.target)

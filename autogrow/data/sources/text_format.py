@@ -60,12 +60,12 @@ def find_encoding(sample: bytes, *, whole: bool) -> str:
     for mark, name in _BOMS:
         if sample.startswith(mark):
             return name
+    if sample.count(0) > len(sample) // 4:
+        return "utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample, final=whole)
     except UnicodeDecodeError:
         return "cp1252" if _decodes(sample, "cp1252") else "latin-1"
-    if sample.count(0) > len(sample) // 4:
-        return "utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"
     return "utf-8"
 
 
@@ -146,8 +146,11 @@ def _find_separator(lines: Sequence[str]) -> str:
 
 def _is_value(cell: str) -> bool:
     """Whether a cell is a number, a date, a boolean or a missing value."""
-    if cell in MISSING or cell in MISSING_AMONG_NUMBERS or cell.lower() in _WORDS:
-        return True
+    return cell in MISSING or cell in MISSING_AMONG_NUMBERS or cell.lower() in _WORDS or _is_quantity(cell)
+
+
+def _is_quantity(cell: str) -> bool:
+    """Whether a cell is a number or a date."""
     return any(p.fullmatch(cell) for p in _PLAIN.values()) or bool(dates.candidates(cell))
 
 
@@ -156,7 +159,7 @@ def _has_header(records: Sequence[Sequence[str]], names: Sequence[str]) -> bool:
     if not records or any(name in records[0] for name in names):
         return True
     first, body = records[0], records[1:]
-    if not body or (len(set(first)) < len(first) and not any(map(_is_value, first))):
+    if not body or (len(set(first)) < len(first) and not any(map(_is_quantity, first))):
         return True
     if first[0] == "" or [*first] in ([str(k) for k in range(n, n + len(first))] for n in (0, 1)):
         return True  # pandas' own: an index without a name; numbered columns
@@ -167,10 +170,10 @@ def _has_header(records: Sequence[Sequence[str]], names: Sequence[str]) -> bool:
         if not values:
             continue
         if sum(map(_is_value, values)) >= 0.9 * len(values):
-            votes += 1 if not _is_value(cell) else -1
+            votes += -1 if cell in values or _is_quantity(cell) else 1
         elif cell in values:
             votes -= 1
-        elif _is_value(cell) or len(set(values)) < len(values) / 2:
+        elif _is_quantity(cell) or len(set(values)) < len(values) / 2:
             votes += 1
     return votes >= 0
 

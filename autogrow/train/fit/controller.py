@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -57,6 +58,7 @@ class LifeCycleController(pl.Callback):
         self.ledger, self.writer, self.display = ledger, writer, display
         self.snapshots: dict[int, Snapshot] = {}
         self.interrupted: int | None = None
+        self.hear: Callable[[], None] = lambda: None
         self.has_begun = False  # what a checkpoint holds has been put back
         self._seconds_before = 0.0
         self._started = time.perf_counter()
@@ -101,6 +103,7 @@ class LifeCycleController(pl.Callback):
         """After a resume: put the random state back, and make up for what a checkpoint inside a check's end left
         out.
         """
+        self.hear()  # Lightning's own handler talks to the other processes from within whatever it interrupts
         self._started = time.perf_counter()
         if self._random_state is not None:
             torch.set_rng_state(self._random_state)

@@ -6,7 +6,6 @@ prepare the data → build the starting net → one Lightning fit (grow, hold, r
 
 from __future__ import annotations
 
-import signal
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,10 +15,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from autogrow.data import Prepared, TensorStream, prepare
-from autogrow.errors import CheckpointError, ConfigError, GrowthError, InterruptedRunError, TrainingError
+from autogrow.errors import CheckpointError, ConfigError, GrowthError, TrainingError
 from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
@@ -34,7 +32,7 @@ from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot
-from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
+from autogrow.train.fit.process import beside_others, leave_on_signal, quiet_lightning, threads, versions
 from autogrow.train.fit.setup import check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
@@ -118,13 +116,9 @@ def fit(
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
-        with leave_on_signal(run.controller):
+        with leave_on_signal(run.controller, spec.out), beside_others(run.trainer):
             try:
                 run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
-            except (
-                SIGTERMException
-            ):  # a SystemExit with code 0: the signal came after our last look and before Lightning's
-                raise InterruptedRunError(signal.SIGTERM, spec.out) from None
             except _PUTTING_BACK as error:
                 if run.checkpoint is None or run.controller.has_begun:
                     raise
@@ -249,6 +243,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "epochs": round(rows[-1].passes, 3),
         "widths": list(module.widths.values()),
         "depth": len(module.widths),
+        **({"knots": dict(knots)} if (knots := module.size.knots) else {}),
         "parameters": module.cost.parameters,
         "flops_per_sample": flops,
         "train_flops": rows[-1].train_flops,

@@ -317,6 +317,8 @@ class Drop(TypedDict, total=False):
     why: str
     copy: Name
     run: Name
+    starts: Count
+    reached: Count
 
 
 class Watched(TypedDict):

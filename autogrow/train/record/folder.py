@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ LOCK = ".lock"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 SPLIT = ".split.npz"
 """In place of a checkpoint's `.ckpt`: which rows its net was trained, validated and tested on."""
+
+SPLITS = "splits.npz"
+"""Which rows of the source are train, val and test, by their numbers from 0: three arrays."""
 
 STAGES, STAGES_CSV = "stages.json", "stages.csv"
 """Of data in stages: what each stage found and cost."""
@@ -89,20 +93,29 @@ def start_folder(folder: Path, config: str, card: Plain | None = None) -> None:
         write_atomically(folder / CONFIG, config)
     except OSError as error:
         raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
+    finally:
+        if not is_begun(folder):
+            with suppress(OSError):
+                (folder / CARD).unlink()  # a card alone is no run: a signal came between the two
 
 
-def check_same_data(folder: Path, card: Plain) -> None:
-    """Raise DataError where a run that goes on would see other data than it began with.
+def check_same_data(folder: Path, card: Plain, *, key: str = "resume") -> None:
+    """Raise DataError where a run that goes on would see other data than it began with. key: what named the folder.
 
     A folder of an older autogrow has no card before its run is complete, and is not checked.
     """
     if not (folder / CARD).is_file():
         return
-    before, now = str(read_card(folder)["fingerprint"]), str(card["fingerprint"])
+    check_fingerprint(f"{key}={folder}", "this run", str(read_card(folder)["fingerprint"]), card)
+
+
+def check_fingerprint(where: str, what: str, before: str, card: Plain) -> None:
+    """Raise DataError where the data of `card` are not those of the fingerprint `before`, that `what` began with."""
+    now = str(card["fingerprint"])
     if before != now:
         raise DataError(
-            f"resume={folder}: the data have changed since this run began (fingerprint {before[:12]} then, {now[:12]} "
-            f"now, of {card['origin']}); put the old ones back, or start a new run"
+            f"{where}: the data have changed since {what} began (fingerprint {before[:12]} then, {now[:12]} now, of "
+            f"{card['origin']}); put the old ones back, or start a new one"
         )
 
 
