@@ -292,6 +292,7 @@ def test_the_state_of_a_watch_is_read_or_refused_in_a_line_and_leads_nowhere(tmp
     folder.mkdir()
     (folder / "a.csv").write_text("x,y\n1,2\n")
     inbox = Inbox(folder, out, settle_seconds=0)
+    assert inbox.settled() == ["a.csv"]
     inbox.take("a.csv", "run_0")
     state = json.loads((out / "watch.json").read_text())
     said = {}
