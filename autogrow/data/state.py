@@ -1,4 +1,4 @@
-"""What a checkpoint holds of its data, checked before a pipeline is made of it: each part of its kind, and of one size."""
+"""What a checkpoint holds of its data, checked before a pipeline is made of it: each part of its kind and size."""
 
 from __future__ import annotations
 
