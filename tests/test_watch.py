@@ -166,3 +166,31 @@ def test_three_drops_with_kills_in_the_middle(tmp_path, parts):
     assert sorted(p.name for p in out.iterdir()) == [
         "files", "latest.json", "run_0", "run_1", "run_2", "watch.json",
     ]  # fmt: skip
+
+
+def test_names_of_files_are_names_whatever_they_look_like(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SECRET", "the secret itself")
+    names = [
+        "a,b.csv",
+        "${oc.env:SECRET}.csv",
+        "x=1.csv",
+        "~x.csv",
+        "[a].csv",
+        "it's \\\\' \"so\".csv",
+        "two\nlines.csv",
+    ]
+    for k, name in enumerate(sorted(names)):
+        rows = "".join(f"{i % 7},{i % 5 + k},{'ab'[i % 7 > 3]}\n" for i in range(60 * k, 60 * k + 60))
+        (tmp_path / "drops" / name).write_text(f"u,v,target\n{rows}")
+    quick = [*QUICK, "trainer.max_epochs=2", "trainer.check_every=5", "growth=never"]
+    assert call("watch", "drops", *quick, "watch.once=true") == 0
+    assert list(state(tmp_path).values()) == ["taken"] * len(names)
+    out = tmp_path / "runs" / "watch" / "drops"
+    assert not [path for path in out.rglob("*") if path.is_file() and b"the secret itself" in path.read_bytes()]
+    last = json.loads((out / "latest.json").read_text())["run"]
+    (out / last / "result.json").unlink()  # it goes on with the config that it kept
+    watched = json.loads((out / "watch.json").read_text())
+    watched["drops"][-1]["state"] = "pending"
+    (out / "watch.json").write_text(json.dumps(watched))
+    assert call("watch", "drops", *quick, "watch.once=true") == 0
+    assert json.loads((out / last / "result.json").read_text())["task"] == "classification"
