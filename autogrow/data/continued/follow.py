@@ -39,18 +39,6 @@ class TrainedOn:
     known: KnownRows | None = None
     refined: frozenset[str] = frozenset()
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that the net reads; none for images."""
-        encoder = self.pipeline.encoder
-        return encoder.columns if isinstance(encoder, TableEncoder) else ()
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """Those of them that are categories."""
-        encoder = self.pipeline.encoder
-        return tuple(encoder.categories) if isinstance(encoder, TableEncoder) else ()
-
 
 def keep_known(data: SplitData, trained_on: TrainedOn, *, new_classes: str) -> SplitData:
     """The targets in the net's terms, and every row that the net knows in the split that it was in.
