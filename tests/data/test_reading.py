@@ -302,6 +302,16 @@ def test_a_file_without_a_header(tmp_path):
         prepare(DataSpec(path=str(tmp_path / "t.csv"), target="u", header=False))
 
 
+def test_blanks_around_names_are_no_part_of_them(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        " , size, kind ,y\n" + "".join(f"{i % 7}, {i % 5}, k{i % 3},{i % 2}\n" for i in range(60))
+    )
+    prepared = prepare(DataSpec(path=str(tmp_path / "t.csv"), target="y"))
+    assert prepared.encoder.columns == ("Unnamed: 0", "size", "kind")
+    rows = prepared.val.rows.numpy()
+    assert torch.equal(prepared.pipeline.inputs(pd.read_csv(tmp_path / "t.csv").iloc[rows]), prepared.val.x)
+
+
 def test_a_wrong_separator_names_the_right_one_as_it_has_to_be_typed(tmp_path):
     (tmp_path / "t.csv").write_text("a;y\n" + "1,5;0\n2,5;1\n" * 30)
     with pytest.raises(DataError, match=r"""it looks separated by semicolons: 'data\.separator=";"'"""):

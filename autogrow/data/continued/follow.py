@@ -73,7 +73,7 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     assert isinstance(encoder, TableEncoder)
     whole = encoder.encode(raw.x)
     source = column_sources(before.encoder, encoder)
-    refitted = [name not in trained_on.refined for name, _ in encoder.keys()[: encoder.quantities]]
+    refitted = [name not in trained_on.refined for name, _ in encoder.encoded()[: encoder.quantities]]
     preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, refitted)
     extension = extension_of(
         before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels

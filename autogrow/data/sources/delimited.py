@@ -131,7 +131,7 @@ def _read_columns(
     table: pd.DataFrame, asked: Asked, spec: DataSpec
 ) -> tuple[pd.DataFrame, dict[str, Reading], list[str]]:
     """The table with its columns of text read, how each was, and what its user should know."""
-    table = table.set_axis([str(name) for name in table.columns], axis=1)
+    table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
     plain = Reading("number", asked.decimal)
     readings: dict[str, Reading] = {}
     notes: list[str] = []
