@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from autogrow.estimators import GrowingClassifier, GrowingRegressor
     from autogrow.growth import Surgery, carry, deepen, grow_to, growth_sites, refine, widen
     from autogrow.nets import DenseNet
-    from autogrow.train.fit.net.deliver import load
+    from autogrow.train.fit.net.load import load
     from autogrow.train.fit.run import fit
     from autogrow.train.fit.spec import FitSpec
     from autogrow.train.guest.architecture import Growable, load_grown
@@ -38,7 +38,7 @@ _HOMES = {
     "grow_checkpoint": "autogrow.train.guest.staged",
     "grow_to": "autogrow.growth",
     "growth_sites": "autogrow.growth",
-    "load": "autogrow.train.fit.net.deliver",
+    "load": "autogrow.train.fit.net.load",
     "load_grown": "autogrow.train.guest.architecture",
     "refine": "autogrow.growth",
     "widen": "autogrow.growth",

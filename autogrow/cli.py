@@ -1,17 +1,23 @@
 """`autogrow <command> [Hydra overrides]`: thin. It finds the command, hands the rest to Hydra,
 and turns errors into one line.
 
-Exit codes: 0 done; 1 the run failed; 2 what was given cannot be right; 130 and 143 interrupted (and resumable).
+Exit codes: 0 done; 1 the run failed; 2 what was given cannot be right; 129, 130 and 143 interrupted (by SIGHUP,
+SIGINT, SIGTERM; and resumable).
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from autogrow.errors import AutogrowError, UsageError, nearest
+from autogrow.errors import AutogrowError, InterruptedRunError, UsageError, nearest
+from autogrow.interruption import heard_signals, raise_interrupted, signal_of, wait_for_the_first_rank
+from autogrow.ranks import is_first_rank
+from autogrow.standing_streams import standing_streams
 
 COMMANDS = ("fit", "compare", "evaluate", "plan", "predict", "replay", "report", "search", "transfer", "watch")
 
@@ -37,16 +43,49 @@ Try: autogrow fit data=digits
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the `autogrow` command."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with standing_streams():
+        try:
+            with heard_signals(raise_interrupted):
+                code = _code(arguments)
+        except KeyboardInterrupt as interrupt:
+            with heard_signals(lambda _: None):  # a second time: it is ending already
+                code = _told(InterruptedRunError(signal_of(interrupt)))
+    sys.exit(code)
+
+
+def _code(arguments: Sequence[str]) -> int:
+    """Run one command, and say in one line why it did not come to its end; the exit code."""
+    wait_for_the_first_rank()
     debug = "--debug" in arguments or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    arguments = [a for a in arguments if a != "--debug"]
     try:
-        code = run(arguments)
-    except AutogrowError as error:
+        return run([a for a in arguments if a != "--debug"])
+    except (AutogrowError, MemoryError, OSError) as error:
         if debug:
             raise
-        print(f"autogrow: {error}", file=sys.stderr)
-        code = error.exit_code
-    sys.exit(code)
+        return _told(error)
+    finally:
+        atexit.unregister(_hear_no_more)
+        atexit.register(_hear_no_more)  # the last to register is the first to be called
+
+
+def _told(error: AutogrowError | MemoryError | OSError) -> int:
+    exit_code = error.exit_code if isinstance(error, AutogrowError) else 1
+    if is_first_rank() or not isinstance(error, InterruptedRunError):  # once for all processes of a run
+        print(f"autogrow: {_line(error)}", file=sys.stderr)
+    return exit_code
+
+
+def _line(error: AutogrowError | MemoryError | OSError) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this"
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+    return str(error)
+
+
+def _hear_no_more() -> None:
+    """While Python takes itself down there is nothing left to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,31 @@ def register_schema() -> None:
 def instantiate(node: Any) -> Any:
     """Build what a `_target_` node describes; lists and mappings inside become plain ones.
 
-    Raises ConfigError with the last cause of a chain, in one line.
+    What the node looks up has been looked up by then, once. Raises ConfigError with the last cause of a chain, in one
+    line, and for text that Hydra would look up again.
     """
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    for text in _texts(plain):
+        if "${" in text:
+            raise ConfigError(f"{text!r} cannot be a setting of a class: ${{…}} would be looked up in it")
     try:
-        return hydra.utils.instantiate(node, _convert_="all")
+        return hydra.utils.instantiate(plain, _convert_="all")
     except InstantiationException as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         where = str(error).splitlines()[-1].strip() if cause is not error else ""
         raise ConfigError(" ".join(f"{cause} {where}".split())) from None
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        node = [*node.keys(), *node.values()]
+    if isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
+    elif isinstance(node, str):
+        yield node
 
 
 def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:

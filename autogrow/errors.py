@@ -27,6 +27,10 @@ class ConfigError(UsageError):
     """A key, a group, an option or a combination of them that the run cannot be built from."""
 
 
+class InUseError(ConfigError):
+    """A folder in which another process is at work."""
+
+
 class DataError(UsageError):
     """A table, a file or a target that cannot be learned from."""
 
@@ -48,7 +52,7 @@ class TrainingError(AutogrowError):
 
 
 class InterruptedRunError(AutogrowError):
-    """The run was asked to end (Ctrl-C, SIGTERM) and ended cleanly: its folder can be resumed."""
+    """The run was asked to end (Ctrl-C, SIGTERM, SIGHUP) and ended cleanly: its folder can be resumed."""
 
     def __init__(self, signal_number: int, folder: object = None, *, again: str = "") -> None:
         how = again if folder is None else f"go on with: autogrow fit resume={folder}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,12 @@ _WITH_A_VALUE = frozenset(
 )
 
 
+_PLAIN = re.compile(
+    r"(?=[^/]*[a-zA-Z][^/]*/|/|\./)[a-zA-Z0-9_/.+-]+|(?!(true|false|null|nan|inf|e\d+)$)[a-z][a-z0-9_-]*", re.I
+)
+"""Paths that Hydra's grammar takes for nothing but a text."""
+
+
 def key_of(override: str) -> str:
     """The key of an override, groups and values alike: growth/when=plateau and +growth.when=… are both growth.when.
 
@@ -33,30 +40,42 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0].partition("@")[0].replace("/", ".")
 
 
-def quoted(path: Path | str) -> str:
-    """A path, or any text, as a quoted string of Hydra's grammar.
+def as_text(text: str) -> str:
+    """A text as a config holds it that is to stay as it is: what looks like an interpolation is none.
 
-    >>> quoted(Path("it's here"))
-    "'it\\\\'s here'"
+    >>> as_text("${oc.env:HOME}.csv")
+    '\\\\${oc.env:HOME}.csv'
     """
-    return "'" + str(path).replace("'", "\\'") + "'"
+    return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", text)
+
+
+def quoted(path: Path | str) -> str:
+    """A path, or any text, as a quoted string of Hydra's grammar, in which nothing is an expression.
+
+    >>> quoted(Path("it's ${here}"))
+    "'it\\\\'s \\\\${here}'"
+    """
+    text = as_text("./???" if str(path) == "???" else str(path))  # which stands for a value that is missing
+    # a quote is escaped, and so is each backslash before one; the last quote of all ends the string
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text) + "'"
 
 
 def quoted_if_needed(path: Path | None) -> str:
     """A path as Hydra's grammar takes it, quoted only where it has to be."""
     plain = str(path)
-    return plain if all(c.isalnum() or c in "/._-+" for c in plain) else quoted(Path(plain))
+    return plain if _PLAIN.fullmatch(plain) else quoted(Path(plain))
 
 
 def unquoted(value: str) -> str:
-    """A value as it was meant: without the quotes that Hydra's grammar asks for around commas and equal signs.
+    """A value as it was meant: without the quotes and escapes that Hydra's grammar asks for.
 
-    >>> unquoted(quoted(Path("it's here"))), unquoted("plain")
-    ("it's here", 'plain')
+    >>> unquoted(quoted(Path("it's ${here}"))), unquoted("plain")
+    ("it's ${here}", 'plain')
     """
     quote = value[:1]
     if len(value) > 1 and quote in "'\"" and value.endswith(quote):
-        return value[1:-1].replace(f"\\{quote}", quote)
+        inner = re.sub(rf"(\\+)({quote}|\Z)", lambda found: found[1][: len(found[1]) // 2] + found[2], value[1:-1])
+        return re.sub(r"(\\+)\$\{", lambda found: found[1][: len(found[1]) // 2] + "${", inner)
     return value
 
 

@@ -7,26 +7,30 @@ under another name.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from autogrow.chain.dropped import ChangedError, Dropped, Stamp, copy_name, printable
 from autogrow.data import found_files
 from autogrow.errors import CheckpointError, ConfigError
-from autogrow.train.record.files import Draft, drafting, write_json
-from autogrow.train.record.folder import COPIES, WATCHED, read_plain
+from autogrow.plain import fault_of_fields
+from autogrow.train.record.contents import Drop, Watched
+from autogrow.train.record.files import drafting, write_json
+from autogrow.train.record.folder import COPIES, LEDGER, WATCHED, read_plain
 
 PENDING, TAKEN, SKIPPED, ASIDE = "pending", "taken", "skipped", "set aside"
-_BLOCK = 1 << 20
 
 
 @dataclass
 class WatchedFile:
     """One file as it was when it had settled. copy: its name among the copies.
     run: the folder of the run that learns from it.
+
+    starts: how often that run has been started since it last came further; reached: how far that was, in bytes of its
+    ledger.
     """
 
     name: str
@@ -37,6 +41,8 @@ class WatchedFile:
     why: str = ""
     copy: str = ""
     run: str = ""
+    starts: int = 0
+    reached: int = 0
 
 
 @dataclass
@@ -52,22 +58,24 @@ class Inbox:
     settle_seconds: float = 2.0
     clock: Callable[[], float] = time.monotonic
     files: list[WatchedFile] = field(default_factory=list)
-    _seen: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
+    _home: str = ""
+    _seen: dict[str, tuple[Dropped, Stamp, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
             kind = "is a file" if self.folder.exists() else "does not exist"
             raise ConfigError(f"watch {self.folder}: the folder {kind}")
+        self._home = printable(str(self.folder.resolve()))
         path = self.out / WATCHED
         if not path.is_file():
             return
         try:
-            state = read_plain(path, ("drops", "folder"))
-            self.files = [WatchedFile(**file) for file in state["drops"]]
+            state = read_plain(path, kind=Watched)
+            self.files = [_file(drop) for drop in state["drops"]]
             watched = state["folder"]
-        except (CheckpointError, TypeError) as error:
+        except CheckpointError as error:
             raise CheckpointError(f"{path} is not the state of a watched folder: {error}") from None
-        if watched != str(self.folder.resolve()):
+        if watched != self._home:
             raise ConfigError(f"{self.out} watches {watched}, not {self.folder}; give another hydra.run.dir")
 
     @property
@@ -79,45 +87,48 @@ class Inbox:
         """The drops in this state, in the order in which they were noticed."""
         return [file for file in self.files if file.state == state]
 
-    def settled(self) -> Iterator[str]:
+    def settled(self) -> list[str]:
         """Names of new (or changed) files whose size and time of writing have been the same for long enough,
-        by name.
+        by name. Raises OSError where the folder cannot be looked into.
         """
         now, there = self.clock(), {}
-        for name in found_files(self.folder, self.source):
-            stamp = self._stamp(name)
-            if stamp is None or self._known(name, stamp):
+        for found in found_files(self.folder, self.source):
+            file = Dropped(self.folder / found)
+            stamp = file.stamp()
+            if stamp is None or self._known(file.name, stamp):
                 continue
-            before = self._seen.get(name)
-            there[name] = before if before is not None and before[0] == stamp else (stamp, now)
+            before = self._seen.get(file.name)
+            there[file.name] = before if before is not None and before[:2] == (file, stamp) else (file, stamp, now)
         self._seen = there
-        return (name for name, (_, since) in there.items() if now - since >= self.settle_seconds)
+        return [name for name, (_, _, since) in there.items() if now - since >= self.settle_seconds]
 
     def settling(self) -> int:
         """How many new files have not settled yet, as of the last look."""
         return len(self._seen)
 
+    def waits(self, name: str) -> bool:
+        """Whether a file was there at the last look, and nothing has become of it yet."""
+        return name in self._seen
+
     def look_again(self, name: str) -> None:
         """Let a file settle anew before the next try."""
-        self._seen.pop(name, None)
+        if name in self._seen:
+            file, stamp, _ = self._seen[name]
+            self._seen[name] = (file, stamp, self.clock())
 
     def take(self, name: str, run: str) -> WatchedFile | None:
-        """Copy a file and note it: pending for `run`, or skipped where its contents are known.
-        None: it is being written to.
+        """Copy a file that has settled and note it: pending for `run`, or skipped where its contents are known.
+        None: it is being written to, or has gone.
 
-        The note is on disk when this returns. Raises ConfigError where the file cannot be read.
+        The note is on disk when this returns. Raises DataError where the file cannot be read or there is no room for
+        it, OSError where the copy cannot be written.
         """
-        stamp = self._stamp(name)
-        if stamp is None:
-            return None
+        found, stamp, _ = self._seen[name]
         self.copies.mkdir(parents=True, exist_ok=True)
         with drafting(self.copies) as copy:
             try:
-                sha256 = _copied(self.folder / name, copy)
-            except OSError as error:
-                raise ConfigError(f"{self.folder / name} cannot be copied to {self.copies}: {error.strerror}") from None
-            if self._stamp(name) != stamp:
-                self.look_again(name)
+                sha256 = found.copy(copy, stamp)
+            except ChangedError:
                 return None
             file = WatchedFile(name, *stamp, sha256=sha256, run=run)
             same = next((f for f in self.files if f.sha256 == sha256 and f.state in (TAKEN, PENDING)), None)
@@ -129,49 +140,65 @@ class Inbox:
                     else "touched, not changed"
                 )
             else:
-                file.copy = self._free_name(name)
+                file.copy = copy_name(name, {file.copy for file in self.files})
                 copy.put(self.copies / file.copy)
-        # what is known of an earlier version that taught nothing is out of date
-        self.files = [f for f in self.files if f.name != name or f.state == TAKEN] + [file]
-        self.save()
+        self._note(file)
         return file
 
-    def settle(self, file: WatchedFile, state: str, why: str = "") -> None:
-        """Note what became of a file: on disk when this returns."""
-        file.state, file.why = state, why
-        if state == ASIDE and file.copy:
-            (self.copies / file.copy).unlink(missing_ok=True)
-            file.copy, file.run = "", ""
+    def start(self, file: WatchedFile) -> int:
+        """Note that the run of a pending file is started; how often it has been since it last came further."""
+        ledger = self.out / file.run / LEDGER
+        reached = ledger.stat().st_size if ledger.is_file() else 0
+        file.starts = 1 if reached > file.reached else file.starts + 1
+        file.reached = reached
         self.save()
+        return file.starts
+
+    def taken(self, file: WatchedFile) -> None:
+        """Note that a file has been learned from."""
+        file.state, file.why = TAKEN, ""
+        self.save()
+
+    def set_aside(self, name: str, why: str) -> None:
+        """Note why a file, pending or only seen, is not learned from: until it changes."""
+        file = next((f for f in self.of_state(PENDING) if f.name == name), None)
+        if file is not None:
+            file.state, file.why, gone = ASIDE, why, file.copy
+            file.copy = file.run = ""
+            self.save()
+            self._remove_copy(gone)
+        else:
+            self._note(WatchedFile(name, *self._seen[name][1], state=ASIDE, why=why))
+
+    def forget(self, file: WatchedFile) -> None:
+        """Take a pending file for one that was never seen, so that it is copied anew."""
+        self.files.remove(file)
+        self.save()
+        self._remove_copy(file.copy)
+        self.look_again(file.name)
 
     def save(self) -> None:
         """Write the state, whole or not at all."""
         self.out.mkdir(parents=True, exist_ok=True)
-        state: dict[str, Any] = {"version": 1, "folder": str(self.folder.resolve())}
+        state: dict[str, Any] = {"version": 1, "folder": self._home}
         write_json(self.out / WATCHED, {**state, "drops": [asdict(file) for file in self.files]})
 
-    def _known(self, name: str, stamp: tuple[int, int]) -> bool:
+    def _note(self, file: WatchedFile) -> None:
+        # what is known of an earlier version that taught nothing is out of date
+        self.files = [f for f in self.files if f.name != file.name or f.state == TAKEN] + [file]
+        self._seen.pop(file.name, None)
+        self.save()
+
+    def _remove_copy(self, copy: str) -> None:
+        if copy:
+            (self.copies / copy).unlink(missing_ok=True)
+
+    def _known(self, name: str, stamp: Stamp) -> bool:
         return any((f.name, f.size, f.mtime_ns) == (name, *stamp) for f in self.files)
 
-    def _stamp(self, name: str) -> tuple[int, int] | None:
-        try:
-            found = (self.folder / name).stat()
-        except FileNotFoundError:
-            return None
-        return found.st_size, found.st_mtime_ns
 
-    def _free_name(self, name: str) -> str:
-        used = {file.copy for file in self.files}
-        stem, dot, suffix = name.partition(".")
-        names = (name, *(f"{stem}~{n}{dot}{suffix}" for n in range(2, len(used) + 3)))
-        return next(free for free in names if free not in used)
-
-
-def _copied(source: Path, copy: Draft) -> str:
-    """Copy a file; the sha256 of what was copied."""
-    digest = hashlib.sha256()
-    with source.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            copy.file.write(block)
-    return digest.hexdigest()
+def _file(plain: dict[str, Any]) -> WatchedFile:
+    found = fault_of_fields(plain, WatchedFile, get_type_hints(Drop, include_extras=True))
+    if found:
+        raise CheckpointError(f"of a file, {found}")
+    return WatchedFile(**plain)

@@ -8,21 +8,22 @@ failed is tried again. A failure is an outcome, never an exception.
 from __future__ import annotations
 
 import shlex
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from autogrow.children.child import Child, Process, Start, environment
 from autogrow.errors import CheckpointError, InterruptedRunError
+from autogrow.interruption import heard_signals
 from autogrow.train.record.files import open_to_append
 from autogrow.train.record.folder import LOG, RESULT, is_begun, is_complete, read_config
 from autogrow.train.record.lock import locked
+
+SINGLE = "hydra.mode=RUN"
+"""For the command of every job: it is one run, also where a config file that it reads asks for a sweep."""
 
 GRACE = 30.0  # seconds that a child has to write its checkpoint when it is asked to end
 
@@ -59,7 +60,7 @@ class Job:
         """Whether this very run has been started in its folder before."""
         if self.config is not None:
             return self._config() == self.config
-        return self.log.is_file() and self.log.read_text(encoding="utf-8").startswith(self.line + "\n")
+        return self.log.is_file() and _same_command(self.log.read_text(encoding="utf-8", errors="replace"), self.line)
 
     def is_done(self) -> bool:
         """Whether this very run has come to its end."""
@@ -113,7 +114,8 @@ def run_jobs(
     queue = deque(Outcome(job) for job in jobs)
     running: list[Outcome] = []
     ended: list[Outcome] = []
-    with _heard_signals() as signals:
+    signals: list[int] = []
+    with heard_signals(signals.append):
         try:
             while (queue or running) and not signals:
                 while queue and len(running) < max(1, at_a_time):
@@ -134,6 +136,12 @@ def run_jobs(
         if signals:
             raise InterruptedRunError(signals[0])
     return ended
+
+
+def _same_command(log: str, line: str) -> bool:
+    """Whether a log begins with this command. One of an older autogrow does not say that it is a single run."""
+    first = log.partition("\n")[0]
+    return line in (first, f"{first} {SINGLE}")
 
 
 def last_line(log: Path) -> str:
@@ -208,24 +216,4 @@ def _end(running: list[Outcome], signals: list[int]) -> Iterator[Outcome]:
         yield outcome
 
 
-@contextmanager
-def _heard_signals() -> Iterator[list[int]]:
-    """The numbers of the signals that came (Ctrl-C, SIGTERM), while the block runs."""
-    heard: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield heard  # only the main thread may set handlers
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal was closed
-
-    def hear(number: int, _frame: Any) -> None:
-        heard.append(number)
-
-    before = [signal.signal(number, hear) for number in numbers]
-    try:
-        yield heard
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
-__all__ = ["Job", "Outcome", "environment", "last_line", "run_jobs"]
+__all__ = ["SINGLE", "Job", "Outcome", "environment", "last_line", "run_jobs"]

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from autogrow.composition import run_hydra
 from autogrow.data import ImageEncoder, TableEncoder
+from autogrow.data.reading.column import MISSING
 from autogrow.data.sources.chunks import TableFile
 from autogrow.errors import CheckpointError, ConfigError, DataError, nearest
 from autogrow.overrides import quoted
-from autogrow.train.fit.net.deliver import Delivered, load
+from autogrow.train.fit.net.deliver import Delivered
+from autogrow.train.fit.net.load import load
 from autogrow.train.record.folder import CONFIG, read_config
 
 if TYPE_CHECKING:
@@ -59,7 +61,10 @@ class Asked:
     def chunks(self, rows: int) -> Iterator[pd.DataFrame]:
         """The table, `rows` rows at a time."""
         columns = [*self.encoder.columns, *self.also, *self.kept]
-        yield from self.table.chunks(rows, columns, as_text=[*self.encoder.categories, *self.also, *self.kept])
+        encoder = self.encoder
+        # a net of before readings were kept, or of a typed file, has none: its categories are text
+        text = encoder.readings or ({} if encoder.missing else encoder.categories)
+        yield from self.table.chunks(rows, columns, as_text=[*text, *self.also, *self.kept])
 
     def outputs(self, frame: pd.DataFrame) -> Tensor:
         """Logits or target values (rows, O) of some rows of the table."""
@@ -84,7 +89,9 @@ def ask(cfg: DictConfig, *, keep: Sequence[str] | None = None, targets: bool = F
     encoder, targeted = net.pipeline.encoder, list(net.pipeline.targets)
     if isinstance(encoder, ImageEncoder):
         raise ConfigError(f"{cfg.run} reads images, not tables: autogrow.load({cfg.run!r}).predict(images)")
-    table = TableFile(Path(cfg.table), separator_of(cfg))
+    table = TableFile(
+        Path(cfg.table), **_format_of(cfg), names=(*encoder.columns, *targeted), missing=encoder.missing or MISSING
+    )
     sample = table.sample()
     columns = list(sample.columns)
     if not len(sample):
@@ -109,13 +116,13 @@ def loaded(run: str) -> Delivered:
     return net
 
 
-def separator_of(cfg: DictConfig) -> str:
-    """The separator of a CSV: as given, else as the run's own table had it."""
+def _format_of(cfg: DictConfig) -> dict[str, Any]:
+    """How a CSV is written: as given, else as the run was told, else it is found from the file."""
     folder = Path(cfg.run)
-    if cfg.separator is not None or not (folder / CONFIG).is_file():
-        return cfg.separator or ","
-    separator = OmegaConf.select(OmegaConf.create(read_config(folder)), "data.separator")
-    return separator or ","
+    told = OmegaConf.create(read_config(folder)) if (folder / CONFIG).is_file() else OmegaConf.create()
+    form = {key: OmegaConf.select(told, f"data.{key}") for key in ("separator", "encoding", "header")}
+    given = {key: cfg[key] for key in ("separator", "encoding") if cfg[key] is not None}
+    return {**form, **given}
 
 
 def _check_columns(encoder: TableEncoder, given: Sequence[str], cfg: DictConfig) -> None:

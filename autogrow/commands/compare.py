@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,18 +12,17 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from autogrow.children.jobs import run_jobs
+from autogrow.commands.at_work import at_work
 from autogrow.commands.compare_typed import CompareConfig, checked_plan
-from autogrow.commands.fit import remove_if_empty
 from autogrow.commands.search import register_search
 from autogrow.compare.read.comparison import Comparison, compare_folder, write
 from autogrow.compare.run.plan import Plan
 from autogrow.compare.run.progress import RunsShown, summary_lines
 from autogrow.composition import run_hydra
-from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
+from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.overrides import key_of
 from autogrow.report.comparison.page import write_comparison
 from autogrow.train.record.folder import COMPARED, COMPARED_PAGE, RESULT
-from autogrow.train.record.lock import lock
 
 RESULTS = f"*/*/{RESULT}"
 """Where a comparison's finished runs are, by their last file."""
@@ -40,35 +40,25 @@ def run(rest: Sequence[str]) -> int:
             raise ConfigError(f"compare takes no {word}; give {right}")
     ConfigStore.instance().store(name="compare_schema", node=CompareConfig, provider="autogrow")
     register_search()  # for the arms that search
-    interrupted: list[InterruptedRunError] = []  # raised once Hydra is done, which would print a line of its own
-    code = run_hydra("compare", rest, lambda cfg: _compare(cfg, rest, interrupted))
-    if interrupted:
-        raise interrupted[0]
-    return code
+    return run_hydra("compare", rest, lambda cfg: _compare(cfg, rest))
 
 
-def _compare(cfg: DictConfig, rest: Sequence[str], interrupted: list[InterruptedRunError]) -> None:
+def _compare(cfg: DictConfig, rest: Sequence[str]) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
-    try:
-        with lock(folder, "autogrow compare"):
-            _run(checked_plan(cfg, rest, folder), folder, interrupted)
-    except UsageError:
-        remove_if_empty(folder)
-        raise
+    where = [] if any(word.startswith("hydra.run.dir=") for word in rest) else [f"hydra.run.dir={folder}"]
+    with at_work(folder, "compare", f"go on with: {shlex.join(['autogrow', 'compare', *rest, *where])}"):
+        _run(checked_plan(cfg, rest, folder), folder)
 
 
-def _run(plan: Plan, folder: Path, interrupted: list[InterruptedRunError]) -> None:
+def _run(plan: Plan, folder: Path) -> None:
     plan.write()
     try:
         with RunsShown(plan) as progress:
             run_jobs(plan.first_jobs(), plan.jobs, progress, plan.then)
-    except InterruptedRunError as error:
+    except InterruptedRunError:
         if any(folder.glob(RESULTS)):
             show(folder, build(folder))
-        words = f"interrupted; what is finished is kept, go on with: {plan.command}"
-        error.args = (words if "hydra.run.dir=" in plan.command else f"{words} hydra.run.dir={folder}",)
-        interrupted.append(error)
-        return
+        raise
     if not any(folder.glob(RESULTS)):
         first = next(iter(o for o in progress.states.values() if o.message))
         raise TrainingError(f"no run was finished; {first.job.name}: {first.message}; see {first.job.log}")

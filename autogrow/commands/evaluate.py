@@ -36,6 +36,7 @@ class EvaluateConfig:
     table: str = "???"
     out: str | None = None
     separator: str | None = None
+    encoding: str | None = None
     chunk_rows: int = 50_000
 
 

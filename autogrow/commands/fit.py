@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from autogrow.chain.stages import StageSpec, fit_stages
-from autogrow.composition import run_hydra
-from autogrow.config import FitConfig, described, loggers_from, spec_from, typed
+from autogrow.commands.at_work import at_work
+from autogrow.composition import run_hydra, typed_words
+from autogrow.config import described, loggers_from, spec_from, typed
 from autogrow.data import DataSpec, files_of
-from autogrow.errors import CheckpointError, ConfigError, TrainingError, UsageError
-from autogrow.overrides import quoted, unquoted
+from autogrow.errors import CheckpointError, ConfigError
+from autogrow.kept_config import read_kept_config
+from autogrow.overrides import as_text, key_of, quoted, quoted_if_needed, unquoted
+from autogrow.ranks import is_first_rank
 from autogrow.report import write_report
 from autogrow.report.stages.page import write_stages_report
 from autogrow.show import words
@@ -27,18 +29,7 @@ from autogrow.train.fit.run import Result, fit
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import write_json
-from autogrow.train.record.folder import (
-    CARD,
-    CONFIG,
-    CURVES,
-    REPORT,
-    RESULT,
-    is_begun,
-    is_complete,
-    is_empty,
-    read_config,
-)
-from autogrow.train.record.lock import lock, remove_lock
+from autogrow.train.record.folder import CARD, CONFIG, CURVES, REPORT, RESULT, is_begun, is_complete
 
 MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
 
@@ -57,30 +48,20 @@ def _fit_job(cfg: DictConfig) -> float:
     """One run: train, write the page, and `result.json` last. Returns the validation loss, for sweepers."""
     hydra_cfg = HydraConfig.get()
     out = Path(hydra_cfg.runtime.output_dir)
-    overrides = list(hydra_cfg.overrides.task)
+    overrides = typed_words(hydra_cfg)
     resume = cfg.resume is not None
-    try:
-        with lock(out, "autogrow fit"):
-            return _fitted(cfg, out, overrides, resume=resume)
-    except UsageError:
-        remove_if_empty(out)
-        raise
-    except OSError as error:
-        what = f"{out}: {error.strerror or error}"
-        raise TrainingError(f"{what}; files written before are whole, go on with: autogrow fit resume={out}") from error
+    with at_work(out, "fit", f"go on with: autogrow fit resume={quoted_if_needed(out)}"):
+        return _fitted(cfg, out, overrides, resume=resume)
 
 
 def _fitted(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
     if resume:
         _check_resumable(out)  # it may have come to its end since
-        cfg = _config_to_resume(out, overrides)
+        cfg = _config_to_resume(out, overrides, cfg)
     spec = spec_from(cfg, out=out)
     if in_stages(spec):
         return fit_in_stages(cfg, out, overrides, resume=resume)
-    first = (
-        os.environ.get("LOCAL_RANK", "0") == "0"
-    )  # Lightning sets it in the processes that it starts beside this one
-    with _view(cfg, out) if first else Silent() as display:
+    with _view(cfg, out) if is_first_rank() else Silent() as display:
         result = fit(spec, display=display, resume=resume)
         if result.folder is not None:
             finish_folder(result, spec.config, overrides)
@@ -96,7 +77,9 @@ def in_stages(spec: FitSpec) -> bool:
 def fit_in_stages(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
     """A run for each stage, each continuing from the one before; then the page and `result.json` of the whole, last."""
     if cfg.data.arrival == "files":
-        cfg.data.files = files_of(typed(cfg.data, DataSpec))  # files that appear later are not of this run
+        cfg.data.files = [
+            as_text(name) for name in files_of(typed(cfg.data, DataSpec))
+        ]  # files that appear later are not of this run
     spec, stage = spec_from(cfg, out=out), typed(cfg.stage, StageSpec)
     command = _command(overrides)
 
@@ -135,7 +118,7 @@ def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:
     kept = cfg.copy()
     kept.resume = None
     kept.data.stage = own.data.stage
-    kept.continue_from = None if own.continue_from is None else str(own.continue_from)
+    kept.continue_from = None if own.continue_from is None else as_text(str(own.continue_from))
     kept.stop, kept.finish = described(own.policy.stop, cfg.stop), described(own.policy.finish, cfg.finish)
     return kept
 
@@ -177,25 +160,36 @@ def _check_resumable(folder: Path) -> None:
         raise CheckpointError(f"resume={folder}: this run is complete ({RESULT} is there); nothing was done")
 
 
-def _config_to_resume(folder: Path, overrides: Sequence[str]) -> DictConfig:
+def _config_to_resume(folder: Path, overrides: Sequence[str], composed: DictConfig) -> DictConfig:
+    """The run's own config, with what may change. What else was typed (a class of one's own must be) says it again."""
+    kept = read_kept_config(folder, composed)
+    whole = _same(kept, composed, [str(key) for key in kept if key not in MAY_CHANGE_ON_RESUME])
     for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
-        if key not in MAY_CHANGE_ON_RESUME:
+        key = key_of(override)
+        if key not in MAY_CHANGE_ON_RESUME and not whole and not _same(kept, composed, [key]):
             raise ConfigError(
                 f"resume takes its config from the run; only {', '.join(MAY_CHANGE_ON_RESUME)} may change, not {key}"
             )
-    kept = OmegaConf.create(read_config(folder))
-    dotted = [o for o in overrides if not o.startswith("resume=")]
-    merged: Any = OmegaConf.merge(OmegaConf.structured(FitConfig), kept, OmegaConf.from_dotlist(dotted))
-    return merged  # type: ignore[no-any-return]
+    for key in MAY_CHANGE_ON_RESUME:
+        if key != "resume" and any(key_of(override) == key for override in overrides):
+            OmegaConf.update(kept, key, OmegaConf.select(composed, key))
+    return kept
 
 
-def remove_if_empty(folder: Path) -> None:
-    """Leave nothing half-written behind: a run folder that holds nothing goes, and parents that were made for it."""
-    for path in (folder, *list(folder.parents)[:2]):
-        if not path.is_dir() or not is_empty(path) or Path.cwd().is_relative_to(path) or not remove_lock(path):
-            return
-        try:
-            path.rmdir()
-        except OSError:
-            return  # somebody has begun in it just now
+def _same(kept: DictConfig, composed: DictConfig, keys: Iterable[str]) -> bool:
+    """Whether both say the same at these keys, but for what may change."""
+    both: list[Any] = [OmegaConf.to_container(cfg, resolve=True) for cfg in (kept, composed)]
+    for plain in both:
+        for key in MAY_CHANGE_ON_RESUME:
+            node, _, leaf = key.rpartition(".")
+            (plain[node] if node else plain).pop(leaf)
+    return all(_at(both[0], key) == _at(both[1], key) is not _NOWHERE for key in keys)
+
+
+_NOWHERE = object()
+
+
+def _at(plain: Any, key: str) -> Any:
+    for part in key.split("."):
+        plain = plain.get(part, _NOWHERE) if isinstance(plain, Mapping) else _NOWHERE
+    return plain

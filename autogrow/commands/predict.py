@@ -34,6 +34,7 @@ class PredictConfig:
     out: str | None = None
     keep: Any = None
     separator: str | None = None
+    encoding: str | None = None
     chunk_rows: int = 50_000
 
 

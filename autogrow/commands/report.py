@@ -10,7 +10,6 @@ from autogrow.errors import CheckpointError, ConfigError
 from autogrow.report import write_report
 from autogrow.report.stages.page import write_stages_report
 from autogrow.train.record.folder import (
-    CURVES,
     LEDGER,
     RESULT,
     RESULT_KEYS,
@@ -19,7 +18,7 @@ from autogrow.train.record.folder import (
     is_complete,
     read_card,
     read_config,
-    read_plain,
+    read_curves,
     read_result,
 )
 from autogrow.train.record.ledger import read_ledger
@@ -49,7 +48,7 @@ def _report(folder: Path) -> Path:
         card=read_card(folder),
         config=read_config(folder),
         command=result.get("command", ""),
-        curves=read_plain(folder / CURVES) if (folder / CURVES).is_file() else {},  # an older run has none
+        curves=read_curves(folder, result),
     )
 
 

@@ -11,15 +11,15 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from autogrow.commands.fit import finish_folder, remove_if_empty
-from autogrow.compare.search import Search, search
+from autogrow.commands.at_work import at_work
+from autogrow.commands.fit import finish_folder
+from autogrow.compare.search import Search, remove_trials, search
 from autogrow.compare.space import space_from
-from autogrow.composition import run_hydra
+from autogrow.composition import run_hydra, typed_words
 from autogrow.config import FitConfig, spec_from
-from autogrow.errors import ConfigError, UsageError, nearest
+from autogrow.errors import ConfigError, nearest
 from autogrow.policy.needs import never_grows
 from autogrow.train.record.folder import REPORT, is_complete
-from autogrow.train.record.lock import lock
 
 
 @dataclass
@@ -54,12 +54,8 @@ def search_from(cfg: DictConfig) -> Search:
 
 def _job(cfg: DictConfig) -> float:
     out = Path(HydraConfig.get().runtime.output_dir)
-    try:
-        with lock(out, "autogrow search"):
-            return _search(cfg, out)
-    except UsageError:
-        remove_if_empty(out)
-        raise
+    with at_work(out, "search"):
+        return _search(cfg, out)
 
 
 def _search(cfg: DictConfig, out: Path) -> float:
@@ -74,7 +70,8 @@ def _search(cfg: DictConfig, out: Path) -> float:
     if not never_grows(spec.policy.growth):
         raise ConfigError("search tries nets of a fixed size: growth must be never")
     result = search(spec, how)
-    finish_folder(result, spec.config, list(HydraConfig.get().overrides.task), command="search")
+    finish_folder(result, spec.config, typed_words(HydraConfig.get()), command="search")
+    remove_trials(out)
     summary = result.summary
     cost, metric = summary["search_cost"], "error" if summary["task"] == "classification" else "rmse"
     print(

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
+from autogrow.chain.dropped import printable
 from autogrow.chain.inbox import TAKEN, Inbox, WatchedFile
 from autogrow.chain.watch import WatchSpec, check_watch, watch
-from autogrow.commands.fit import finish_folder, remove_if_empty
+from autogrow.commands.at_work import at_work
+from autogrow.commands.fit import finish_folder
 from autogrow.composition import run_hydra
 from autogrow.config import FitConfig, spec_from, typed
 from autogrow.data.arrival.files import SUFFIXES
-from autogrow.errors import ConfigError, InterruptedRunError, TrainingError, UsageError
-from autogrow.overrides import quoted
+from autogrow.errors import ConfigError
+from autogrow.kept_config import read_kept_config
+from autogrow.overrides import as_text, quoted, quoted_if_needed
 from autogrow.policy.history import History, Row
 from autogrow.show import words
 from autogrow.train.fit.run import fit
+from autogrow.train.fit.spec import validate
 from autogrow.train.fit.view import View
-from autogrow.train.record.folder import is_begun, is_complete, read_config, read_result
+from autogrow.train.record.folder import is_begun, is_complete, read_result
 from autogrow.train.record.lock import lock
 
 OWN = ("watch", "hydra")
@@ -60,34 +61,20 @@ def run(rest: Sequence[str]) -> int:
 
 def _watch_job(cfg: DictConfig) -> int:
     out = Path(HydraConfig.get().runtime.output_dir)
-    try:
+    with at_work(out, "watch", "the same command goes on"):
         spec: WatchSpec = typed(cfg.watch, WatchSpec)
         check_watch(spec)
         _check_data(cfg)
         inbox = Inbox(Path(str(spec.folder)).expanduser(), out, cfg.data.source, spec.settle_seconds)
-        spec_from(
-            _for_run(cfg, inbox, ["unknown"], None), out=None
-        )  # what cannot be right is said before anything is written
-        with lock(out, "autogrow watch"), _leave_on_signal():
-            inbox.save()
-            _say(
-                f"watching {inbox.folder} for {cfg.data.source} files; runs, state and latest.json are in {os.path.relpath(out)}"
-            )
-            known = len(inbox.of_state(TAKEN))
-            if known:
-                _say(
-                    f"{words.times(known, 'file')} taken in before: {', '.join(d.name for d in inbox.of_state(TAKEN)[-5:])}"
-                )
-            learner = _Learner(cfg, inbox)
-            return watch(spec, inbox, learner, _say)
-    except UsageError:
-        remove_if_empty(out)
-        raise
-    except InterruptedRunError as error:
-        error.args = (f"{str(error).partition(';')[0]}; the same command goes on",)
-        raise
-    except OSError as error:
-        raise TrainingError(f"{out}: {error.strerror or error}; the same command goes on") from error
+        # what cannot be right is said before anything is written
+        validate(spec_from(_for_run(cfg, inbox, ["unknown"], None), out=None))
+        inbox.save()
+        where = os.path.relpath(out)
+        _say(f"watching {inbox.folder} for {cfg.data.source} files; runs, state and latest.json are in {where}")
+        known = [file.name for file in inbox.of_state(TAKEN)]
+        if known:
+            _say(f"{words.times(len(known), 'file')} taken in before: {', '.join(known[-5:])}")
+        return watch(spec, inbox, _Learner(cfg, inbox), _say)
 
 
 class _Learner:
@@ -105,14 +92,15 @@ class _Learner:
             previous = None if before is None else self.inbox.out / before
             cfg: Any = _for_run(self.cfg, self.inbox, copies, previous)
             if begun:
-                cfg = OmegaConf.merge(OmegaConf.structured(FitConfig), OmegaConf.create(read_config(out)))
+                cfg = read_kept_config(out, self.cfg)
             spec = spec_from(cfg, out=out)
             start = "starts from nothing" if before is None else f"continues from {before}"
-            again = [f"{key}={value}" for key, value in (("data", cfg.data.source), ("data.path", spec.data.path))]
+            files = ",".join(quoted(Path(copy)) for copy in copies)
+            again = [f"data={cfg.data.source}", f"data.path={quoted_if_needed(Path(str(spec.data.path)))}"]
             with lock(out, "autogrow watch"):
                 with _Lines(f"{file.name}: {file.run} {'goes on' if begun else start}") as view:
                     result = fit(spec, display=view, resume=begun)
-                finish_folder(result, spec.config, [*again, f"data.arrival=files data.files=[{','.join(copies)}]"])
+                finish_folder(result, spec.config, [*again, "data.arrival=files", f"data.files=[{files}]"])
         return read_result(out)
 
 
@@ -154,33 +142,14 @@ def _for_run(cfg: DictConfig, inbox: Inbox, copies: Sequence[str], before: Path 
     with open_dict(own):
         for key in OWN:
             own.pop(key, None)
-        own.data.path = str(inbox.copies.resolve())
+        own.data.path = as_text(str(inbox.copies.resolve()))
         own.data.arrival = "files"
-        own.data.files = list(copies)
+        own.data.files = [as_text(name) for name in copies]
         own.data.stage = len(copies) - 1
         if before is not None:
-            own.continue_from = str(before)
+            own.continue_from = as_text(str(before))
     return own
 
 
-@contextmanager
-def _leave_on_signal() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the watch; a run under way takes them over and leaves a checkpoint first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _frame: Any) -> None:
-        raise InterruptedRunError(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, leave) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
 def _say(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
+    print(f"{time.strftime('%H:%M:%S')}  {printable(line)}", flush=True)

@@ -22,8 +22,10 @@ from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.evaluation.judge import AUTO, distance_of
 from autogrow.policy.history import History, Row
+from autogrow.train.fit.continue_from import write_split
 from autogrow.train.fit.looks.final import take_final_look
-from autogrow.train.fit.net.deliver import Delivered, load, relabel
+from autogrow.train.fit.net.deliver import Delivered, relabel
+from autogrow.train.fit.net.load import load
 from autogrow.train.fit.run import Result, fit
 from autogrow.train.fit.setup import check_judges
 from autogrow.train.fit.spec import FitSpec
@@ -38,6 +40,7 @@ from autogrow.train.record.folder import (
     TRIAL,
     TRIAL_RUNS,
     TRIALS,
+    check_same_data,
     is_begun,
     read_plain,
     read_trials,
@@ -83,7 +86,8 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
     prepared = prepare(spec.data)
     check_judges(spec, prepared)
     if not is_begun(folder):
-        start_folder(folder, spec.config)
+        start_folder(folder, spec.config, prepared.card)
+    check_same_data(folder, prepared.card, key="hydra.run.dir")
     study = _study(how, spec.seed)
     for number in range(how.trials):
         asked = study.ask()
@@ -93,6 +97,7 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
             _check_same(folder, trial, chosen)
             for passes, score in trial["reported"]:
                 asked.report(score, passes)
+                asked.should_prune()  # what others are judged by
         else:
             trial = _run(spec, prepared, asked, number, chosen, _path(folder, number))
             trials.append(trial)
@@ -134,8 +139,9 @@ class _Reporter(View):
         self.asked = asked
         self.rows: list[Row] = []
         self.reported: list[tuple[int, float]] = []
+        self.given_up = False
         for row in rows:
-            self._report(row)
+            self.given_up = self._report(row) and self.asked.should_prune()
 
     def _report(self, row: Row) -> bool:
         """Report the best score so far, once per pass; whether it was reported."""
@@ -148,8 +154,10 @@ class _Reporter(View):
         self.asked.report(best, passes)
         return True
 
-    def start(self, title: str, card: Mapping[str, Any]) -> None:
-        """A trial begins."""
+    def start(self, title: str, card: Mapping[str, Any]) -> None:  # noqa: ARG002
+        """A trial begins, or goes on: unless it was given up just as it was interrupted."""
+        if self.given_up:
+            raise optuna.TrialPruned()
 
     def check(self, row: Row) -> None:
         """A check was measured: the trial ends here if Optuna gives it up."""
@@ -173,7 +181,7 @@ def _run(
         optimizer=replace(spec.optimizer, lr=chosen["lr"]),
         out=out,
     )
-    view = _Reporter(asked, read_ledger(out) if started else [])
+    view = _Reporter(asked, read_ledger(out, may_be_empty=True) if started else [])
     trial: Trial = {"number": number, **chosen, "val_loss": None, "score": None, "message": "", "state": COMPLETE}
     metric = "error" if prepared.task == "classification" else "rmse"
     try:
@@ -250,10 +258,15 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     cost["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     summary["search_cost"] = cost
     content = relabel(checkpoint, summary)
-    shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
-    (folder / TRIAL).unlink(missing_ok=True)
+    write_split(folder, prepared)  # the trials have no test rows
     curves = {"split": "test", **tested.curves}
     return Result(summary, read_ledger(folder), net, prepared.card, content, folder, curves)
+
+
+def remove_trials(folder: Path) -> None:
+    """Leave the chosen run alone in the folder of a search, which has its result: nothing is to be delivered again."""
+    shutil.rmtree(folder / TRIAL_RUNS, ignore_errors=True)
+    (folder / TRIAL).unlink(missing_ok=True)
 
 
 def _move_up(run: Path, folder: Path) -> None:

@@ -23,11 +23,13 @@ def strange_values(pipeline: Pipeline, table: pd.DataFrame) -> dict[str, int]:
     """
     encoder = pipeline.encoder
     assert isinstance(encoder, TableEncoder)
-    inputs = pipeline.inputs(table[list(encoder.columns)])[:, : len(encoder.numeric)]
+    columns = table[list(encoder.columns)]
+    inputs = pipeline.inputs(columns)[:, : len(encoder.numeric)]
     clip = pipeline.preprocess.clip[: len(encoder.numeric)]
     clamped = (inputs.abs() >= clip) & torch.isfinite(clip)
     counts = dict(zip(encoder.numeric, clamped.sum(0).tolist(), strict=True))
+    read = encoder.read(columns)
     for name, values in encoder.categories.items():
         known = {*values, None}
-        counts[name] = sum(value not in known for value in texts(table[name]))
+        counts[name] = sum(value not in known for value in texts(read[name]))
     return {name: int(count) for name, count in counts.items() if count}

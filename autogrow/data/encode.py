@@ -98,7 +98,7 @@ class TableEncoder:
 
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
-        frame = self._read(self._frame(table))
+        frame = self.read(table)
         if not self.categories and all(isinstance(t, np.dtype) and t.kind in "biuf" for t in frame.dtypes):
             with np.errstate(over="ignore"):
                 matrix = frame[list(self.numeric)].to_numpy(dtype=np.float64).astype(np.float32)
@@ -128,8 +128,9 @@ class TableEncoder:
         values = doubles(column, date=name in self.dates)
         return single(self.centred[name](values) if name in self.centred else values, name)
 
-    def _read(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def read(self, table: Any) -> pd.DataFrame:
         """The inputs with text read as it was in training, and what means missing as missing."""
+        frame = self._frame(table)
         columns = without_marks(with_dates(frame[list(self.columns)]), self.missing)
         read = {name: reading.read(columns[name]) for name, reading in self.readings.items() if name in columns}
         return without_marks(columns.assign(**read), self.missing) if read else columns

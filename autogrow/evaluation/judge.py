@@ -30,7 +30,7 @@ NEEDS_TWO = ("auroc", "average_precision", "f1", "balanced_accuracy")
 
 def check_metric(name: str, task: str, y: np.ndarray) -> None:
     """Raise ConfigError for a metric that does not exist, does not go with the task,
-    or that validation rows `y` do not define.
+    or that the validation rows that count, `y`, do not define.
     """
     if name == AUTO:
         return
@@ -57,10 +57,18 @@ def distance(
     return distance_of(name, evaluate(task, labels, outputs, y, weights=weights))
 
 
+def value_of(name: str, far: float) -> float:
+    """The metric's own value at a distance from its best.
+
+    >>> value_of("auroc", 0.25), value_of("rmse", 0.25)
+    (0.75, 0.25)
+    """
+    return 1 - far if name in MORE_IS_BETTER else far
+
+
 def distance_of(name: str, found: Mapping[str, Any]) -> float:
     """The same, read off what `evaluate` found."""
-    value = float(found[name])
-    return 1 - value if name in MORE_IS_BETTER else value
+    return value_of(name, float(found[name]))  # the way there is the way back
 
 
 def best_threshold(name: str, p: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:

@@ -10,6 +10,6 @@ Two plugins for Hydra: the launcher `process` (here, or through SLURM or Ray) an
 from autogrow.launcher.plugin import register_launcher
 from autogrow.launcher.summary import print_summary
 from autogrow.launcher.sweeper import register_sweeper
-from autogrow.launcher.task import Task
+from autogrow.launcher.task import Task, check_sweeps
 
-__all__ = ["Task", "print_summary", "register_launcher", "register_sweeper"]
+__all__ = ["Task", "check_sweeps", "print_summary", "register_launcher", "register_sweeper"]

@@ -18,13 +18,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autogrow.children.child import cores
-from autogrow.children.jobs import FINISHED, INTERRUPTED, WAITING, Job, Outcome, environment, run_jobs
+from autogrow.children.jobs import FINISHED, INTERRUPTED, SINGLE, WAITING, Job, Outcome, environment, run_jobs
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.launcher.board import Board
 from autogrow.launcher.engines import start_on
 from autogrow.launcher.naming import folder_name, label, swept
 from autogrow.launcher.summary import shown
-from autogrow.launcher.task import InterruptedSweepError, Task, why
+from autogrow.launcher.task import InterruptedSweepError, Task, check_sweeps, why
 from autogrow.overrides import quoted_if_needed
 from autogrow.train.record.progress import result_of
 
@@ -80,6 +80,7 @@ class ProcessLauncher(Launcher):
             raise ConfigError(f"a job needs hydra.launcher.cpus of at least 1, got {self.cpus}, and gpus of at least 0")
         self.context, self.config = hydra_context, config
         assert isinstance(task_function, Task)
+        check_sweeps(task_function.command)
         self.task = task_function
         self.task.folder = shown(Path(str(config.hydra.sweep.dir)).resolve())
         self.start = start_on(self.executor, self.task.folder.resolve(), self.cpus, self.gpus, self.options)
@@ -121,10 +122,13 @@ class ProcessLauncher(Launcher):
         where = [*self._config_dir(), *(o for o in self._typed("hydra") if not o.startswith(_OURS))]
         own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
         job = Job(
-            (*python, *where, *overrides, f"hydra.run.dir={quoted_if_needed(folder)}"),
+            (*python, *where, *overrides, f"hydra.run.dir={quoted_if_needed(folder)}", SINGLE),
             shown(folder),
             label(named),
-            resume=(*python, f"resume={quoted_if_needed(folder)}") if self.task.command == "fit" else None,
+            # said again: a class of one's own is used only where the command line names it
+            resume=(*python, *where, *overrides, f"resume={quoted_if_needed(folder)}", SINGLE)
+            if self.task.command == "fit"
+            else None,
             environment=environ,
             config=OmegaConf.to_yaml(own, resolve=True),
         )

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from autogrow.children.jobs import FAILED, Outcome, last_line
-from autogrow.errors import AutogrowError, InterruptedRunError, TrainingError
+from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, TrainingError
 
 
 @dataclass
@@ -46,6 +46,12 @@ class Task:
             if more:
                 raise TrainingError(f"{self.failures[0]}{more}") from self.failures[0]
             raise self.failures[0]
+
+
+def check_sweeps(command: str) -> None:
+    """Raise ConfigError for a command that does not sweep, where a config file asks for it."""
+    if command != "fit":
+        raise ConfigError(f"{command} is no sweep: -m, and hydra.mode: MULTIRUN in a config file, are for autogrow fit")
 
 
 def why(outcome: Outcome) -> str:

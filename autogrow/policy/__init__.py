@@ -10,7 +10,7 @@ from autogrow.policy.finer import Finer
 from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target, validated
 from autogrow.policy.growth import Growth, build_growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
-from autogrow.policy.life import LifeCycle, recipe_growth, stop_reason
+from autogrow.policy.life import LifeCycle, recipe, recipe_growth, stop_reason
 from autogrow.policy.needs import replayable, requires
 from autogrow.policy.replay import options_from_plain, options_to_plain, recording
 from autogrow.policy.settings import check_settings
@@ -61,6 +61,7 @@ __all__ = [
     "deliverable",
     "options_from_plain",
     "options_to_plain",
+    "recipe",
     "recipe_growth",
     "recording",
     "replayable",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autogrow.errors import CheckpointError, nearest
+from autogrow.plain import Count, Positive, fault_of_fields
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Keep:
 class Widen:
     """Grow the named hidden widths to the given sizes (new totals, not increments), all in one event."""
 
-    widths: Mapping[str, int]
+    widths: Mapping[str, Positive]
 
 
 @dataclass(frozen=True)
@@ -36,44 +37,44 @@ class Refine:
     training rows, or with its knots at the given positions.
     """
 
-    knots: Mapping[str, int | Sequence[float]]
+    knots: Mapping[str, Positive | Sequence[float]]
 
 
 @dataclass(frozen=True)
 class ExtendInputs:
     """Accept `count` more input columns."""
 
-    count: int
+    count: Positive
 
 
 @dataclass(frozen=True)
 class ExtendOutputs:
     """Answer with `count` more outputs (classes, targets)."""
 
-    count: int
+    count: Positive
 
 
 @dataclass(frozen=True)
 class Undo:
     """Go back to the net as it was measured at the end of check `to_check`, and train on from there."""
 
-    to_check: int
+    to_check: Count
 
 
 @dataclass(frozen=True)
 class Anneal:
     """Go back to the net of check `back_to` and decay the learning rate to zero over `steps` optimizer steps."""
 
-    back_to: int
-    steps: int
+    back_to: Count
+    steps: Count
 
 
 @dataclass(frozen=True)
 class Refit:
     """Repeat the anneal from the net of check `back_to` over `steps` steps, on training and validation rows."""
 
-    back_to: int
-    steps: int
+    back_to: Count
+    steps: Count
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,12 @@ def action_to_plain(action: Action) -> dict[str, Any]:
 
 def action_from_plain(plain: Mapping[str, Any]) -> Action:
     """The inverse of `action_to_plain`."""
-    fields = dict(plain)
+    fields = dict(plain) if isinstance(plain, Mapping) else {}
     name = fields.pop("do", None)
-    if name not in _KINDS:
+    if not isinstance(name, str) or name not in _KINDS:
         raise CheckpointError(f"action {name!r} is not one a ledger may hold; {nearest(str(name), _KINDS)}")
+    found = fault_of_fields(fields, _KINDS[name])
+    if found:
+        raise CheckpointError(f"action {name!r} is not as it was written: {found}")
     action: Action = _KINDS[name](**fields)
     return action

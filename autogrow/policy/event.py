@@ -11,9 +11,10 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from autogrow.errors import CheckpointError
+from autogrow.plain import Count, Positive, fault, fault_of_fields
 from autogrow.policy.actions import (
     GROWTHS,
     Action,
@@ -36,10 +37,10 @@ class Size:
     FLOPs of one forward pass on one sample, and in how many pieces each refined column is resolved.
     """
 
-    widths: Mapping[str, int]
-    parameters: int
-    flops_per_sample: int
-    knots: Mapping[str, int] = field(default_factory=dict)
+    widths: Mapping[str, Positive]
+    parameters: Count
+    flops_per_sample: Count
+    knots: Mapping[str, Positive] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values; knots only where there are any."""
@@ -57,10 +58,10 @@ class Continued:
     """
 
     source: str
-    rows: Mapping[str, int]
-    rows_before: int
-    new_inputs: int
-    new_outputs: int
+    rows: Mapping[str, Count]
+    rows_before: Count
+    new_inputs: Count
+    new_outputs: Count
     shrink: float | None = None
     perturb: float | None = None
 
@@ -136,18 +137,46 @@ class Event:
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Event:
         """The inverse of `to_plain`, of older ledgers too. Raises CheckpointError for what is no event."""
-        try:
-            return Event(
-                done=_done_from_plain(plain),
-                before=_size(plain.get("before")),
-                after=_size(plain.get("after")),
-                receipt=plain.get("receipt"),
-                decided_at=plain.get("decided_at"),
-                flops=plain.get("flops", 0),
-                full_val=_full_val(plain),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{plain!r:.80} is not an event of a ledger: {error!r}") from None
+        _check(plain, fault(plain, PlainEvent))
+        return Event(
+            done=_done_from_plain(plain),
+            before=_size(plain.get("before")),
+            after=_size(plain.get("after")),
+            receipt=plain.get("receipt"),
+            decided_at=plain.get("decided_at"),
+            flops=plain.get("flops", 0),
+            full_val=_full_val(plain),
+        )
+
+
+class PlainSize(TypedDict):
+    """A size, plain."""
+
+    widths: Mapping[str, Positive]
+    parameters: Count
+    flops_per_sample: Count
+    knots: NotRequired[Mapping[str, Positive]]
+
+
+class PlainReceipt(TypedDict):
+    """A receipt, plain, as far as anybody reads it; what is not finite is None."""
+
+    promise: float | None
+    max_abs_change: float | None
+
+
+class PlainEvent(TypedDict, total=False):
+    """What every event has in a ledger, beside the fields of what was done."""
+
+    before: PlainSize | None
+    after: PlainSize | None
+    receipt: PlainReceipt | None
+    decided_at: Count | None
+    flops: Count
+    full_val_loss: float | None
+    full_val_error: float | None
+    full_val_score: float | None
+    full_val_judged: float | None
 
 
 _OF_AN_EVENT = ("before", "after", "receipt", "decided_at", "flops")
@@ -172,11 +201,22 @@ def _done_to_plain(done: Action | Continued) -> dict[str, Any]:
 def _done_from_plain(plain: Mapping[str, Any]) -> Action | Continued:
     own = {k: v for k, v in plain.items() if k not in _OF_AN_EVENT and not k.startswith("full_val_")}
     if own.get("do") == CONTINUED:
+        own["source"] = own.pop("from", None)
         del own["do"]
-        return Continued(source=own.pop("from"), **own)
+        _check(plain, fault_of_fields(own, Continued))
+        return Continued(**own)
     if own.get("do") == "deepen":
         own["after"] = own.pop("behind", "")  # older ledgers lost where the layer went
-    return action_from_plain(own)
+    try:
+        return action_from_plain(own)
+    except CheckpointError as error:
+        _check(plain, str(error))
+        raise
+
+
+def _check(plain: object, found: str) -> None:
+    if found:
+        raise CheckpointError(f"{plain!r:.80} is not an event of a ledger: {found}") from None
 
 
 def _size(plain: Mapping[str, Any] | None) -> Size | None:
@@ -189,6 +229,6 @@ def _size(plain: Mapping[str, Any] | None) -> Size | None:
 def _full_val(plain: Mapping[str, Any]) -> FullVal | None:
     if "full_val_loss" not in plain:
         return None
-    loss, error = (math.nan if plain[key] is None else plain[key] for key in ("full_val_loss", "full_val_error"))
+    loss, error = (math.nan if plain.get(key) is None else plain[key] for key in ("full_val_loss", "full_val_error"))
     score = plain.get("full_val_score", loss)
     return FullVal(loss, error, math.nan if score is None else score, plain.get("full_val_judged"))

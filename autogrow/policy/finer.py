@@ -8,20 +8,23 @@ from typing import ClassVar
 
 from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy
-from autogrow.policy.history import Column, Decision, History, Options, Refine
+from autogrow.policy.history import Column, Decision, History, Keep, Options, Refine
 from autogrow.policy.signals import branch, last_growth
 from autogrow.policy.verdict import Verdict, checks
 
 
 @dataclass(frozen=True)
 class Finer:
-    """Refine the columns that promise most, every `every` checks since the last growth (or the start); else what the
-    policy that it stands beside decides.
+    """What the policy that it stands beside decides; where that keeps the net, refine the columns that promise most,
+    `every` checks since the last growth (or the start), twice as many, ….
 
     A column that scores above `above` (signal of its new knots over noise, 1: nothing to gain) is refined at once to
     `knots` pieces, as far as its values allow; at most the share `share` of all columns that can be refined, the best
-    ones first. With `factor` a column becomes so many times as fine at a time. Coarse to fine: what gets its knots
-    first has its rough shape already. (Scores are looked at only when a refinement is due.)
+    ones first. With `factor` a column becomes so many times as fine at a time. With `turn` a refinement that is due
+    goes before the other policy's next growth, if the last one was that policy's.
+
+    Coarse to fine: a net that is as wide as it wants to be shows which columns it needs more finely; refined first, a
+    small table is learnt by heart. (Scores are looked at only when a refinement is due.)
     """
 
     growth: GrowthPolicy
@@ -30,6 +33,7 @@ class Finer:
     above: float = 3.0
     every: int = 3
     factor: int | None = None
+    turn: bool = False
     never_grows: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -53,16 +57,19 @@ class Finer:
         return Verdict(False, "no column has been looked at")
 
     def __call__(self, history: History, options: Options) -> Decision:
-        """A refinement where one is due and promises enough, else the decision of the policy beside."""
+        """The decision of the policy beside, or a refinement where that keeps and one is due and promises enough."""
+        decision = self.growth(history, options)
         rows = branch(history)
         grown = last_growth(rows)
         since = len(rows) - 1 - (-1 if grown is None else grown)
-        if not history[-1].finite() or not since or since % self.every:
-            return self.growth(history, options)
+        due = history[-1].finite() and since > 0 and since % self.every == 0
+        turn = self.turn and grown is not None and not isinstance(rows[grown].action, Refine)
+        if not due or not (isinstance(decision.action, Keep) or turn):
+            return decision
         found = options.columns(self.knots)
         chosen = self._chosen(found)
         if not chosen:
-            return self.growth(history, options)
+            return decision
         wanted = {name: self._wanted(found[name]) for name in chosen}
         scores = [found[name].score for name in chosen]
         then = "the start" if grown is None else "the last growth"

@@ -15,9 +15,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
-from autogrow.errors import CheckpointError, nearest
+from autogrow.errors import CheckpointError
+from autogrow.plain import Amount, Count, Positive, fault_of_fields
 from autogrow.policy.actions import (
     COARSE,
     GROWTHS,
@@ -111,11 +112,11 @@ class Row:
     refined column is resolved. `timing['seconds']` is the wall time of the run so far.
     """
 
-    check: int
-    step: int
-    passes: float
+    check: Count
+    step: Count
+    passes: Amount
     phase: str
-    lineage: int
+    lineage: Count
     train_loss: float
     val_loss: float
     train_error: float
@@ -123,17 +124,17 @@ class Row:
     score: float
     gap: float
     lr: float
-    widths: Mapping[str, int]
-    parameters: int
-    flops_per_sample: int
-    train_flops: int
-    eval_flops: int
+    widths: Mapping[str, Positive]
+    parameters: Count
+    flops_per_sample: Count
+    train_flops: Count
+    eval_flops: Count
     options: Mapping[str, Any] = field(default_factory=dict)
     action: Action = field(default_factory=Keep)
     reason: str = ""
     event: Event | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
-    knots: Mapping[str, int] = field(default_factory=dict)
+    knots: Mapping[str, Positive] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     judged: float | None = None
 
@@ -168,14 +169,13 @@ class Row:
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Row:
-        """The inverse of `to_plain`; a None number comes back as NaN."""
-        known = {f.name for f in dataclasses.fields(Row)}
-        unknown = [k for k in plain if k not in known]
-        if unknown:
-            raise CheckpointError(f"ledger row has the unknown field {unknown[0]!r}; {nearest(unknown[0], known)}")
+        """The inverse of `to_plain`; a None number comes back as NaN. Raises CheckpointError for what is no row."""
+        found = fault_of_fields(plain, Row, _PLAIN)
+        if found:
+            raise CheckpointError(f"a row of a ledger is not as it was written: {found}")
         values = dict(plain)
-        for name in ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr"):
-            if values.get(name) is None:
+        for name in _MEASURED:
+            if values[name] is None:
                 values[name] = math.nan
         values["action"] = action_from_plain(values.get("action") or {"do": "keep"})
         if values.get("event") is not None:
@@ -188,6 +188,53 @@ class Row:
         del plain["timing"]
         return plain
 
+
+class PlainCost(TypedDict):
+    """What an action would have cost, plain."""
+
+    action: Mapping[str, Any]
+    parameters: Count
+    flops_per_sample: Count
+
+
+class PlainColumn(TypedDict):
+    """How fine a column is, plain."""
+
+    knots: Positive
+    most: Positive
+    score: float | None
+
+
+class PlainColumns(TypedDict):
+    """How fine the columns may be, plain."""
+
+    knots: Positive
+    found: Mapping[str, PlainColumn]
+
+
+class PlainOptions(TypedDict, total=False):
+    """What a policy was shown, plain; what is not finite is None."""
+
+    widths: Mapping[str, Positive]
+    depths: Mapping[str, Sequence[str]]
+    scores: Mapping[str, float | None]
+    steps_per_check: Positive
+    max_steps: Count | None
+    measured: Mapping[str, float | None]
+    costs: Sequence[PlainCost]
+    columns: Sequence[PlainColumns]
+
+
+_MEASURED = ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr")
+"""What may have been measured and found not to be finite."""
+
+_PLAIN = {
+    **dict.fromkeys(_MEASURED, float | None),
+    "options": PlainOptions,
+    "action": Mapping[str, Any] | None,
+    "event": Mapping[str, Any] | None,
+    "timing": Mapping[str, float | None],
+}
 
 History = Sequence[Row]
 

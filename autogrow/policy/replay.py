@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,7 +103,7 @@ def options_from_plain(plain: Mapping[str, Any]) -> Options:
             raise NotRecordedError(f"the cost of {_key(action)} was not recorded ({len(known)} costs were)")
         return known[_key(action)]
 
-    looks = {look["knots"]: {n: Column(**c) for n, c in look["found"].items()} for look in plain.get("columns", ())}
+    looks = {look["knots"]: {n: _column(c) for n, c in look["found"].items()} for look in plain.get("columns", ())}
 
     def columns(knots: int) -> dict[str, Column]:
         if knots not in looks:
@@ -113,12 +114,21 @@ def options_from_plain(plain: Mapping[str, Any]) -> Options:
         widths=dict(plain["widths"]),
         depths={place: tuple(kinds) for place, kinds in plain.get("depths", {}).items()},
         cost=cost,
-        scores=dict(plain.get("scores", {})),
+        scores=_numbers(plain.get("scores", {})),
         steps_per_check=plain.get("steps_per_check", 1),
         max_steps=plain.get("max_steps"),
-        measured=dict(plain.get("measured", {})),
+        measured=_numbers(plain.get("measured", {})),
         columns=columns,
     )
+
+
+def _column(plain: Mapping[str, Any]) -> Column:
+    return Column(plain["knots"], plain["most"], math.nan if plain["score"] is None else plain["score"])
+
+
+def _numbers(plain: Mapping[str, float | None]) -> dict[str, float]:
+    """What was not finite is written as None."""
+    return {name: math.nan if value is None else value for name, value in plain.items()}
 
 
 @dataclass(frozen=True)

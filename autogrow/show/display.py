@@ -21,6 +21,7 @@ from rich.text import Text
 from autogrow.data import lines
 from autogrow.policy.history import Event, History, Row, Stop
 from autogrow.show import words
+from autogrow.show.check import in_trouble, measured
 from autogrow.show.measures import consolation, details, table, verdict
 from autogrow.show.panel import panel
 from autogrow.show.story import decided_reason, headline
@@ -85,7 +86,7 @@ class Display(View):
             self._event(before, row.event)
         if isinstance(row.action, Stop):
             self._say(Text.assemble(("■ ", "bold"), f"{words.passes(row.passes)}  stop"), words.ending(row.reason))
-        elif not row.finite():
+        elif in_trouble(row):
             self._say(Text(f"! {words.passes(row.passes)}  the loss is not finite", style="bold red"), row.reason)
         elif self._live is None and (before is None or self._clock() - self._last_line >= self._every):
             self._last_line = self._clock()
@@ -101,7 +102,7 @@ class Display(View):
                 self._print(Text(part, style=style))
         found = [(name, f"{val:<10}{test:<10}{base}".rstrip()) for name, val, test, base in table(result)]
         facts = [*words.facts(result).items(), ("report", f"{folder}/{REPORT}")]
-        self._pairs([*found, *details(result), *facts], whole=("report",), room=14)
+        self._pairs([*found, *details(result), *facts], whole=("report",), room=19)
 
     def close(self) -> None:
         """Take the live lines away and give the cursor back."""
@@ -124,10 +125,10 @@ class Display(View):
         )
 
     def _line(self, row: Row) -> str:
-        losses = f"train {words.number(row.train_loss)}  val {words.number(row.val_loss)}"
-        error = f"gap {words.percent(row.relative_gap, 0)}  {self._metric} {words.measure(self._metric, row.val_error)}"
+        found = measured(row, self._metric)
+        shown = [f"{name} {found[name]}" for name in ("train", "val", "gap", self._metric) if name in found]
         size = f"{words.widths(row.widths)} ({words.count(row.parameters)} parameters)"
-        return f"{words.passes(row.passes)}  {row.phase}  {losses}  {error}  {size}"
+        return "  ".join([words.passes(row.passes), row.phase, *shown, size])
 
     def _say(self, line: Text, *details: str) -> None:
         """A line and, indented under it, its details."""
@@ -141,7 +142,7 @@ class Display(View):
         for name, value in pairs:
             parts = [value] if name in whole else self._folded(value, room + 2)
             for i, part in enumerate(parts):
-                self._print(Text.assemble((f"  {name[: room - 1] if i == 0 else '':<{room}}", "dim"), part))
+                self._print(Text.assemble((f"  {name if i == 0 else '':<{room - 1}} ", "dim"), part))
 
     def _folded(self, text: str, indent: int) -> list[str]:
         """`text` in lines that fit beside an indent; a file, unlike a screen, keeps it on one."""

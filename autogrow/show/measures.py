@@ -15,9 +15,9 @@ Plain = Mapping[str, Any]
 
 NAMES = {
     "log_loss": "log loss",
-    "balanced_accuracy": "balanced acc",
+    "balanced_accuracy": "balanced accuracy",
     "auroc": "ROC AUC",
-    "average_precision": "avg precision",
+    "average_precision": "average precision",
     "brier": "Brier",
     "f1": "F1",
     "mae": "MAE",

@@ -120,6 +120,7 @@ def test_a_search_is_charged_with_all_its_trials(make_run, make_plan):
             "val_loss": x,
             "val_error": 0.1,
             "train_flops": 3000,
+            "eval_flops": 1000,
             "seconds": 30.0,
         }
         for i, x in enumerate((0.9, None, 0.2))

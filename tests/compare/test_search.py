@@ -46,18 +46,20 @@ def test_every_trial_is_charged_and_test_is_read_once(whole):
     best = min(trials, key=lambda t: (t["val_error"], t["val_loss"]))
     assert (result["search"]["chosen"], result["widths"]) == (best["number"], best["widths"])
     assert all("test" not in json.dumps(t) for t in trials)
+    assert [set(result[key]) for key in ("metrics", "baseline")] == [{"val", "test"}] * 2
+    assert json.loads((whole / "curves.json").read_text())["split"] == "test"
     assert not (whole / "trials").exists()
 
 
 def test_trials_hold_no_test_rows(tmp_path, monkeypatch):
     seen = []
-    evaluate = training.evaluate
+    look = training.take_final_look
 
-    def spy(net, split, prepared, metrics=()):
+    def spy(net, split, prepared, *further, **named):
         seen.append(len(prepared.test))
-        return evaluate(net, split, prepared, metrics)
+        return look(net, split, prepared, *further, **named)
 
-    monkeypatch.setattr(training, "evaluate", spy)
+    monkeypatch.setattr(training, "take_final_look", spy)
     assert search(tmp_path / "s", "search.trials=2") == 0
     assert seen == [0, 0]  # the chosen net's one look at test is not made by a trial
 
@@ -83,14 +85,33 @@ def test_the_same_seed_draws_the_same_trials_and_an_interrupted_search_goes_on(w
     assert read_trials(other)[0]["lr"] != read_trials(whole)[0]["lr"]
 
 
-def test_halving_ends_bad_trials_early_and_costs_less(tmp_path):
-    plain, halved = tmp_path / "plain", tmp_path / "halved"
+def test_halving_ends_bad_trials_early_and_costs_less_and_judges_alike_when_it_goes_on(tmp_path, monkeypatch):
+    plain, halved, again = (tmp_path / name for name in ("plain", "halved", "again"))
     assert search(plain, "search.trials=6") == 0
     assert search(halved, "search.trials=6", "search.halving=true") == 0
     states = [t["state"] for t in read_trials(halved)]
     assert "pruned" in states
     cost = [json.loads((f / "result.json").read_text())["search_cost"]["train_flops"] for f in (plain, halved)]
     assert cost[1] < cost[0]
+    checks, last = [], states.index("pruned", 1)
+
+    class Leaving(searching._Reporter):  # at the check that gives a trial up, of which Optuna knows by then
+        def check(self, row):
+            try:
+                super().check(row)
+            finally:
+                checks.append(row)
+                if self.asked.number == last and self._is_last(row):
+                    signal.raise_signal(signal.SIGINT)
+
+        def _is_last(self, row):
+            return int(row.passes) == read_trials(halved)[last]["reported"][-1][0]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(searching, "_Reporter", Leaving)
+        assert search(again, "search.trials=6", "search.halving=true") == 130
+    assert search(again, "search.trials=6", "search.halving=true") == 0
+    assert timeless(read_trials(again)) == timeless(read_trials(halved))
 
 
 @pytest.mark.parametrize(

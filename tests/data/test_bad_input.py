@@ -200,7 +200,7 @@ SPECS = {
     "split_seed": ({"split_seed": -1}, r"data.split_seed"),
     "noise": ({"noise": -1.0}, r"data.noise"),
     "group without column": ({"split": "group"}, r"needs data.split_column"),
-    "column without group": ({"split_column": "a"}, r"needs data.split=group or data.split=time"),
+    "column without group": ({"split_column": "a"}, r"needs data.split=group, data.split=time or data.split=column"),
     "separator": ({"separator": ""}, r"data.separator"),
     "target of a known set": ({"name": "iris", "source": "sklearn", "target": "y"}, r"data=iris knows its target"),
     "path of a known set": (

@@ -93,6 +93,8 @@ def test_the_baseline_is_the_commonest_class_with_the_shares_of_training():
     assert found["error"] == pytest.approx(2 / 6)
     assert found["log_loss"] == pytest.approx(-(4 * np.log(0.75) + 2 * np.log(0.25)) / 6)
     assert prior_of("classification", 2, np.array([0, 1]), np.array([3.0, 1.0])) == prior
+    weighted = baseline("classification", ["no", "yes"], prior, Y, weights=np.array([1, 1, 1, 1, 2, 2]))
+    assert weighted["error"] == pytest.approx(4 / 8)
 
 
 def test_the_baseline_of_values_is_the_mean_of_training():

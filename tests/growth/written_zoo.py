@@ -89,23 +89,24 @@ class ViTAttention(nn.Module):
 
 
 class ViT(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, scaled: bool = False) -> None:
         super().__init__()
         self.img_size, self.embed_dim = 8, 6
         self.proj = nn.Conv2d(3, 6, 4, stride=4)
         self.cls_token, self.pos_embed = nn.Parameter(torch.randn(1, 1, 6)), nn.Parameter(torch.randn(1, 5, 6))
         self.norm1, self.attn, self.norm2 = nn.LayerNorm(6), ViTAttention(6, 2), nn.LayerNorm(6)
         self.fc1, self.fc2 = nn.Linear(6, 10), nn.Linear(10, 6)
-        self.gamma = nn.Parameter(0.3 * torch.ones(6))
+        self.gamma = nn.Parameter(0.3 * torch.ones(6)) if scaled else None
         self.norm, self.head = nn.LayerNorm(6), nn.Linear(6, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        B, C, H, W = x.shape
+        B, _, H, W = x.shape
         assert H == W == self.img_size, f"an image of {H}x{W}, not {self.img_size}"
         x = self.proj(x).flatten(2).transpose(1, 2)
         x = torch.cat((self.cls_token.expand(B, -1, -1), x), dim=1) + self.pos_embed
         x = x + self.attn(self.norm1(x))
-        x = x + self.gamma * self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        y = self.fc2(F.gelu(self.fc1(self.norm2(x))))
+        x = x + (y if self.gamma is None else self.gamma * y)
         return self.head(self.norm(x)[:, 0])
 
 
@@ -309,7 +310,7 @@ class Window(nn.Module):
         x = self.stem(x).permute(0, 2, 3, 1)
         B, H, W, C = x.shape
         w = self.window
-        assert H % w == 0 and W % w == 0
+        assert H % w == 0, f"{H} is not a multiple of the window"
         y = self.norm(x).view(B, H // w, w, W // w, w, C).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, w * w, C)
         y = self.mix(y).view(-1, w, w, C)
         y = y.view(B, H // w, W // w, w, w, -1).permute(0, 1, 3, 2, 4, 5).contiguous().view(B, H, W, -1)
@@ -332,12 +333,13 @@ WRITTEN: dict[str, Written] = {
     "gpt by hand": Written(lambda: GPT(flash=False), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11),
     "gpt tied": Written(lambda: GPT(tied=True), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11),
     "vit": Written(ViT, (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}),
+    "vit with a layer scale": Written(lambda: ViT(scaled=True), (3, 3, 8, 8), {"fc1": (10, 1)}, {"proj": "only a multiple of 6"}),
     "separate": Written(Separate, (3, 4, 5), {"enter": (8, 1), "q_proj": (12, 6)}),
     "unflattened": Written(Unflattened, (3, 4, 5), {"enter": (8, 1), "kv": (6, 3)}),
     "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}),
-    "encoder layer": Written(lambda: Torch("layer"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}),
+    "encoder layer": Written(lambda: Torch("layer"), (3, 4, 5), {"encoder.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
     "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}),
-    "encoder": Written(lambda: Torch("encoder"), (3, 4, 5), {"enter": (8, 4), "encoder.layers.0.linear1": (12, 1), "encoder.layers.1.linear1": (12, 1)}),
+    "encoder": Written(lambda: Torch("encoder"), (3, 4, 5), {"encoder.layers.0.linear1": (12, 1), "encoder.layers.1.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
     "norm-act": Written(NormAct, (3, 2, 6, 6), {"stem": (4, 1), "conv1": (6, 1)}),
     "channel norm": Written(ChannelNorm, (3, 2, 6, 6), {"stem": (4, 1), "up": (6, 1)}),
     "squeeze-excite": Written(SE, (3, 2, 5, 5), {"stem": (6, 1), "fc.0": (4, 1), "last": (5, 1)}),

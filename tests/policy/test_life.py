@@ -31,8 +31,8 @@ from autogrow.policy import (
     stop_reason,
     validated,
 )
-from autogrow.policy.event import FullVal
-from autogrow.policy.history import Anneal, Keep, Refit, Stop, Widen
+from autogrow.policy.event import Event, FullVal
+from autogrow.policy.history import Anneal, Keep, Refit, Row, Stop, Widen
 from autogrow.policy.signals import branch
 
 STILL = Growth(Never())
@@ -313,6 +313,43 @@ def anneal_of(run, errors, scores, *, full_val=None):
 )
 def test_what_is_handed_back(run, errors, scores, full_val, expected):
     assert deliverable(anneal_of(run, errors, scores, full_val=full_val)) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "of_target", "expected"),
+    [
+        ([0.35, 0.3, 0.2, 0.5, 0.4], None, 1),  # check 2 is not among the candidates of an anneal
+        ([0.35, 0.3, 0.2, 0.2, 0.2], None, 3),
+        ([0.35, 0.3, 0.2, 0.2, 0.1], None, 4),
+        ([0.35, 0.3, 0.2, 0.2, 0.25], 0.1, 1),  # as measured on all of val
+        ([0.35, 0.3, 0.2, math.nan, 0.25], 0.4, 4),
+    ],
+)
+def test_a_metric_of_its_own_takes_the_place_of_the_error(run, own, of_target, expected):
+    full_val = None if of_target is None else FullVal(0.5, 0.0, 0.5, of_target)
+    rows = anneal_of(run, [0.9, 0.9], [0.5, 0.5], full_val=full_val)  # by the error the target would win
+    assert deliverable([replace(row, judged=value) for row, value in zip(rows, own, strict=True)]) == expected
+
+
+def test_before_an_anneal_a_metric_of_its_own_chooses_among_all_checks(run):
+    played = run()
+    for score in (1.0, 0.5, 0.6):
+        played.measure(score, val_error=score)
+    rows = [replace(row, judged=value) for row, value in zip(played.rows, (0.3, 0.3, 0.2), strict=True)]
+    assert return_target(rows) == 1  # where an anneal would start, the loss decides
+    assert deliverable(rows) == 2
+    assert deliverable(rows[:2]) == 1  # equally good: the score
+    assert deliverable([replace(row, judged=None) for row in rows]) == 1
+
+
+def test_what_a_row_is_judged_by_survives_the_ledger_and_is_left_out_where_there_is_none(run):
+    played = run().play(LifeCycle(), [1.0])
+    (row,) = played.rows
+    assert "judged" not in row.to_plain()
+    judged = replace(row, judged=0.25)
+    assert Row.from_plain(judged.to_plain()) == judged
+    found = anneal_of(run, [0.1], [0.1], full_val=FullVal(0.5, 0.2, 0.5, 0.3))[3].event
+    assert Event.from_plain(found.to_plain()) == found
 
 
 def test_without_an_error_the_score_decides(run):

@@ -21,7 +21,14 @@ def row(check, **changes):
 
 
 def test_rows_survive_the_disk(tmp_path):
-    grown = Event(Widen({"a": 12}), Size({"a": 8}, 10, 20), Size({"a": 12}, 14, 28), {"promise": 1e-9}, 0, 40)
+    grown = Event(
+        Widen({"a": 12}),
+        Size({"a": 8}, 10, 20),
+        Size({"a": 12}, 14, 28),
+        {"promise": 1e-9, "max_abs_change": 0.0},
+        0,
+        40,
+    )
     rows = [row(0, action=Widen({"a": 12}), reason="because <1 & 2>"), row(1, val_loss=math.nan, event=grown)]
     ledger = Ledger(tmp_path)
     for r in rows:

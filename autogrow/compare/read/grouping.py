@@ -10,6 +10,7 @@ from typing import Any
 
 from autogrow.compare.read.runs import Run
 from autogrow.overrides import key_of
+from autogrow.train.record.contents import Planned
 from autogrow.train.record.folder import PLAN, RESULT, is_begun, read_config, read_plain
 
 _OF_A_RUN = re.compile(r"^(seed:|resume:|  split_seed:|hydra:)")
@@ -20,7 +21,7 @@ _NOT_AN_ARM = ("seed", "resume", "data.split_seed", "hydra")
 
 def read_plan(folder: Path) -> dict[str, Any]:
     """What a comparison planned for its folder; empty for a folder that is none."""
-    return read_plain(folder / PLAN) if (folder / PLAN).is_file() else {}
+    return read_plain(folder / PLAN, kind=Planned) if (folder / PLAN).is_file() else {}
 
 
 def group(folder: Path, runs: Sequence[Run]) -> dict[str, list[Run]]:

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import yaml
-
 from autogrow.compare.arms import GROW
 from autogrow.compare.read.pareto import latency_ms, pareto
 from autogrow.compare.read.runs import Run
 from autogrow.compare.read.surrogate import surrogate
-from autogrow.train.record.folder import read_config
+from autogrow.train.record.folder import read_settings
 
 PLAIN_SEARCH = "random_search"
 KEPT = (
@@ -77,7 +75,7 @@ def _ratios(both: Sequence[tuple[Run, Run]]) -> dict[str, float | None]:
 
 def _as_trial(run: Run) -> dict[str, Any] | None:
     """The grown net in the search's terms; None for a run whose config does not say (made by other means)."""
-    config = yaml.safe_load(read_config(run.folder))
+    config = read_settings(run.folder)
     if "net" not in config or "optimizer" not in config:
         return None
     dropout = config["net"]["dropout"]
@@ -127,7 +125,7 @@ def _points(
 
 
 def _one_dense_net(run: Run) -> bool:
-    config = yaml.safe_load(read_config(run.folder))
+    config = read_settings(run.folder)
     net = config.get("net")
     return net is not None and bool(
         net["kind"] == "dense" and net["members"] == 1 and net["norm"] == "none" and not net["residual"]

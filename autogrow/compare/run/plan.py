@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autogrow.children.jobs import FINISHED, Job, Outcome
+from autogrow.children.jobs import FINISHED, SINGLE, Job, Outcome
 from autogrow.compare.arms import GROW, SEED, Arm, facts_of
 from autogrow.compare.read.comparison import run_folder
 from autogrow.compare.read.grouping import read_plan
@@ -24,7 +24,7 @@ from autogrow.train.record.folder import PLAN
 @dataclass(frozen=True)
 class Plan:
     """What is to be run into `folder`. `overrides`: what was typed for every arm; `search`: what was typed for searches
-    alone; `options`: further arguments of every command (--config-dir and its like).
+    alone; `options`: further arguments of every command (--config-dir and its like). `fingerprint`: of the data.
     """
 
     folder: Path
@@ -38,6 +38,7 @@ class Plan:
     target: float | None = None
     jobs: int = 1
     environment: Mapping[str, str] | None = None
+    fingerprint: str = ""
 
     def first_jobs(self) -> list[Job]:
         """The jobs that wait for nothing: seed by seed, the grown run first."""
@@ -77,6 +78,7 @@ class Plan:
             "seeds": list(self.seeds),
             "target": self.target,
             "jobs": self.jobs,
+            "fingerprint": self.fingerprint,
         }
 
     def _grow_first(self) -> list[Arm]:
@@ -89,10 +91,13 @@ class Plan:
         typed = [*self.overrides, *(self.search if arm.command != "fit" else ())]
         own = arm.filled([*typed, f"seed={seed}"], facts)
         return Job(
-            command=(*start, arm.command, *self.options, *own, f"hydra.run.dir={quoted(folder)}"),
+            command=(*start, arm.command, *self.options, *own, f"hydra.run.dir={quoted(folder)}", SINGLE),
             folder=folder,
             name=f"{arm.name} seed {seed}",
-            resume=(*start, "fit", f"resume={quoted(folder)}") if arm.command == "fit" else None,
+            # said again: a class of one's own is used only where the command line names it
+            resume=(*start, "fit", *self.options, *own, f"resume={quoted(folder)}", SINGLE)
+            if arm.command == "fit"
+            else None,
             environment=self.environment,
         )
 

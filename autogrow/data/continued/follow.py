@@ -5,11 +5,15 @@ n rows, D encoded columns before, D' after.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from autogrow.data.card import fingerprint
 from autogrow.data.continued.extend import (
     PROBED,
     Extension,
@@ -19,11 +23,14 @@ from autogrow.data.continued.extend import (
     extension_of,
     refit_preprocess,
 )
-from autogrow.data.continued.known_rows import PARTS, KnownRows, mark_rows
+from autogrow.data.continued.known_rows import KnownRows, mark_rows
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.fit_inputs import Fitted
 from autogrow.data.pipeline import Pipeline
+from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData
+from autogrow.data.splits import PARTS
+from autogrow.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -38,18 +45,39 @@ class TrainedOn:
     pipeline: Pipeline
     known: KnownRows | None = None
     refined: frozenset[str] = frozenset()
+    card: Mapping[str, Any] | None = None
+    """The card of its run's data, where there is one."""
 
 
-def keep_known(data: SplitData, trained_on: TrainedOn, *, new_classes: str) -> SplitData:
+def keep_known(data: SplitData, trained_on: TrainedOn, spec: DataSpec) -> SplitData:
     """The targets in the net's terms, and every row that the net knows in the split that it was in.
 
-    Raises DataError for a target that the net cannot have.
+    Raises DataError for a target that the net cannot have, and for a file that has lost rows since.
     """
-    target = extend_target(data.target, trained_on.pipeline, new_classes=new_classes)
+    target = extend_target(data.target, trained_on.pipeline, new_classes=spec.new_classes)
     rows = data.rows
     if trained_on.known is not None:
-        rows = trained_on.known.keep(rows, mark_rows(trained_on.pipeline.encoder, data.raw, target))
+        marks = mark_rows(trained_on.pipeline.encoder, data.raw, target)
+        if trained_on.card is not None and spec.max_rows is None:
+            _check_none_gone(replace(data, target=target), marks, trained_on.known, trained_on.card)
+        rows = trained_on.known.keep(rows, marks)
     return replace(data, target=target, rows=rows)
+
+
+def _check_none_gone(data: SplitData, marks: np.ndarray, known: KnownRows, before: Mapping[str, Any]) -> None:
+    """More rows in the same file are what a net goes on for. A row that was edited there is a new one to it: it may
+    come back in test and have been in train. So the file must still hold the rows that it held.
+    """
+    origin = data.raw.origin
+    same_file = Path(origin).is_file() and Path(origin).resolve() == Path(str(before["origin"])).resolve()
+    still = int(np.isin(marks, known.marks).sum())
+    if same_file and still < before["rows"]:
+        now = fingerprint(data.raw, data.target)
+        raise DataError(
+            f"continue_from: {before['rows'] - still} of the {before['rows']} rows that the net knows of {origin} are "
+            f"gone or changed (fingerprint {before['fingerprint'][:12]} then, {now[:12]} now): one that was edited may "
+            "come back in another split; put them back, or give the table under another name if rows left it"
+        )
 
 
 def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tuple[Fitted, Extension]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,10 +13,8 @@ from torch import Tensor
 
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.raw import Raw
-from autogrow.data.splits import Rows
+from autogrow.data.splits import PARTS, Rows
 from autogrow.data.target import Target
-
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,24 @@ class KnownRows:
 
     @staticmethod
     def from_bytes(content: bytes) -> KnownRows:
-        """The inverse of `to_bytes`."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return KnownRows(file["marks"], file["parts"])
+        """The inverse of `to_bytes`. Raises ValueError for what is no such file; nothing is read but what it holds."""
+        with zipfile.ZipFile(io.BytesIO(content)) as whole:
+            marks, parts = (_array(whole, name, kind) for name, kind in (("marks", np.uint64), ("parts", np.uint8)))
+        if len(marks) != len(parts) or (parts >= len(PARTS)).any() or (marks[1:] <= marks[:-1]).any():
+            raise ValueError("marks and parts do not go together")
+        return KnownRows(marks, parts)
+
+
+def _array(whole: zipfile.ZipFile, name: str, kind: type[np.generic]) -> np.ndarray:
+    """One array of a file of arrays, where its header claims neither more nor less than there is."""
+    content = whole.read(f"{name}.npy")
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError(f"{name} is of another version")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype != kind or len(shape) != 1 or shape[0] * dtype.itemsize + file.tell() != len(content):
+        raise ValueError(f"{name} should be a list of {np.dtype(kind)}, and is {dtype} of shape {shape}")
+    return np.frombuffer(content, dtype=dtype, offset=file.tell()).copy()
 
 
 def mark_rows(encoder: Encoder, raw: Raw, target: Target) -> np.ndarray:

@@ -19,7 +19,7 @@ from autogrow.growth.sites.axes import Axis, Width, fix, resolve, unify
 from autogrow.growth.sites.depth import depth_sites, site_behind
 from autogrow.growth.sites.example import Example
 from autogrow.growth.sites.finer import column_sites, columns_read
-from autogrow.growth.sites.interpret import run_trace
+from autogrow.growth.sites.run import run_trace
 from autogrow.growth.sites.site import ColumnSite, ColumnsRead, DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.sites.state import normed
 from autogrow.growth.sites.trace import Trace, Use, Value
@@ -80,23 +80,19 @@ def _tied_as_one(trace: Trace) -> list[Use]:
     A dimension that is written by one of them and read by another (an embedding that is the head's weight too) is
     'tied': its new entries have to be right for both.
     """
-    first: dict[int, str] = {}
-    for name, tensor in trace.net.named_parameters(remove_duplicate=False):
-        first.setdefault(id(tensor), name)
-    canonical = {
-        name: first[id(tensor)] for name, tensor in trace.net.named_parameters(remove_duplicate=False)
-    }  # fmt: skip
-    kept: dict[tuple[str, int], Use] = {}
+    same = {name: id(tensor) for name, tensor in trace.net.named_parameters(remove_duplicate=False)}
+    kept: dict[tuple[int | str, int], Use] = {}
     for use in trace.uses:
         name = f"{use.module}.{use.parameter}".lstrip(".")
-        owner, _, parameter = canonical.get(name, name).rpartition(".")
-        use = dataclasses.replace(use, module=owner, parameter=parameter)
-        known = kept.setdefault((canonical.get(name, name), use.dim), use)
+        place = (same.get(name, name), use.dim)
+        known = kept.setdefault(place, use)
         if known is use:
             continue
         unify(known.axis, use.axis)
         if known.role != use.role:
-            kept[canonical[name], use.dim] = dataclasses.replace(known, role="tied", fill=0.0)
+            reader = use if use.role == "read" else known
+            trace.tied[known.module] = reader.module
+            kept[place] = dataclasses.replace(known, role="tied", fill=0.0)
     return list(kept.values())
 
 
@@ -177,7 +173,11 @@ def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
         if n.op in ("call_module", "call_function", "call_method") and str(n.target) not in ends
     )
     refused = width.fixed if width.fixed or readers else "no layer that growth knows reads it"
-    state = normed(trace, width, nodes, {p.module for p in readers}) if refused is None else None
+    reading = {trace.tied[p.module] if p.role == "tied" else p.module for p in readers}
+    state = normed(trace, width, nodes, reading) if refused is None else None
+    tied = [trace.tied[p.module] for p in readers if p.role == "tied"]
+    if tied and state is not None and not state.reads_zero.issuperset(tied):
+        refused = f"its weight is tied, and what {tied[0]!r} reads of a new unit is not zero"
     name, attributes = _name(index, writers, width), tuple(index.attributes.get(width, ()))
     return WidthSite(
         name, width.size * unit, unit, writers, readers, carried, attributes, tuple(through), state, refused

@@ -20,7 +20,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from autogrow.growth.layers import layer_type, norm_type
-from autogrow.growth.sites.sizes import Count, SizeInt, plain_numbers
+from autogrow.growth.sites.numbers import Count, SizeInt, plain_numbers
 from autogrow.growth.sites.trace import Call, Trace, Value
 from autogrow.nets.knots import Knots
 

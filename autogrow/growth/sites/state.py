@@ -26,7 +26,7 @@ class Normed:
     `kind`: 'layer' or 'rms'. `obstacle`: why fresh units cannot be added without changing the statistics, or None.
     `alive`: their outgoing weights may be drawn freely, for what they read is zero and passes gradients back. `scaled`:
     where each RMSNorm normalises one layer's output and nothing else reads that, these layers: their units can be split
-    by scaling rows; else None.
+    by scaling rows; else None. `reads_zero`: the layers that read zero of a new unit.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Normed:
     alive: bool
     obstacle: str | None
     scaled: tuple[str, ...] | None
+    reads_zero: frozenset[str] = frozenset()
 
     @property
     def any_width(self) -> bool:
@@ -71,15 +72,20 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
             obstacle = (
                 obstacle or f"what {trace.notes[node].module!r} normalises is not simply a sum of layers' outputs"
             )
-    read = [states.get(n.all_input_nodes[0], FREE) for n in trace.graph.nodes if _reads(n, readers)]
-    alive = all(s == ZERO for s in read)
+    read: dict[str, set[str]] = {}
+    for node in trace.graph.nodes:
+        if _reads(trace, node, readers) and node.all_input_nodes[0] in states:
+            read.setdefault(str(trace.notes[node].module), set()).add(states[node.all_input_nodes[0]])
+    alive = all(found == {ZERO} for found in read.values())
+    zero = frozenset(name for name, found in read.items() if found <= {ZERO, DEAD})
     if kind == "rms" and not alive:
         obstacle = obstacle or f"a unit that is zero in front of {names[0]!r} gets no gradient behind it"
-    return Normed(kind, names, alive, obstacle, _scaled(trace, norms) if kind == "rms" else None)
+    return Normed(kind, names, alive, obstacle, _scaled(trace, norms) if kind == "rms" else None, zero)
 
 
-def _reads(node: fx.Node, readers: set[str]) -> bool:
-    return node.op == "call_module" and str(node.target) in readers
+def _reads(trace: Trace, node: fx.Node, readers: set[str]) -> bool:
+    note = trace.notes.get(node)
+    return note is not None and note.kind in ("layer", "carry") and note.module in readers
 
 
 def _scaled(trace: Trace, norms: list[fx.Node]) -> tuple[str, ...] | None:

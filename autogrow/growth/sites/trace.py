@@ -67,6 +67,7 @@ class Trace:
     roles: dict[tuple[str, int], tuple[str, float | str]] = field(default_factory=dict)  # of parameters used directly
     layers: dict[str, tuple[Axis, Axis]] = field(default_factory=dict)  # module name → its input and output axis
     bare_eps: set[str] = field(default_factory=set)  # modules whose norm is given an eps that is not their attribute
+    tied: dict[str, str] = field(default_factory=dict)  # module that writes → module that reads the same parameter
     opaque: dict[str, str] = field(default_factory=dict)  # module name → why nothing is known of it
     inputs: list[Axis] = field(default_factory=list)
     outputs: list[Axis] = field(default_factory=list)
@@ -108,6 +109,11 @@ class Call:
     def before(self) -> torch.Size:
         """The shape of the first tensor that it reads."""
         return next(iter(self.shapes.values()))
+
+    def given(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument as it stands in the graph: a node, or a number that is written in the code or was computed."""
+        args = self.node.args
+        return self.node.kwargs.get(name, args[position] if len(args) > position else default)
 
     def dim(self, position: int, default: int, name: str = "dim") -> int:
         """The dimension it runs along: given by name, by position, or left out; a module's own."""

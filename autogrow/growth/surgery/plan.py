@@ -124,7 +124,8 @@ class Plan:
 
         try:
             for move in moves:
-                undo.append(_install(net, str(move.new_name), move.new))
+                for name in _holders(net, str(move.new_name), move.old):
+                    undo.append(_install(net, name, move.new))
             for name, values in self.attributes.items():
                 module = net.get_submodule(name)
                 for attribute, value in values.items():
@@ -140,6 +141,7 @@ class Plan:
 
     def _tensor_moves(self, net: nn.Module) -> list[Move]:
         moves = []
+        names = {id(p): name for name, p in net.named_parameters()}
         with torch.no_grad():
             for plan in self.tensors:
                 old = tensor_named(net, plan.name)
@@ -149,7 +151,8 @@ class Plan:
                     new.__dict__.update(old.__dict__)  # marks that people set on parameters (no_decay, lr_scale)
                 index = {s.dim: s.index for s in plan.regrow}
                 grads = {s.dim: s.grad for s in plan.regrow if s.grad is not None}
-                moves.append(Move(old, new, plan.name, plan.name, index, plan.values(), grads))
+                name = names.get(id(old), plan.name)  # of a tied parameter the first one, as the net lists it
+                moves.append(Move(old, new, name, name, index, plan.values(), grads))
             for name, value in self.replaced.items():
                 moves.append(Move(tensor_named(net, name), value.clone(), name, name))
         return moves
@@ -198,6 +201,12 @@ def tensor_named(net: nn.Module, name: str) -> Tensor:
     if tensor is None:
         raise GrowthError(f"the net has no parameter or buffer {name!r}; it is not the net this growth was made for")
     return tensor
+
+
+def _holders(net: nn.Module, name: str, old: Tensor | None) -> list[str]:
+    """The names of everything that holds a tensor: a tied parameter stays tied."""
+    held = [n for n, p in net.named_parameters(remove_duplicate=False) if p is old]
+    return held or [name]
 
 
 def _install(net: nn.Module, name: str, new: Tensor) -> Callable[[], None]:

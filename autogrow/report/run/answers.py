@@ -55,10 +55,11 @@ def _classes(curves: Sequence[Plain]) -> list[Curve]:
 
 def _calibration(when: Plain, found: Plain) -> Chart:
     drawn = [DIAGONAL]
-    if "before" in when:
-        drawn.append(Curve("before the temperature", "before", _line(when["before"]["said"], when["before"]["right"])))
-    after = when["after"]
-    drawn.append(Curve("as delivered", "val", _line(after["said"], after["right"])))
+    for key, name, look in (("before", "before the temperature", "before"), ("after", "as delivered", "val")):
+        if key in when:
+            said, right = when[key]["said"], when[key]["right"]
+            drawn.append(Curve(name, look, _line(said, right)))
+            drawn.append(Curve("", f"{look} points", _dots(SHARE, SHARE, said, right)))
     if "positive" in found:
         title, up = f"Calibration of {found['positive']}", f"share that is {found['positive']}"
     else:
@@ -97,7 +98,7 @@ def _residuals(cloud: Plain) -> Chart:
 
 def _of_rows(title: str, across: str, up: str, x: Scale, y: Scale, dots: str, line: Curve, rows: int) -> Chart:
     summary, note = f"{up} against {across}", f"{words.times(rows, 'row')} drawn"
-    return Chart(title, summary, across, up, x.ticks(_short, 4, down=False), y.ticks(_short), [line], dots, note)
+    return Chart(title, summary, across, up, x.ticks(_short, 5, down=False), y.ticks(_short), [line], dots, note)
 
 
 def _dots(x: Scale, y: Scale, xs: Sequence[float], ys: Sequence[float]) -> str:

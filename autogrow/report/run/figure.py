@@ -12,6 +12,7 @@ from autogrow.report.drawing.scale import Scale, Tick
 from autogrow.report.drawing.shapes import Axis, Figure, Mark, Phase
 from autogrow.report.run.panels import error_panel, gap_panel, loss_panel, widths_panel
 from autogrow.show import words
+from autogrow.show.check import in_trouble
 from autogrow.show.story import Episode, Story
 
 
@@ -74,7 +75,7 @@ def _marks(rows: History, story: Story, axis: Axis) -> list[Mark]:
         badge = str(told.number) if told.is_growth else "↩"
         marks.append(Mark(look, badge, words.deed(told.event), anchor(told), x, 0))
     for row in rows:
-        if not row.finite():
+        if in_trouble(row):
             marks.append(Mark("trouble", "!", f"check {row.check}: not finite", "", axis.at[rows.index(row)], 0))
     return _apart(sorted(marks, key=lambda mark: mark.x))
 

@@ -10,14 +10,16 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from autogrow.data import lines
+from autogrow.evaluation.judge import value_of
 from autogrow.policy.history import History, Row
 from autogrow.report.run.answers import charts, confusion
-from autogrow.report.run.chapters import Kept, chapters
+from autogrow.report.run.chapters import Kept, chapters, columns
 from autogrow.report.run.figure import axes, draw
 from autogrow.report.run.use import lines_to_use
 from autogrow.report.templates import templates
 from autogrow.show import words
-from autogrow.show.measures import consolation, details, split_of, table, verdict
+from autogrow.show.check import judges, measured
+from autogrow.show.measures import consolation, details, judged_by, name_of, say, split_of, table, verdict
 from autogrow.show.story import Story, headline, tell
 from autogrow.train.record.files import write_atomically
 from autogrow.train.record.folder import REPORT
@@ -74,8 +76,10 @@ def render(
         tiles=_tiles(result, metric, story),
         figures=[draw(rows, story, axis, metric, result[split].get(metric), base.get(metric)) for axis in axes(rows)],
         score=_score_of(rows),
-        readings=_readings(rows, metric),
+        columns=columns(metric),
+        readings=_readings(rows, metric, judged_by(result)),
         split=split,
+        refitted=not all(judges(row) for row in rows),
         table=table(result),
         details=details(result),
         confusion=confusion(found),
@@ -118,8 +122,8 @@ def _tiles(result: Mapping[str, Any], metric: str, story: Story) -> list[tuple[s
     ]
 
 
-def _readings(rows: History, metric: str) -> list[dict[str, Any]]:
-    """What the page says about a check when it is pointed at."""
+def _readings(rows: History, metric: str, judge: str) -> list[dict[str, Any]]:
+    """What the page says about a check when it is pointed at; `judge`: the metric of rows that were judged by one."""
     by_checks, by_flops = axes(rows)
     return [
         {
@@ -127,11 +131,8 @@ def _readings(rows: History, metric: str) -> list[dict[str, Any]]:
             "flops": by_flops.at[i],
             "title": f"check {row.check} · {words.passes(row.passes)} · {words.flops(row.train_flops)} · {row.phase}",
             "values": [
-                ["train", words.number(row.train_loss, 3)],
-                ["val", words.number(row.val_loss, 3)],
-                ["score", words.number(row.score, 3)],
-                [metric, words.measure(metric, row.val_error)],
-                ["gap", words.percent(row.relative_gap, 0)],
+                *([name, said] for name, said in measured(row, metric, 3).items()),
+                *([] if row.judged is None else [[name_of(judge), say(judge, value_of(judge, row.judged))]]),
                 ["widths", words.widths(row.widths)],
                 ["rate", f"{row.lr:.2g}"],
             ],

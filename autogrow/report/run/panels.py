@@ -9,6 +9,7 @@ from autogrow.policy.history import History, Row
 from autogrow.report.drawing.scale import Scale, fit, fit_late, path
 from autogrow.report.drawing.shapes import Axis, Band, Curve, Dot, Panel
 from autogrow.show import words
+from autogrow.show.check import judges
 from autogrow.show.story import Story
 
 
@@ -21,7 +22,7 @@ def loss_panel(rows: History, story: Story, axis: Axis) -> Panel:
         *_returns(rows, story, axis, scale, lambda row: row.val_loss),
     ]
     title = "Loss" + _spacing(scale, rows, lambda row: min(row.train_loss, row.val_loss))
-    dots = _delivered(rows, story, axis, scale, lambda row: row.val_loss)
+    dots = _delivered(rows, story, axis, scale, lambda row: row.val_loss if judges(row) else row.train_loss)
     return Panel(title, _from_to(rows, "loss", words.number), 200, scale.ticks(_short), curves, dots)
 
 
@@ -45,7 +46,7 @@ def error_panel(
         Curve("val", "val", _line(rows, axis, scale, lambda row: row.val_error)),
         *_returns(rows, story, axis, scale, lambda row: row.val_error),
     ]
-    dots = _delivered(rows, story, axis, scale, lambda row: row.val_error)
+    dots = _delivered(rows, story, axis, scale, lambda row: row.val_error if judges(row) else row.train_error)
     if story.delivered is not None and math.isfinite(tested):
         x = axis.at[rows.index(story.delivered)]
         dots = [*dots, Dot(f"test {words.measure(metric, tested)}", "test", x, scale.from_top(tested))]
@@ -65,7 +66,7 @@ def gap_panel(rows: History, story: Story, axis: Axis) -> Panel:
         Curve("(val − train) / val", "gap", _line(rows, axis, scale, lambda row: row.relative_gap)),
         *_returns(rows, story, axis, scale, lambda row: row.relative_gap),
     ]
-    said = [words.percent(row.relative_gap, 0) for row in rows[-1:]]
+    said = [words.percent(row.relative_gap, 0) for row in rows if judges(row)][-1:]
     summary = f"Relative gap between val and train loss, {said[0]} at the end" if said else "No check was made"
     return Panel("Relative gap", summary, 110, scale.ticks(lambda v: f"{100 * v:.4g} %", 3), curves)
 
@@ -142,8 +143,8 @@ def _place(scale: Scale, value: float) -> float | None:
 def _from_to(rows: History, what: str, say: Callable[[float], str]) -> str:
     if not rows:
         return "No check was made"
-    one, last = rows[0], rows[-1]
-    said = [say(getattr(row, f"{split}_{what}")) for split in ("train", "val") for row in (one, last)]
+    ends = {"train": (rows[0], rows[-1]), "val": (rows[0], [row for row in rows if judges(row)][-1])}
+    said = [say(getattr(row, f"{split}_{what}")) for split, both in ends.items() for row in both]
     return f"Train {what} from {said[0]} to {said[1]}, val {what} from {said[2]} to {said[3]}"
 
 

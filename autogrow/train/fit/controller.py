@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from autogrow.data import TensorStream
-from autogrow.errors import InterruptedRunError
+from autogrow.errors import CheckpointError, InterruptedRunError
 from autogrow.growth.carry.optimizer import check_optimizer
 from autogrow.policy import LifeCycle, deliverable, return_target, validated
 from autogrow.policy.book import Book, Measured
@@ -57,6 +58,8 @@ class LifeCycleController(pl.Callback):
         self.ledger, self.writer, self.display = ledger, writer, display
         self.snapshots: dict[int, Snapshot] = {}
         self.interrupted: int | None = None
+        self.hear: Callable[[], None] = lambda: None
+        self.has_begun = False  # what a checkpoint holds has been put back
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._check_seconds = 0.0
@@ -100,6 +103,7 @@ class LifeCycleController(pl.Callback):
         """After a resume: put the random state back, and make up for what a checkpoint inside a check's end left
         out.
         """
+        self.hear()  # Lightning's own handler talks to the other processes from within whatever it interrupts
         self._started = time.perf_counter()
         if self._random_state is not None:
             torch.set_rng_state(self._random_state)
@@ -108,6 +112,8 @@ class LifeCycleController(pl.Callback):
         module = _ours(pl_module)
         check_optimizer(trainer.optimizers[0], module.net)
         check_ranks(trainer, [module])
+        self.check_progress(trainer)
+        self.has_begun = True
         if any(isinstance(row.action, Refit) for row in self.rows) and not isinstance(self.book.pending, Refit):
             self.learn_validation_rows()
         if len(self.rows) < trainer.current_epoch:  # saved on a check's last batch: Lightning skips that check's end
@@ -115,6 +121,15 @@ class LifeCycleController(pl.Callback):
             self.apply_pending(trainer, module)
         if isinstance(self.book.pending, Stop):
             trainer.should_stop = True  # Lightning does not save it
+
+    def check_progress(self, trainer: pl.Trainer) -> None:
+        """Raise CheckpointError where Lightning's progress is not that of the rows."""
+        rows, last = len(self.rows), self.book.last
+        ahead = trainer.global_step - (last.step if last else 0)
+        if trainer.current_epoch - rows not in (0, 1) or not 0 <= ahead <= self.stream.steps_per_check:
+            raise CheckpointError(
+                f"its checkpoint is at check {trainer.current_epoch}, step {trainer.global_step}, and its rows are not"
+            )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply what the last check decided."""

@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from autogrow.errors import InterruptedRunError, TrainingError
+from autogrow.interruption import heard_signals, raise_interrupted
 from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.version import __version__
@@ -66,21 +70,37 @@ def quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def leave_on_signal(controller: LifeCycleController) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run between two bursts, with its folder ready to be resumed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
+def leave_on_signal(controller: LifeCycleController, folder: Path | None) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end the run between two bursts, with its folder ready to be resumed; Ctrl-C a second
+    time, at once. Raises InterruptedRunError, whatever Lightning makes of it.
+    """
 
-    def ask_to_leave(number: int, _frame: Any) -> None:
+    def ask_to_leave(number: int) -> None:
+        again = number == signal.SIGINT == controller.interrupted
+        several = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if again and not several:  # of several processes none goes before the others
+            raise_interrupted(number)
         controller.interrupted = number
 
-    for number in numbers:
-        signal.signal(number, ask_to_leave)
+    try:
+        with heard_signals(ask_to_leave) as hear:
+            controller.hear = hear
+            yield
+    except SIGTERMException:  # a SystemExit with code 0, of Lightning's own
+        controller.interrupted = signal.SIGTERM
+    finally:  # also where it came after our last look, or while something else ended the run
+        if controller.interrupted is not None:
+            raise InterruptedRunError(controller.interrupted, folder) from None
+
+
+@contextmanager
+def beside_others(trainer: pl.Trainer) -> Iterator[None]:
+    """Raises TrainingError, in one line, where another process of this run has gone: it says why, if it can."""
     try:
         yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    except RuntimeError as error:
+        of_the_way = isinstance(error, torch.distributed.DistError) or re.search("gloo|nccl", str(error), re.IGNORECASE)
+        if trainer.world_size == 1 or not of_the_way:
+            raise
+        said = str(error).split("] ", 1)[-1].split(". ")[0]  # behind a place in torch's source, before advice
+        raise TrainingError(f"process {trainer.global_rank} of this run has lost the others ({said})") from None

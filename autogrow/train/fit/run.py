@@ -6,7 +6,6 @@ prepare the data → build the starting net → one Lightning fit (grow, hold, r
 
 from __future__ import annotations
 
-import signal
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,10 +15,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from autogrow.data import Prepared, TensorStream, prepare
-from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.errors import CheckpointError, ConfigError, GrowthError, TrainingError
 from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
@@ -30,10 +28,11 @@ from autogrow.train.fit.looks.final import choose_threshold, take_final_look, tr
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observer
 from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, deliver, delivered_content, scale_logits
+from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot
-from autogrow.train.fit.process import leave_on_signal, quiet_lightning, threads, versions
+from autogrow.train.fit.process import beside_others, leave_on_signal, quiet_lightning, threads, versions
 from autogrow.train.fit.setup import begun_pipeline, check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
@@ -43,6 +42,9 @@ from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, check_same_data, start_folder
 from autogrow.train.record.ledger import Ledger, write_metrics
 from autogrow.train.record.lock import lock
+
+_PUTTING_BACK = (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, GrowthError)
+"""How Lightning and torch end where the state that they are to put back is not theirs."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,14 @@ def fit(
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
-        with leave_on_signal(run.controller):
+        with leave_on_signal(run.controller, spec.out), beside_others(run.trainer):
             try:
                 run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
-            except (
-                SIGTERMException
-            ):  # a SystemExit with code 0: the signal came after our last look and before Lightning's
-                raise InterruptedRunError(signal.SIGTERM, spec.out) from None
+            except _PUTTING_BACK as error:
+                if run.checkpoint is None or run.controller.has_begun:
+                    raise
+                said = " ".join(str(error).split()) or type(error).__name__
+                raise CheckpointError(f"{run.checkpoint} cannot be gone on with: {said}") from error
         return _finish(spec, run)
 
 
@@ -147,7 +150,7 @@ def _set_up(
     folder = spec.out
     if folder is not None:
         held.enter_context(lock(folder, "autogrow.fit"))
-    checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
+    checkpoint, complaints = newest_whole(folder, check_to_go_on) if resume and folder is not None else (None, [])
     ledger = Ledger(folder if trainer.is_global_zero else None)
     if resume and folder is not None:
         check_same_data(folder, prepared.card)
@@ -241,6 +244,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "epochs": round(rows[-1].passes, 3),
         "widths": list(module.widths.values()),
         "depth": len(module.widths),
+        **({"knots": dict(knots)} if (knots := module.size.knots) else {}),
         "parameters": module.cost.parameters,
         "flops_per_sample": flops,
         "train_flops": rows[-1].train_flops,

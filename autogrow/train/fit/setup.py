@@ -122,7 +122,9 @@ def _asked_steps(spec: FitSpec, stream: TensorStream) -> int | None:
 def check_judges(spec: FitSpec, prepared: Prepared) -> None:
     """Raise ConfigError where `metric=` or one of `metrics=` does not exist or does not go with the data."""
     check_metrics(spec.metrics, prepared.task)
-    check_metric(spec.metric, prepared.task, prepared.val.y.numpy())
+    val = prepared.val
+    counts = val.y if val.weight is None else val.y[val.weight > 0]
+    check_metric(spec.metric, prepared.task, counts.numpy())
 
 
 def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:

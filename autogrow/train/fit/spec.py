@@ -13,7 +13,7 @@ from typing import Any
 
 from autogrow.data import DataSpec
 from autogrow.errors import ConfigError, nearest
-from autogrow.policy import LifeCycle
+from autogrow.policy import LifeCycle, recipe
 
 AUTO = "auto"
 TINY = "tiny"  # widths: the smallest start
@@ -96,7 +96,7 @@ class FitSpec:
     """
 
     data: DataSpec
-    policy: LifeCycle = field(default_factory=LifeCycle)
+    policy: LifeCycle = field(default_factory=recipe)
     net: NetSpec = field(default_factory=NetSpec)
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)

@@ -100,6 +100,23 @@ def open_to_append(path: Path) -> IO[bytes]:
     return open_no_link(path, "ab")
 
 
+def read_bytes(path: Path) -> bytes:
+    """What a file holds.
+
+    Raises CheckpointError, in one line, for a link (a folder that came from elsewhere would name any file of ours with
+    it) and for what is no file; FileNotFoundError where there is nothing.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, flags: _no_link(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise CheckpointError(f"{path} is not a file")
+            return file.read()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise CheckpointError(f"{path} is a link, which is not read: put the file itself in its place") from None
+
+
 def open_no_link(path: Path, mode: str) -> IO[bytes]:
     """A file as `open` opens it in a binary mode. Raises CheckpointError, in one line, for a link."""
     try:

@@ -5,14 +5,18 @@ Each reader says in one line, naming the file, what is wrong with what is not as
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autogrow.errors import CheckpointError, ConfigError, DataError
-from autogrow.train.record.files import write_atomically, write_json
+from autogrow.plain import DEEPEST, NotPlainError, check, check_plain, fault, read_json
+from autogrow.train.record.agree import fault_of_card, fault_of_curves, fault_of_result
+from autogrow.train.record.contents import Card, Curves, Result, Trial
+from autogrow.train.record.files import read_bytes, write_atomically, write_json
 
 if TYPE_CHECKING:
     from autogrow.data.continued.known_rows import KnownRows
@@ -27,6 +31,9 @@ LOCK = ".lock"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 SPLIT = ".split.npz"
 """In place of a checkpoint's `.ckpt`: which rows its net was trained, validated and tested on."""
+
+SPLITS = "splits.npz"
+"""Which rows of the source are train, val and test, by their numbers from 0: three arrays."""
 
 STAGES, STAGES_CSV = "stages.json", "stages.csv"
 """Of data in stages: what each stage found and cost."""
@@ -86,20 +93,29 @@ def start_folder(folder: Path, config: str, card: Plain | None = None) -> None:
         write_atomically(folder / CONFIG, config)
     except OSError as error:
         raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
+    finally:
+        if not is_begun(folder):
+            with suppress(OSError):
+                (folder / CARD).unlink()  # a card alone is no run: a signal came between the two
 
 
-def check_same_data(folder: Path, card: Plain) -> None:
-    """Raise DataError where a run that goes on would see other data than it began with.
+def check_same_data(folder: Path, card: Plain, *, key: str = "resume") -> None:
+    """Raise DataError where a run that goes on would see other data than it began with. key: what named the folder.
 
     A folder of an older autogrow has no card before its run is complete, and is not checked.
     """
     if not (folder / CARD).is_file():
         return
-    before, now = str(read_card(folder)["fingerprint"]), str(card["fingerprint"])
+    check_fingerprint(f"{key}={folder}", "this run", str(read_card(folder)["fingerprint"]), card)
+
+
+def check_fingerprint(where: str, what: str, before: str, card: Plain) -> None:
+    """Raise DataError where the data of `card` are not those of the fingerprint `before`, that `what` began with."""
+    now = str(card["fingerprint"])
     if before != now:
         raise DataError(
-            f"resume={folder}: the data have changed since this run began (fingerprint {before[:12]} then, {now[:12]} "
-            f"now, of {card['origin']}); put the old ones back, or start a new run"
+            f"{where}: the data have changed since {what} began (fingerprint {before[:12]} then, {now[:12]} now, of "
+            f"{card['origin']}); put the old ones back, or start a new one"
         )
 
 
@@ -134,12 +150,19 @@ def read_result(folder: Path, needs: Sequence[str] = RESULT_KEYS, *, name: str =
     """What a finished run found: its `result.json`, which must have the keys `needs`.
     `name`: what messages call the folder.
     """
-    return _read_mapping(folder / RESULT, name or str(folder), needs)
+    return _read_mapping(folder / RESULT, name or str(folder), needs, Result, fault_of_result)
 
 
 def read_card(folder: Path, needs: Sequence[str] = CARD_KEYS, *, name: str = "") -> Plain:
     """What a run learned from: its `data_card.json`, which must have the keys `needs`."""
-    return _read_mapping(folder / CARD, name or str(folder), needs)
+    return _read_mapping(folder / CARD, name or str(folder), needs, Card, fault_of_card)
+
+
+def read_curves(folder: Path, result: Plain) -> Plain:
+    """The points that the page draws of a net's answers; nothing for a run of before they were written."""
+    if not os.path.lexists(folder / CURVES) or "metrics" not in result:
+        return {}
+    return _read_mapping(folder / CURVES, str(folder), (), Curves, lambda curves: fault_of_curves(curves, result))
 
 
 def read_config(folder: Path, *, name: str = "") -> str:
@@ -147,17 +170,47 @@ def read_config(folder: Path, *, name: str = "") -> str:
     return _read_text(folder / CONFIG, name or str(folder))
 
 
-def read_plain(path: Path, needs: Sequence[str] = ()) -> Plain:
-    """A mapping in a JSON file of any other kind, which must have the keys `needs`."""
-    return _read_mapping(path, str(path.parent), needs)
+def read_settings(folder: Path) -> Plain:
+    """What a run's `config.yaml` sets, as plain values; empty for a run that was not started with a config."""
+    settings = plain_yaml(read_config(folder), f"{folder}: {CONFIG}")
+    return {} if settings is None else settings
 
 
-def read_trials(folder: Path, needs: Sequence[str] = ("number", "state")) -> list[Plain]:
+def plain_yaml(text: str, what: str) -> Any:
+    """The mapping of a YAML text, None for an empty one. Raises CheckpointError, in one line, for any other."""
+    import yaml
+
+    try:
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):  # up to where it is none of ours: the rest may take for ever
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:
+                raise NotPlainError("has aliases" if depth <= DEEPEST else "nests its values too deep")
+        value = yaml.load(text, yaml.SafeLoader)
+        check_plain(value)
+        check(value, Mapping[str, Any] | None)
+    except NotPlainError as error:
+        raise CheckpointError(f"{what} {error}, which no config of ours does") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{what} is not YAML ({' '.join(str(error).split())[:200]})") from None
+    return value
+
+
+def read_plain(path: Path, needs: Sequence[str] = (), kind: Any = Plain) -> Plain:
+    """A mapping of this kind in a JSON file of any other name, which must have the keys `needs`."""
+    return _read_mapping(path, str(path.parent), needs, kind)
+
+
+def read_trials(folder: Path) -> list[Plain]:
     """The trials that a search has finished, in order; none for a folder without."""
-    if not (folder / TRIALS).is_file():
+    if not os.path.lexists(folder / TRIALS):
         return []
-    lines = _read_text(folder / TRIALS, str(folder)).splitlines()
-    return [_mapping(line, f"{folder}: {TRIALS}, line {n},", needs) for n, line in enumerate(lines, 1) if line.strip()]
+    lines = enumerate(_read_text(folder / TRIALS, str(folder)).split("\n"), 1)
+    trials = [_mapping(line, f"{folder}: {TRIALS}, line {n},", (), Trial) for n, line in lines if line.strip()]
+    for n, trial in enumerate(trials):
+        if trial["number"] != n:
+            raise CheckpointError(f"{folder}: {TRIALS} has number {trial['number']} in the place of trial {n}")
+    return trials
 
 
 def read_split(checkpoint: Path) -> KnownRows | None:
@@ -173,31 +226,41 @@ def read_split(checkpoint: Path) -> KnownRows | None:
         return None
     try:
         return KnownRows.from_bytes(path.read_bytes())
-    except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, EOFError, OSError, BadZipFile, NotImplementedError, zlib.error) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise CheckpointError(f"{path} does not say which rows are in which split ({said})") from None
 
 
-def _read_mapping(path: Path, name: str, needs: Sequence[str]) -> Plain:
-    return _mapping(_read_text(path, name), f"{name}: {path.name}", needs)
+def _read_mapping(
+    path: Path, name: str, needs: Sequence[str], kind: Any, disagrees: Callable[[Plain], str] = lambda _: ""
+) -> Plain:
+    what = f"{name}: {path.name}"
+    content = _mapping(_read_text(path, name), what, needs, kind)
+    found = disagrees(content)
+    if found:
+        raise CheckpointError(f"{what} is not as it was written: {found}")
+    return content
 
 
-def _mapping(text: str, what: str, needs: Sequence[str]) -> Plain:
+def _mapping(text: str, what: str, needs: Sequence[str], kind: Any) -> Plain:
     try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise CheckpointError(f"{what} is not JSON ({error})") from None
+        content = read_json(text)
+    except NotPlainError as error:
+        raise CheckpointError(f"{what} {error}") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{what} does not hold a mapping")
     for key in needs:
         if key not in content:
             raise CheckpointError(f"{what} has no {key!r}")
+    found = fault(content, kind)
+    if found:
+        raise CheckpointError(f"{what} is not as it was written: {found}")
     return content
 
 
 def _read_text(path: Path, name: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path).decode("utf-8")
     except FileNotFoundError:
         raise CheckpointError(f"{name}: there is no {path.name}") from None
     except OSError as error:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from autogrow.errors import CheckpointError
-from autogrow.policy.history import Row, action_name
-from autogrow.train.record.files import open_to_append, write_atomically
+from autogrow.plain import NotPlainError, read_json
+from autogrow.policy.history import Action, Anneal, Refit, Row, Undo, action_name
+from autogrow.train.record.files import open_to_append, read_bytes, write_atomically
 from autogrow.train.record.folder import LEDGER, METRICS
 
 COLUMNS = [
@@ -33,7 +33,6 @@ COLUMNS = [
     "train_flops",
     "eval_flops",
 ]
-_NEEDED = [f.name for f in dataclasses.fields(Row) if {f.default, f.default_factory} == {dataclasses.MISSING}]
 
 
 class Ledger:
@@ -54,34 +53,47 @@ class Ledger:
             write_atomically(self.path, "".join(json.dumps(r.to_plain(), allow_nan=False) + "\n" for r in rows))
 
 
-def read_ledger(folder: Path) -> list[Row]:
+def read_ledger(folder: Path, *, may_be_empty: bool = False) -> list[Row]:
     """The rows of a run folder. A torn last line (the process died while writing it) is left out.
 
-    Raises CheckpointError, naming the line, for anything else that is not a row.
+    Raises CheckpointError, naming the line, for anything else that is not the row that was written there.
     """
     path = Path(folder) / LEDGER
-    if not path.is_file():
-        raise CheckpointError(f"{folder} holds no {LEDGER}: it is not a run folder")
-    lines = path.read_bytes().splitlines(keepends=True)
-    rows = []
+    try:
+        lines = read_bytes(path).splitlines(keepends=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} holds no {LEDGER}: it is not a run folder") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror})") from None
+    rows: list[Row] = []
     for number, line in enumerate(lines, 1):
-        where = f"{path}, line {number},"
         try:
-            plain = json.loads(line)
-        except ValueError:
+            rows.append(_row(line, rows))
+        except (CheckpointError, NotPlainError) as error:
             if number == len(lines) and not line.endswith(b"\n"):
                 break
-            plain = None
-        if not isinstance(plain, dict):
-            raise CheckpointError(f"{where} is not a ledger row: {line[:60].decode(errors='replace')!r}")
-        missing = [name for name in _NEEDED if name not in plain]
-        if missing:
-            raise CheckpointError(f"{where} is not a ledger row: it has no {missing[0]!r}")
-        try:
-            rows.append(Row.from_plain(plain))
-        except (CheckpointError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{where} is not a ledger row: {error}") from None
+            raise CheckpointError(f"{path}, line {number}, is not a ledger row: {error}") from None
+    if not rows and not may_be_empty:
+        raise CheckpointError(f"{path} holds no check yet")
     return rows
+
+
+def _row(line: bytes, before: Sequence[Row]) -> Row:
+    """The row in a line; `before`: those in the lines before it."""
+    row = Row.from_plain(read_json(line))
+    if row.check != len(before):
+        raise CheckpointError(f"it is check {row.check} in the place of check {len(before)}")
+    returns = (row.event.back_to if row.event is not None else None, _returned_to(row.action))
+    for back_to in returns:
+        if back_to is not None and back_to > row.check:
+            raise CheckpointError(f"it returns to check {back_to}, which is still to come")
+    return row
+
+
+def _returned_to(action: Action) -> int | None:
+    return (
+        action.to_check if isinstance(action, Undo) else action.back_to if isinstance(action, (Anneal, Refit)) else None
+    )
 
 
 def write_metrics(folder: Path, rows: Sequence[Row]) -> None:

@@ -12,11 +12,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
-from autogrow.errors import ConfigError
+from autogrow.errors import ConfigError, InUseError
+from autogrow.ranks import is_first_rank
 from autogrow.train.record.files import open_no_link, remove_leftovers
 from autogrow.train.record.folder import CHECKPOINTS, COPIES, LOCK
 
-_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # as Lightning reads them
 _held: ContextVar[frozenset[Path]] = ContextVar("_held", default=frozenset())
 """The folders that this thread is at work in: what a command has locked, the run within it need not."""
 
@@ -31,7 +31,7 @@ def lock(folder: Path, who: str) -> Iterator[None]:
     where another process is at work.
     """
     home = folder.resolve()
-    if home in _held.get() or any(os.environ.get(rank, "0") != "0" for rank in _RANKS):
+    if home in _held.get() or not is_first_rank():
         yield
         return
     made = not folder.exists()
@@ -89,7 +89,7 @@ def _taken(folder: Path, who: str) -> IO[bytes]:
             except FileNotFoundError:
                 continue  # somebody has just removed the folder, who had begun nothing in it
             if not locked(file):
-                raise ConfigError(f"{folder} is in use by another {_holder(file)}: end it, or wait for it")
+                raise InUseError(f"{folder} is in use by another {_holder(file)}: end it, or wait for it")
             if _is_still(file, path):
                 break
             file.close()  # who had it has just gone, and the file with them

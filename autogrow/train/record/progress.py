@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autogrow.errors import CheckpointError
+from autogrow.plain import NotPlainError, read_json
+from autogrow.policy.history import Row
 from autogrow.train.record.folder import LEDGER, is_complete, read_result
 
 _TAIL = 1 << 16  # bytes; a row takes one to three thousand
@@ -37,10 +39,10 @@ def read_progress(folder: Path) -> Progress | None:
     if len(lines) < 2:  # what stands behind the last line end is still being written
         return None
     try:
-        row = json.loads(lines[-2])
-        return Progress(row["check"] + 1, row["passes"], row["val_loss"], row["widths"], row["phase"])
-    except (json.JSONDecodeError, KeyError, TypeError):
+        row = Row.from_plain(read_json(lines[-2]))
+    except (CheckpointError, NotPlainError):
         return None  # a row longer than the tail, or not one of ours
+    return Progress(row.check + 1, row.passes, row.val_loss if row.finite() else None, dict(row.widths), row.phase)
 
 
 def result_of(folder: Path) -> dict[str, Any] | None:

@@ -31,8 +31,8 @@ class Columns:
     rows alone.
 
     >>> import torch
-    >>> Columns(("age",), torch.tensor([[0.0], [1.0], [1.0], [3.0]])).knots("age", 2)
-    [0.0, 1.0, 3.0]
+    >>> Columns(("age",), torch.tensor([[0.0], [1.0], [2.0], [3.0], [5.0]])).knots("age", 2)
+    [0.0, 2.0, 5.0]
     """
 
     names: tuple[str, ...] = ()
@@ -53,8 +53,10 @@ class Columns:
         if name not in self.names:
             raise GrowthError(f"no numeric column is called {name!r}; {nearest(name, self.names)}")
         if count not in self._known:
-            self._known[count] = np.quantile(self.values, np.linspace(0, 1, count + 1), axis=0)
-        at = np.unique(self._known[count][:, self.names.index(name)].astype(np.float32))
+            # values that occur: between the only two of a column there is nothing to resolve
+            at = np.quantile(self.values, np.linspace(0, 1, count + 1), axis=0, method="lower")
+            self._known[count] = at
+        at = np.unique(self._known[count][:, self.names.index(name)])
         return [float(v) for v, apart in zip(at, np.diff(at, prepend=-np.inf) > NARROWEST, strict=True) if apart]
 
     def site(self, name: str) -> str:

@@ -27,8 +27,15 @@ from autogrow.train.record.folder import (
 )
 from autogrow.train.record.ledger import read_ledger
 
-RESULT = dict.fromkeys(RESULT_KEYS, 1)
-CARD = dict.fromkeys(CARD_KEYS, 1)
+TOOK = {"train_flops": 9, "eval_flops": 3, "seconds": 0.5}
+SIZE = {"widths": [8], "parameters": 99, "flops_per_sample": 180}
+MEASURED = {"loss": 0.1, "error": 0.2}
+RESULT = {"task": "classification", "seed": 0, "stop_reason": "it was over", "epochs": 2.5, **SIZE, **TOOK,
+          "val": MEASURED, "test": MEASURED}  # fmt: skip
+CARD = {"name": "iris", "origin": "here", "task": "classification", "task_because": "text", "rows": 3, "columns": [1, 8, 8],
+        "targets": ["y"], "splits": {"train": 1, "val": 1, "test": 1}, "split": "random", "missing": 0, "fingerprint": "f",
+        "notes": []}  # fmt: skip
+TRIAL = {"number": 0, "state": "complete", "val_loss": None, "dropout": 0.0, "lr": 0.1, **SIZE, **TOOK}
 ROW = Row(0, 1, 0.5, "grow", 0, 1.0, 1.0, 0.1, 0.1, 1.0, 0.0, 0.1, {"a": 1}, 1, 1, 1, 1).to_plain()
 ONE_MAPPING = {
     "result.json": (read_result, RESULT, "test"),
@@ -37,7 +44,7 @@ ONE_MAPPING = {
 }
 LINES = {
     "ledger.jsonl": (read_ledger, ROW, "step"),
-    "trials.jsonl": (read_trials, {"number": 0, "state": "complete", "val_loss": None}, "state"),
+    "trials.jsonl": (read_trials, TRIAL, "state"),
 }
 NOT_TEXT = b"\xff\xfe\x00"
 
@@ -87,11 +94,13 @@ def test_every_damage_of_a_file_is_named(name, damage, said, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "reader", "keys"), [("result.json", read_result, RESULT_KEYS), ("data_card.json", read_card, CARD_KEYS)]
+    ("name", "reader", "keys", "whole"),
+    [("result.json", read_result, RESULT_KEYS, RESULT), ("data_card.json", read_card, CARD_KEYS, CARD)],
 )
-def test_every_key_that_is_needed_is_asked_for(name, reader, keys, tmp_path):
+def test_every_key_that_is_needed_is_asked_for(name, reader, keys, whole, tmp_path):
+    assert set(keys) == set(whole)
     for key in keys:
-        (tmp_path / name).write_text(json.dumps(less(dict.fromkeys(keys, 1), key)))
+        (tmp_path / name).write_text(json.dumps(less(whole, key)))
         assert f"{name} has no {key!r}" in complaint(reader, tmp_path)
 
 
@@ -123,9 +132,11 @@ def test_lines_that_are_not_text_are_named(name, tmp_path):
 def test_an_empty_file_of_lines_has_none_and_no_ledger_is_no_run(tmp_path):
     assert read_trials(tmp_path) == []
     assert "holds no ledger.jsonl: it is not a run folder" in complaint(read_ledger, tmp_path)
-    for name, (reader, _, _) in LINES.items():
-        (tmp_path / name).write_text("")
-        assert reader(tmp_path) == []
+    (tmp_path / "trials.jsonl").write_text("")
+    assert read_trials(tmp_path) == []
+    (tmp_path / "ledger.jsonl").write_text("")
+    assert read_ledger(tmp_path, may_be_empty=True) == []
+    assert "ledger.jsonl holds no check yet" in complaint(read_ledger, tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"unheard": 1}, {"action": {"do": "fly"}}, {"action": 3}], ids=str)
@@ -149,7 +160,7 @@ def of_arrays(**arrays) -> bytes:
 
 
 def test_which_rows_are_in_which_split(tmp_path):
-    known = KnownRows(np.arange(5, dtype=np.uint64), np.array([0, 0, 1, 2, 0], dtype=np.int8))
+    known = KnownRows(np.arange(5, dtype=np.uint64), np.array([0, 0, 1, 2, 0], dtype=np.uint8))
     assert read_split(tmp_path / "best.ckpt") is None
     (tmp_path / "best.split.npz").write_bytes(known.to_bytes())
     back = read_split(tmp_path / "best.ckpt")

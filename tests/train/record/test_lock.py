@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from autogrow.cli import main
-from autogrow.commands.fit import remove_if_empty
+from autogrow.commands.at_work import remove_if_empty
 from autogrow.errors import ConfigError, UsageError
 from autogrow.train.record.lock import lock, locked, remove_lock
 

@@ -1,12 +1,13 @@
-"""Layers and norms called as functions on parameters that a module keeps: norm-act layers, padded convolutions, tied heads."""
+"""Layers and norms called as functions on parameters that a module keeps: norm-act layers, padded convolutions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import fx, nn
 
-from autogrow.growth.layers import _NORMS, NormType
+from autogrow.growth.layers import NormType, norm_of
 from autogrow.growth.sites.axes import fix, new_axis, unify
 from autogrow.growth.sites.rules.layers import through_norm_of
 from autogrow.growth.sites.trace import Call, Note, Trace, Value
@@ -23,10 +24,10 @@ _FUNCTIONAL_NORMS: dict[str, tuple[type[nn.Module], tuple[str, ...]]] = {
 def functional_layer(call: Call, trace: Trace) -> Value | None:
     """`F.linear` or `F.conv*` with parameters of the net: as the layer would; None for anything else."""
     spatial = _CONVS.get(call.name, 0)
-    weight, bias = _given(call, 1, "weight"), _given(call, 2, "bias")
+    weight, bias = call.given(1, "weight"), call.given(2, "bias")
     if not _is_parameter(weight) or not (bias is None or _is_parameter(bias)):
         return None
-    if spatial and _given(call, 6, "groups", 1) != 1:
+    if spatial and call.given(6, "groups", 1) != 1:
         return None
     matrix, value = call.values[weight], call.value
     feature = len(value) - 1 - spatial
@@ -58,15 +59,15 @@ def functional_layer(call: Call, trace: Trace) -> Value | None:
 def functional_norm(call: Call, trace: Trace) -> Value | None:
     """A norm called as a function on the parameters that a module keeps: carried as that module's; None otherwise."""
     kind, names = _FUNCTIONAL_NORMS[call.name]
-    given = {name: _given(call, i + 1, name) for i, name in enumerate(names)}
+    given: dict[str, Any] = {name: call.given(i + 1, name) for i, name in enumerate(names)}
     tensors = {name: node for name, node in given.items() if isinstance(node, fx.Node)}
     owners = {str(node.target).rpartition(".")[0] for node in tensors.values()}
     if len(owners) != 1 or not all(_is_parameter(node) for node in tensors.values()):
         return None
     (owner,) = owners
     module = trace.net.get_submodule(owner)
-    row = _NORMS[kind]
-    if row.kind in ("layer", "rms") and len(given["normalized_shape"]) != 1:  # type: ignore[arg-type]
+    row = norm_of(kind)
+    if row.kind in ("layer", "rms") and len(given["normalized_shape"]) != 1:
         return None
     attribute = row.size_attribute if hasattr(module, row.size_attribute) else ""
     if row.kind == "group" and not hasattr(module, "num_groups"):
@@ -78,7 +79,7 @@ def functional_norm(call: Call, trace: Trace) -> Value | None:
     for name, node in tensors.items():
         if call.values[node][0] is not None:
             unify(axis, call.values[node][0])
-        fill: float | str = {"weight": 1.0, "running_var": "mean"}.get(name, 0.0)
+        fill: float | str = "mean" if name == "running_var" else 1.0 if name == "weight" else 0.0
         trace.roles[str(node.target), 0] = ("carry", fill)
     if row.kind == "group":
         trace.numbers.link(given.get("num_groups"), trace.layers[owner][0])
@@ -86,15 +87,10 @@ def functional_norm(call: Call, trace: Trace) -> Value | None:
     if isinstance(size, (tuple, list)):
         trace.numbers.link(size[0], axis)
         trace.numbers.claim(size[0], axis, "a norm is given another size")
-    passed = _given(call, 1 + names.index("eps"), "eps", None) if "eps" in names else None
+    passed = call.given(1 + names.index("eps"), "eps", None) if "eps" in names else None
     if row.kind in ("layer", "rms") and getattr(module, "eps", None) != passed:
         trace.bare_eps.add(owner)
     return value
-
-
-def _given(call: Call, position: int, name: str, default: object = None) -> object:
-    args = call.node.args
-    return call.node.kwargs.get(name, args[position] if len(args) > position else default)
 
 
 def _is_parameter(value: object) -> bool:

@@ -7,7 +7,8 @@ from math import prod
 from typing import Any
 
 from autogrow.growth.sites.axes import Axis, blocked, fix, length, new_axis, unify
-from autogrow.growth.sites.sizes import SizeInt, Sizes
+from autogrow.growth.sites.numbers import SizeInt
+from autogrow.growth.sites.sizes import Sizes
 from autogrow.growth.sites.trace import Value
 
 _ELSEWHERE = "a reshape uses its size, or one computed from it, for another tensor"

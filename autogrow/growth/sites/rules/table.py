@@ -7,27 +7,16 @@ fixed with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from autogrow.growth.sites.axes import fix
 from autogrow.growth.sites.rules.attention import matmul, scaled_dot_product
-from autogrow.growth.sites.rules.parts import (
-    cat,
-    chunk,
-    expand,
-    expand_as,
-    getitem,
-    glu,
-    meet,
-    repeated,
-    rolled,
-    split,
-    stack,
-    unbind,
-)
+from autogrow.growth.sites.rules.parts import cat, expand, expand_as, meet, stack
+from autogrow.growth.sites.rules.pieces import chunk, extreme, getitem, glu, repeated, rolled, split, unbind
 from autogrow.growth.sites.rules.reshape import fix_all, reshaped
 from autogrow.growth.sites.trace import Call, Value
 
@@ -78,11 +67,15 @@ def _view(call: Call) -> Value:
         return None
     sizes = call.node.args[1:] or tuple(call.node.kwargs.values())[-1:]
     flat = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
-    given = list(flat) if isinstance(flat, (tuple, list)) else []
+    given: list[Any] = list(flat) if isinstance(flat, (tuple, list)) else []
     if len(given) != call.result.ndim or not all(isinstance(s, int) for s in given):  # view(dtype), view_as(y)
         given = [None] * call.result.ndim
-    sizes = [None if type(s) is int and s == -1 else s for s in given]
-    return reshaped(call.numbers, call.value, call.before, call.result.shape, sizes)
+    return reshaped(call.numbers, call.value, call.before, call.result.shape, _followed(given))
+
+
+def _followed(given: Sequence[Any]) -> list[Any]:
+    """Sizes with None for what follows from the rest (-1)."""
+    return [None if type(size) is int and size == -1 else size for size in given]
 
 
 def _same_elements(call: Call) -> Value:
@@ -93,14 +86,10 @@ def _same_elements(call: Call) -> Value:
 
 
 def _unflatten(call: Call) -> Value:
-    if call.module is not None:
-        dim, given = call.module.dim, tuple(call.module.unflattened_size)  # type: ignore[arg-type]
-    else:
-        dim = call.dim(1, 0)
-        given = call.node.kwargs.get("sizes", call.node.args[-1])  # type: ignore[assignment]
-    sizes: list[object] = [None] * call.result.ndim
-    dim = int(dim) % len(call.before)
-    sizes[dim : dim + len(given)] = [None if type(s) is int and s == -1 else s for s in given]
+    given: Any = call.given(2, "sizes") if call.module is None else call.module.unflattened_size
+    sizes: list[Any] = [None] * call.result.ndim
+    dim = call.dim(1, 0) % len(call.before)
+    sizes[dim : dim + len(given)] = _followed(given)
     return reshaped(call.numbers, call.value, call.before, call.result.shape, sizes)
 
 
@@ -205,3 +194,5 @@ def _table() -> dict[str, ShapeRule]:
 
 
 SHAPES = _table()
+# along one dimension these answer with the largest or smallest, and with where it is
+EXTREMES = dict.fromkeys(("max", "min"), ShapeRule("zero", extreme))

@@ -15,16 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.data import Pipeline
-from autogrow.errors import CheckpointError, GrowthError, UsageError
+from autogrow.errors import UsageError
 from autogrow.evaluation.evaluate import answers
-from autogrow.growth import replay
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
-from autogrow.train.fit.net.build import rebuild
 from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
-from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint, save_atomically
-from autogrow.train.record.folder import checkpoint_of
+from autogrow.train.record.checkpoint import read_checkpoint, save_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +113,7 @@ class Delivered(nn.Module):
 
 def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     """The module's weight average with the run's preprocessing, in eval mode on the CPU."""
-    net = _assemble(module.ema, module.delivery, pipeline).cpu().eval()
+    net = assemble(module.ema, module.delivery, pipeline).cpu().eval()
     net.threshold, net.prior = module.delivery.get("threshold"), module.delivery.get("prior")
     return net
 
@@ -163,76 +160,8 @@ def relabel(path: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
-    """Rebuild the grown net of a run folder or a checkpoint.
-
-    `path`: the folder of a finished run, its `best.ckpt` (the same: what it delivers), or a `last.ckpt` (its weight
-    average at that moment): a `Delivered`, preprocessing included. Or a checkpoint of your own module grown by
-    `GrowthController`, with `net` a fresh instance of its net as it was before growth: that instance, grown. Returns a
-    module in eval mode on the CPU.
-
-    Raises CheckpointError, in one line, for a file that is not one of ours, is damaged, is of another version, or whose
-    weights do not fit its recipe.
-    """
-    path = checkpoint_of(path)
-    loaded = from_content(read_checkpoint(path), path, net)
-    if isinstance(loaded, Delivered):
-        loaded.path = path
-    return loaded
-
-
-def from_content(content: Mapping[str, Any], path: str | Path, net: nn.Module | None = None) -> nn.Module:
-    """`load`, for a checkpoint that has been read from `path`."""
-    ours = content.get(CHECKPOINT_KEY)
-    if not isinstance(ours, dict):
-        raise CheckpointError(f"{path} is not a checkpoint of autogrow: it has no {CHECKPOINT_KEY!r} entry")
-    if ours.get("version") != CHECKPOINT_VERSION:
-        raise CheckpointError(
-            f"{path} is a checkpoint of version {ours.get('version')!r}; this autogrow reads version {CHECKPOINT_VERSION}"
-        )
-    if "path" in ours:
-        return _load_own(path, content, net)
-    missing = [key for key in ("builder", "recipe", "delivery") if key not in ours]
-    if missing or "state_dict" not in content:
-        raise CheckpointError(f"{path} is incomplete: it has no {(missing or ['state_dict'])[0]!r}")
-    delivery = ours["delivery"]
-    grown = rebuild(ours["builder"], ours["recipe"], delivery["example"], net=net)
-    weights = content["state_dict"]
-    if any(name.startswith("ema.") for name in weights):
-        weights = {name.removeprefix("ema."): v for name, v in weights.items() if name.startswith("ema.")}
-    _fill(grown, weights, path)
-    delivered = _assemble(grown, delivery, Pipeline.from_state(delivery["pipeline"])).eval()
-    delivered.threshold, delivered.prior = delivery.get("threshold"), delivery.get("prior")
-    return delivered
-
-
-def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | None) -> nn.Module:
-    """The net of somebody's own module, from the checkpoint that GrowthController's record is in."""
-    ours = content[CHECKPOINT_KEY]
-    if net is None:
-        raise CheckpointError(
-            f"{path} holds a net of your own class ({ours['builder']['net']} at {ours['path']!r}): give a fresh instance, load(path, net=…)"
-        )
-    try:
-        replay(net, ours["recipe"])
-    except GrowthError as error:
-        raise CheckpointError(f"{path}: its growths do not fit the net given: {error}") from None
-    prefix = f"{ours['path']}."
-    weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
-    _fill(net, {k.removeprefix("_orig_mod."): v for k, v in weights.items()}, path)
-    return net.eval()
-
-
-def _fill(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
-    try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
-        ) from None
-
-
-def _assemble(net: nn.Module, delivery: Mapping[str, Any], pipeline: Pipeline) -> Delivered:
+def assemble(net: nn.Module, delivery: Mapping[str, Any], pipeline: Pipeline) -> Delivered:
+    """A net of ours with its preprocessing; `delivery`: what the checkpoint says of members."""
     if delivery["members"] == 1:
         return Delivered(net, pipeline)
     of = {"probabilities": delivery.get("mean") == PROBABILITIES, "sharpness": delivery.get("sharpness", 1.0)}
@@ -249,11 +178,10 @@ __all__ = [
     "BEFORE_REFIT",
     "PROBABILITIES",
     "Delivered",
+    "assemble",
     "deliver",
     "delivered_content",
     "example_rows",
-    "from_content",
-    "load",
     "relabel",
     "scale_logits",
 ]

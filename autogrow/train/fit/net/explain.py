@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from autogrow.data.continued.known_rows import PARTS
 from autogrow.data.encode import TableEncoder
+from autogrow.data.splits import PARTS
 from autogrow.data.truth import has_truth, mark_truth, read_truth
 from autogrow.errors import DataError
 from autogrow.train.record.folder import read_split

@@ -1,0 +1,178 @@
+"""Ctrl-C, SIGTERM and SIGHUP at any moment of any command: one line, the signal's exit code, a folder that goes on; and
+readers that go away.
+"""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from command_line import call
+
+from autogrow.interruption import ASK_TO_END, Interrupted, heard_signals, raise_interrupted
+from autogrow.train.record.folder import read_trials
+
+pytestmark = pytest.mark.usefixtures("alone")
+
+SMALL = ["data=iris", "net.widths=[4]", "trainer.max_epochs=30", "stop.checks=2", "stop.after_growth=2"]
+FIT = ["fit", *SMALL, "trainer.checkpoint_seconds=0", "hydra.run.dir=run"]
+
+
+class Moment:
+    """Where in a command a signal comes: as the function at `place` (module:name) is called for the `time`-th time."""
+
+    def __init__(self, place, time=1):
+        self.place, self.time = place, time
+
+    def send(self, patched, number=signal.SIGINT):
+        module, _, path = self.place.partition(":")
+        *owners, name = path.split(".")
+        home = importlib.import_module(module)
+        for owner in owners:
+            home = getattr(home, owner)
+        whole, calls = getattr(home, name), []
+
+        def interrupted(*arguments, **named):
+            calls.append(name)
+            if len(calls) == self.time:
+                signal.raise_signal(number)
+            return whole(*arguments, **named)
+
+        patched.setattr(home, name, interrupted)
+
+    def __repr__(self):
+        return f"{self.place}-{self.time}"
+
+
+RUN, CONTROLLER = "autogrow.train.fit.run", "autogrow.train.fit.controller:LifeCycleController"
+MOMENTS_OF_FIT = [
+    Moment("autogrow.composition:register_schema"),
+    Moment("hydra._internal.hydra:Hydra.compose_config"),
+    Moment("autogrow.commands.fit:spec_from"),
+    Moment(f"{RUN}:prepare"),
+    Moment(f"{RUN}:_trainer"),
+    Moment(f"{RUN}:start_folder"),
+    Moment("autogrow.train.record.folder:write_atomically"),
+    Moment(f"{RUN}:CheckpointWriter"),
+    Moment("autogrow.show.display:Display.start"),
+    Moment(f"{CONTROLLER}.on_train_start"),
+    Moment(f"{CONTROLLER}.on_train_batch_end"),
+    Moment(f"{CONTROLLER}.close_check"),
+    Moment(f"{CONTROLLER}.close_check", 2),
+    Moment("autogrow.train.fit.checkpoint_writer:CheckpointWriter.write", 2),
+    Moment("autogrow.train.record.ledger:Ledger.append", 3),
+    Moment(f"{RUN}:deliver"),
+    Moment(f"{RUN}:save_delivered"),
+    Moment(f"{RUN}:write_split"),
+    Moment(f"{RUN}:write_metrics"),
+    Moment("autogrow.commands.fit:write_report"),
+    Moment("autogrow.train.fit.run:Result.write"),
+    Moment("autogrow.show.display:Display.finish"),
+]
+
+
+def ends_in_one_line(arguments, moment, capsys, number=signal.SIGINT):
+    """The line, without the program's name."""
+    with pytest.MonkeyPatch.context() as patched:
+        moment.send(patched, number)
+        code = call(*arguments)
+    said = capsys.readouterr()
+    assert code == 128 + number, said.err
+    assert said.err.startswith(f"autogrow: interrupted by {signal.Signals(number).name}")
+    assert said.err.count("\n") == 1, said.err
+    return said.err.removeprefix("autogrow: ").strip()
+
+
+def losses(run):
+    return [
+        (row["val_loss"], row["widths"]) for row in map(json.loads, (run / "ledger.jsonl").read_text().splitlines())
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert call(*FIT[:-1], f"hydra.run.dir={folder}") == 0
+    return folder
+
+
+@pytest.mark.parametrize("moment", MOMENTS_OF_FIT, ids=str)
+def test_a_run_interrupted_at_any_moment_goes_on_to_the_same_end(moment, whole, tmp_path, capsys):
+    line = ends_in_one_line(FIT, moment, capsys)
+    run = tmp_path / "run"
+    if (run / "result.json").exists():
+        assert line.endswith("run is complete")
+    elif (run / "config.yaml").exists():
+        assert line.endswith(f"go on with: autogrow fit resume={run}")
+        assert call("fit", "resume=run") == 0
+    else:
+        assert not run.exists()
+        assert "go on" not in line
+        assert call(*FIT) == 0
+    assert losses(run) == losses(whole)
+    assert (run / "report.html").is_file()
+    assert not [path for path in run.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("number", ASK_TO_END)
+@pytest.mark.parametrize(
+    "moment", [Moment(f"{RUN}:prepare"), Moment(f"{CONTROLLER}.on_train_batch_end", 3), Moment(f"{RUN}:save_delivered")]
+)
+def test_each_signal_ends_a_run_alike(number, moment, tmp_path, capsys):
+    ends_in_one_line(FIT, moment, capsys, number)
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists() == ("prepare" not in moment.place)
+
+
+STAGED = [*FIT, "data.arrival=fraction", "data.stages=[0.5,1]"]
+SEARCH = ["search", *SMALL, "search.trials=3", "hydra.run.dir=run"]
+SWEEP = ["fit", "-m", *SMALL, "hydra/launcher=basic", "seed=0,1", "hydra.sweep.dir=sweep"]
+COMPARE = ["compare", *SMALL, "seeds=1", "arms=[grow]", "hydra.run.dir=run"]
+TRANSFER = ["transfer", "checkpoint=whole", "widths=[16]", "out=larger.ckpt"]
+
+MOMENTS_OF_OTHERS = [
+    (STAGED, Moment("autogrow.chain.stages:prepare")),
+    (STAGED, Moment("autogrow.chain.stages:fit", 2)),
+    (STAGED, Moment("autogrow.chain.stages:write_stages", 2)),
+    (STAGED, Moment("autogrow.commands.fit:write_stages_report")),
+    (SEARCH, Moment("autogrow.compare.search:prepare")),
+    (SEARCH, Moment("autogrow.compare.search:_append", 2)),
+    (SEARCH, Moment("autogrow.compare.search:_keep_only_the_best", 2)),
+    (SEARCH, Moment("autogrow.compare.search:fit", 3)),
+    (SEARCH, Moment("autogrow.compare.search:relabel")),
+    (SEARCH, Moment("autogrow.commands.search:finish_folder")),
+    (SEARCH, Moment("autogrow.train.fit.run:Result.write")),
+    (SWEEP, Moment("hydra._internal.hydra:Hydra.compose_config")),
+    (SWEEP, Moment("autogrow.commands.fit:write_report", 2)),
+    (COMPARE, Moment("autogrow.commands.compare:checked_plan")),
+    (COMPARE, Moment("autogrow.commands.compare:run_jobs")),
+    (TRANSFER, Moment("autogrow.commands.transfer:transfer")),
+    (["plan", *SMALL], Moment("autogrow.commands.plan:rehearse")),
+    (["replay", "whole", "growth=gap"], Moment("autogrow.commands.replay:replay")),
+    (["report", "whole"], Moment("autogrow.commands.report:write_report")),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "moment"),
+    MOMENTS_OF_OTHERS,
+    ids=[f"{arguments[0]}-{moment}" for arguments, moment in MOMENTS_OF_OTHERS],
+)
+def test_every_command_ends_in_one_line_and_the_same_command_goes_on(arguments, moment, whole, tmp_path, capsys):
+    (tmp_path / "whole").symlink_to(whole)
+    ends_in_one_line(arguments, moment, capsys)
+    assert not (tmp_path / "larger.ckpt").exists()
+    if arguments is STAGED and (tmp_path / "run" / "config.yaml").exists():
+        arguments = ["fit", "resume=run"]
+    if arguments not in (COMPARE, SWEEP):  # whose runs are processes of their own, and which is Hydra's own way
+        assert call(*arguments) == 0, capsys.readouterr().err
+    if arguments is SEARCH:
+        assert len(read_trials(tmp_path / "run")) == 3
+
+
+def test_a_signal_while_a_comparison_runs_is_for_its_children(tmp_path, capsys):
+    line = ends_in_one_line(COMPARE, Moment("autogrow.children.jobs:_start"), capsys)
+    assert "go on with: autogrow compare data=iris" in line
