@@ -152,9 +152,15 @@ class TableEncoder:
                     f"{', '.join(self.columns[:8])}{', …' if len(self.columns) > 8 else ''}, got {tuple(values.shape)}"
                 )
             frame = pd.DataFrame(values, columns=list(self.columns)).infer_objects()
-        frame = with_text_names(frame)
+        frame = self._named(with_text_names(frame))
         self._check_columns(list(frame.columns))
         return frame
+
+    def _named(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with the names that a file's reader gives: without blanks around them, and one for a blank one."""
+        if not self.missing or set(self.columns) <= set(frame.columns):
+            return frame
+        return frame.set_axis([name.strip() or f"Unnamed: {k}" for k, name in enumerate(frame.columns)], axis=1)
 
     def _check_columns(self, given: list[str]) -> None:
         refuse_duplicates(given, "the table")

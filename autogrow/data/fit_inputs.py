@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from autogrow.data.encode import Encoder, ImageEncoder, fit_table_encoder
+from autogrow.data.encode import Encoder, ImageEncoder, TableEncoder, fit_table_encoder
 from autogrow.data.preprocess import Standardise, fit_images, fit_table
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec
@@ -25,6 +25,16 @@ class Fitted(NamedTuple):
     encoder: Encoder
     preprocess: Standardise
     encoded: Callable[[np.ndarray], Tensor]
+
+
+def as_begun(raw: Raw, encoder: Encoder, preprocess: Standardise) -> Fitted:
+    """What a run made of its inputs before it was interrupted."""
+    if isinstance(raw.x, np.ndarray):
+        images = raw.x
+        return Fitted(encoder, preprocess, lambda rows: encoder.encode(images[rows]))
+    assert isinstance(encoder, TableEncoder)
+    whole = encoder.encode(raw.x[[name for name in raw.x.columns if name in encoder.columns]])
+    return Fitted(encoder, preprocess, lambda rows: whole[rows])
 
 
 def fit_inputs(raw: Raw, train: np.ndarray, spec: DataSpec) -> Fitted:

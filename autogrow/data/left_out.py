@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 NEW = 0.9  # of a column's texts that occur once: the others are too few to learn from
 FEW = 20  # rows with a value, below which nobody can tell
-_ID = re.compile(r"^(row|record|sample|case|obs|observation)?[ _.]*(id|ids|index|idx|uuid|guid|rownames?|row|nr|no)$")
+_ID = re.compile(
+    r"(^|[ _.-])(id|uuid|guid)$"  # id, customer_id
+    r"|(?-i:[a-z](Id|ID)$)"  # PassengerId
+    r"|^row$|^((row|record|sample|case|obs|observation)[ _.-]*)?(index|idx|names?|nr|no|number)$",
+    re.IGNORECASE,
+)
 _TIME = re.compile(r"year|date|time|month|week|day|hour|minute|second|quarter|period|trend|age|step", re.IGNORECASE)
 _NUMBERS_ROWS = "numbers the rows"
 
@@ -118,7 +123,7 @@ def _reason_of_numbers(values: np.ndarray, name: str, given: np.ndarray) -> str:
         return f"is {least:g} in every row"
     if not _numbered(values) or _TIME.search(name):
         return ""
-    if _ID.match(name.strip().lower()) or name.startswith("Unnamed:"):
+    if _ID.search(name.strip()) or name.startswith("Unnamed:"):
         return f"{_NUMBERS_ROWS} (an id: its name says so, and every value is another)"
     if least in (0, 1) and most - least < 1.1 * len(values):
         order = "" if (np.diff(values) > 0).all() else ", in another order"

@@ -42,6 +42,16 @@ class Pipeline:
         """How many codes each of the last input columns holds (0 = unseen); empty where categories are one-hot."""
         return list(self.encoder.embeddings)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read; none for images."""
+        return self.encoder.columns if isinstance(self.encoder, TableEncoder) else ()
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Those of them that are categories."""
+        return tuple(self.encoder.categories) if isinstance(self.encoder, TableEncoder) else ()
+
     def inputs(self, table: Any) -> Tensor:
         """The net's input for raw rows. Raises DataError where they are not rows of the table that was learned from."""
         with torch.no_grad():

@@ -19,7 +19,7 @@ from autogrow.data.arrival.stage import at_stage
 from autogrow.data.card import fingerprint, make_card
 from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
-from autogrow.data.fit_inputs import fit_inputs
+from autogrow.data.fit_inputs import as_begun, fit_inputs
 from autogrow.data.left_out import leave_out_columns
 from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
@@ -38,10 +38,11 @@ LARGEST = 1e18
 """How large a regression target may be, and one over it how narrow its spread."""
 
 
-def prepare(spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
+def prepare(spec: DataSpec, trained_on: TrainedOn | None = None, *, begun: Pipeline | None = None) -> Prepared:
     """Read, split, encode and standardise what `spec` names. Raises DataError for anything that cannot be learned from.
 
-    With `trained_on`, the data are prepared for a finished net that goes on: see `TrainedOn`.
+    With `trained_on`, the data are prepared for a finished net that goes on: see `TrainedOn`. `begun`: the pipeline of
+    a run that was interrupted: its rows are encoded as they were, whatever a new run would make of them.
 
     >>> from autogrow.data import DataSpec, prepare
     >>> digits = prepare(DataSpec(name="digits", source="sklearn"))
@@ -50,9 +51,11 @@ def prepare(spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
     """
     spec = checked(spec)
     read, reading = READERS[spec.source], spec
-    if trained_on is not None:  # what were categories stay the texts that they were
-        reading = replace(spec, categorical=(*spec.categorical, *trained_on.categories))
-    return _prepare(read_files(reading, read) if spec.arrival == "files" else read(reading), spec, trained_on)
+    known = begun if trained_on is None else trained_on.pipeline
+    if known is not None:  # what were categories stay the texts that they were
+        reading = replace(spec, categorical=(*spec.categorical, *known.categories))
+    raw = read_files(reading, read) if spec.arrival == "files" else read(reading)
+    return _prepare(raw, spec, trained_on, begun)
 
 
 def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
@@ -60,8 +63,8 @@ def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -
     return _prepare(raw, checked(spec), trained_on)
 
 
-def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared:
-    return _transformed(_chosen(raw, spec, trained_on), spec, trained_on)
+def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipeline | None = None) -> Prepared:
+    return _transformed(_chosen(raw, spec, trained_on, begun), spec, trained_on, begun)
 
 
 def prepare_split(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
@@ -78,9 +81,13 @@ def prepare_split(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None 
     return _transformed(data, spec, trained_on)
 
 
-def _transformed(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared:
+def _transformed(
+    data: SplitData, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipeline | None = None
+) -> Prepared:
     fitted, extension = fit_inputs(data.raw, data.rows.train, spec), None
     scale = _target_scale(data.target, data.rows.train)
+    if begun is not None and trained_on is None:
+        fitted, scale = as_begun(data.raw, begun.encoder, begun.preprocess), begun.target_scale
     if trained_on is not None:
         fitted, extension = follow_inputs(data, trained_on, fitted.encoder)
         scale = trained_on.pipeline.target_scale
@@ -109,14 +116,15 @@ def _transformed(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None) 
     return Prepared(_title(spec), pipeline, train, val, test, card, extension, known)
 
 
-def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> SplitData:
+def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipeline | None) -> SplitData:
     """The rows that are there to learn from, in their splits."""
     task = spec.task if trained_on is None or spec.task != "auto" else trained_on.pipeline.task
+    known = begun if trained_on is None else trained_on.pipeline
     n = len(raw)
     raw, complete = leave_out_rows(raw, spec)
     target = read_target(raw.y, task)
     raw, named = take_columns(raw, spec)
-    raw = leave_out_columns(raw, target, spec, () if trained_on is None else trained_on.columns)
+    raw = leave_out_columns(raw, target, spec, () if known is None else known.columns)
     raw, target, sampled = sample_rows(raw, target, spec)
     named, numbered = named.at(sampled), complete[sampled]
     parts = parts_named(raw, named.split, numbered, n, spec)

@@ -162,6 +162,13 @@ def test_a_doubtful_comma_goes_by_the_file_and_is_said():
     assert (values, found.notes) == ([1.234, 5.678], ())
 
 
+def test_a_sign_that_can_only_group_thousands_does():
+    assert read("1,200", "276", decimal=",")[0] == [1200, 276]
+    assert read("1.200", "276", "13.456")[0] == [1200, 276, 13456]
+    assert read("$1,200", "$276")[1].notes == ("column 'x': '$1,200' is read as 1200 (thousands, currency)",)
+    assert read("1.234", "276")[0] == [1.234, 276]
+
+
 def test_marks_are_missing_among_numbers_alone():
     values, found = read("1,5", "-", "n/a", "2,5")
     assert np.isnan(values[1:3]).all()
@@ -265,6 +272,9 @@ FORMATS = {
     "name,note\nann,'a;b'\nbob,'c;d'\n": (",", True, "."),
     "a;b\n1.234;x\n2.345,5;y\n": (";", True, ","),
     "y\n1\n2\n": (",", True, "."),
+    "a;b\n1.200;x\n276;y\n": (";", True, ","),
+    "a;b\n1.234;x\n276;y\n": (";", True, "."),
+    "a;b\n1.200;x\n0.276;y\n": (";", True, "."),
 }
 
 
@@ -300,6 +310,16 @@ def test_a_file_without_a_header(tmp_path):
     assert "no header" in prepared.card["written"]
     with pytest.raises(DataError, match=r"data\.target 'u' is not a column"):
         prepare(DataSpec(path=str(tmp_path / "t.csv"), target="u", header=False))
+
+
+def test_blanks_around_names_are_no_part_of_them(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        " , size, kind ,y\n" + "".join(f"{i % 7}, {i % 5}, k{i % 3},{i % 2}\n" for i in range(60))
+    )
+    prepared = prepare(DataSpec(path=str(tmp_path / "t.csv"), target="y"))
+    assert prepared.encoder.columns == ("Unnamed: 0", "size", "kind")
+    rows = prepared.val.rows.numpy()
+    assert torch.equal(prepared.pipeline.inputs(pd.read_csv(tmp_path / "t.csv").iloc[rows]), prepared.val.x)
 
 
 def test_a_wrong_separator_names_the_right_one_as_it_has_to_be_typed(tmp_path):

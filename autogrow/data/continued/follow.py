@@ -48,18 +48,6 @@ class TrainedOn:
     card: Mapping[str, Any] | None = None
     """The card of its run's data, where there is one."""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that the net reads; none for images."""
-        encoder = self.pipeline.encoder
-        return encoder.columns if isinstance(encoder, TableEncoder) else ()
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """Those of them that are categories."""
-        encoder = self.pipeline.encoder
-        return tuple(encoder.categories) if isinstance(encoder, TableEncoder) else ()
-
 
 def keep_known(data: SplitData, trained_on: TrainedOn, spec: DataSpec) -> SplitData:
     """The targets in the net's terms, and every row that the net knows in the split that it was in.

@@ -47,7 +47,7 @@ class Reading:
         from pandas.api import types
 
         if types.is_numeric_dtype(column.dtype) and self.kind == "date":
-            column = column.astype("Int64").astype("string")  # 20240131
+            column = digits(column)
         if not (types.is_object_dtype(column.dtype) or types.is_string_dtype(column.dtype)):
             return column
         is_text = column.map(lambda v: isinstance(v, str)).astype(bool)
@@ -96,6 +96,11 @@ class Reading:
     def from_state(state: Mapping[str, Any]) -> Reading:
         """The inverse of `state`."""
         return Reading(state["kind"], state["decimal"], tuple(state["formats"]))
+
+
+def digits(column: pd.Series) -> pd.Series:
+    """Numbers (n,) that are the digits of a date, such as 20240131, as text."""
+    return column.map(lambda v: f"{v:.15g}", na_action="ignore").astype("str")
 
 
 def refuse_rows(column: pd.Series, texts: set[str], rule: str) -> None:

@@ -39,10 +39,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Found:
-    """How a column is read, and what its user should know of that."""
+    """How a column is read, what its user should know of that, and the habit by which numbers are not plain ones."""
 
     reading: Reading
     notes: tuple[str, ...] = ()
+    habit: str = ""
 
 
 TEXT = Found(Reading("text"))
@@ -69,7 +70,7 @@ def find_reading(column: pd.Series, asked: Asked, *, target: bool = False) -> Fo
     if found.reading.kind == "text" or not len(marks):
         return found
     said = f"column {name!r}: {', '.join(map(repr, marks))} among {found.reading.said()} is read as missing"
-    return Found(found.reading, (*found.notes, said))
+    return Found(found.reading, (*found.notes, said), found.habit)
 
 
 def _are_booleans(texts: pd.Series) -> bool:
@@ -102,34 +103,47 @@ def _numbers(column: pd.Series, texts: pd.Series, asked: Asked) -> Found | None:
             column, set(first.values()),
             f"writes decimals in two ways; clean it, or data.categorical=[{name}] keeps it as text",
         )  # fmt: skip
-    decimal = asked.decimal if asked.decimal in whole else whole[0]
+    decimal, certain = _decimal(texts, whole, asked)
     units = numerals.units(texts)
     if len(units - {""}) > 1 or units == {"", "%"}:
         if forced:
             raise DataError(f"column {name!r} must hold numbers (data.numeric), got several units: {_listed(units)}")
         return Found(Reading("text"), (f"column {name!r} is text: its numbers have several units: {_listed(units)}",))
-    return Found(Reading("number", decimal), tuple(_said(name, texts, decimal, whole, units, asked)))
+    return Found(Reading("number", decimal), *_said(name, texts, decimal, certain, units, asked))
 
 
 def _thousands(decimal: str, asked: Asked) -> str | None:
     return asked.thousands if asked.thousands is not None and asked.thousands in numerals.GROUPS[decimal] else None
 
 
-def _said(name: str, texts: pd.Series, decimal: str, whole: list[str], units: set[str], asked: Asked) -> list[str]:
-    """What the user should know of numbers that are not written plainly, each with an example."""
+def _decimal(texts: pd.Series, whole: list[str], asked: Asked) -> tuple[str, bool]:
+    """The decimal sign of numbers that can be read with those in `whole`, and whether that is certain."""
+    if len(whole) == 1:
+        return whole[0], True
+    for sign, other in (",.", ".,"):
+        if numerals.only_groups(texts, sign):
+            return other, True
+    return asked.decimal, asked.sure or not texts.str.contains(r"\d[.,]\d").any()
+
+
+def _said(
+    name: str, texts: pd.Series, decimal: str, certain: bool, units: set[str], asked: Asked
+) -> tuple[tuple[str, ...], str]:
+    """What the user should know of numbers that are not written plainly, with an example; and the habit, if certain."""
     grouped = texts[numerals.grouped(texts, decimal)]
     unit = texts[texts.str.contains(r"[^\d.,' ]", regex=True)] if units != {""} else texts[:0]
     example = next((some.iloc[0] for some in (grouped, unit, texts) if len(some)), "")
     if not len(grouped) and not len(unit) and decimal == asked.decimal:
-        return []
+        return (), ""
     value = float(numerals.to_numbers(texts[texts == example], decimal).iloc[0])
     rules = ["thousands"] * bool(len(grouped))
     rules += ["percent" if "%" in units else "currency"] * (units != {""})
     rules += ["decimal comma" if decimal == "," else "decimal point"] * (decimal != asked.decimal)
-    said = f"column {name!r}: {example!r} is read as {value:.10g} ({', '.join(rules)})"
-    other = "," if decimal == "." else "."
-    doubtful = len(whole) == 2 and not asked.sure and texts.str.contains(r"\d[.,]\d").any()
-    return [said + (f'; if it is a decimal sign: data.decimal="{other}"' if doubtful else "")]
+    habit = ", ".join(rules)
+    said = f"column {name!r}: {example!r} is read as {value:.10g} ({habit})"
+    if not certain:
+        return (f'{said}; if it is a decimal sign: data.decimal="{"," if decimal == "." else "."}"',), ""
+    return (said,), habit
 
 
 def _nearly_numbers(name: str, odd: pd.Series) -> str:

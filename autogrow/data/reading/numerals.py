@@ -6,6 +6,8 @@ does not begin with 0: 0,123 is no thousand.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +56,24 @@ def units(texts: pd.Series) -> set[str]:
     odd = texts[texts.str.contains(f"{_CURRENCY}|%", regex=True)]
     found = set(odd.str.extract(f"({_CURRENCY}|%)", expand=False).unique())
     return found | ({""} if len(odd) < len(texts) else set())
+
+
+def only_groups(texts: Iterable[str], sign: str) -> bool:
+    """Whether a sign can only group thousands in these numbers, though each could be read with it as a decimal sign.
+
+    So it is where a round number is written out (1.200) and one below a thousand has none (276): who writes as few
+    decimals as he can does not do the former, and who writes a fixed number of them not the latter.
+
+    >>> only_groups(["1.200", "276"], "."), only_groups(["1.234", "276"], "."), only_groups(["1.200", "0.276"], ".")
+    (True, False, False)
+    """
+    bare = [re.sub(rf"{_CURRENCY}|[%+\-− \u00a0\u202f\u2009]", "", text) for text in texts]
+    grouped_ones = [text for text in bare if sign in text]
+    fits = all(re.fullmatch(rf"[1-9]\d{{0,2}}(?:[{sign}]\d{{3}})+", text) for text in grouped_ones)
+    return (
+        fits and any(text.endswith("0") for text in grouped_ones)
+        and len(grouped_ones) < len(bare) and all(re.fullmatch(r"\d{1,3}", text) for text in bare if sign not in text)
+    )  # fmt: skip
 
 
 def grouped(texts: pd.Series, decimal: str) -> pd.Series:

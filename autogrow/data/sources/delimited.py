@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ import numpy as np
 
 from autogrow.data.columns import is_text, refuse_duplicates
 from autogrow.data.raw import Raw
-from autogrow.data.reading.column import MISSING, Reading
-from autogrow.data.reading.find import Asked, find_reading
+from autogrow.data.reading.column import MISSING, Reading, digits
+from autogrow.data.reading.find import Asked, Found, find_reading
 from autogrow.data.reading.written import Written
 from autogrow.data.sources.compressed import DAMAGED, open_table
 from autogrow.data.sources.sentinels import ask_about_sentinels
@@ -131,25 +132,35 @@ def _read_columns(
     table: pd.DataFrame, asked: Asked, spec: DataSpec
 ) -> tuple[pd.DataFrame, dict[str, Reading], list[str]]:
     """The table with its columns of text read, how each was, and what its user should know."""
-    table = table.set_axis([str(name) for name in table.columns], axis=1)
+    table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
     plain = Reading("number", asked.decimal)
     readings: dict[str, Reading] = {}
-    notes: list[str] = []
-    columns: dict[str, pd.Series] = {}
+    found: dict[str, Found] = {}
     for name in table.columns:
         column = table[name]
         if is_text(column) or name in asked.dates:
-            as_text = column if is_text(column) else column.astype("Int64").astype("str").where(column.notna())
-            found = find_reading(as_text, asked, target=name in spec.target)
-            readings[name] = found.reading
-            notes += found.notes
-            columns[name] = found.reading.read(as_text)
+            as_text = column if is_text(column) else digits(column)
+            found[name] = find_reading(as_text, asked, target=name in spec.target)
+            readings[name] = found[name].reading
+            table[name] = readings[name].read(as_text)
         elif column.dtype in (bool, object):  # True and False, with gaps
             readings[name] = Reading("boolean")
         elif plain.decimal == "," and column.dtype.kind in "if":
             readings[name] = plain
-    if columns:
-        table = table.assign(**columns)
-    if len(notes) > _NOTES:
-        notes = [*notes[:_NOTES], f"… and {len(notes) - _NOTES} more columns are read in such ways"]
-    return table, readings, notes
+    return table, readings, _told(found)
+
+
+def _told(found: Mapping[str, Found]) -> list[str]:
+    """What a user should know of the columns; those written by one habit are told of together."""
+    alike: dict[str, list[str]] = {}
+    for name, one in found.items():
+        alike.setdefault(one.habit, []).append(name)
+    notes: list[str] = []
+    for name, one in found.items():
+        others = alike[one.habit][1:] if one.habit else []
+        if name in others:
+            notes += one.notes[1:]
+            continue
+        likewise = f"; likewise {', '.join(others[:5])}{f' and {len(others) - 5} more' if others[5:] else ''}"
+        notes += [note + (likewise if others and k == 0 else "") for k, note in enumerate(one.notes)]
+    return notes if len(notes) <= _NOTES else [*notes[:_NOTES], f"… and {len(notes) - _NOTES} more notes on columns"]

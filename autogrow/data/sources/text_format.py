@@ -188,10 +188,14 @@ def _find_decimal(records: Sequence[Sequence[str]], separator: str) -> str | Non
     for column in zip(*(r for r in records if len(r) == len(records[0])), strict=True) if records else ():
         cells = [cell for cell in set(column) if cell not in MISSING and cell not in MISSING_AMONG_NUMBERS]
         fits = {sign: sum(bool(p.fullmatch(cell)) for cell in cells) for sign, p in _PLAIN.items()}
-        if not cells or max(fits.values()) < 0.9 * len(cells) or fits["."] == fits[","]:
+        if not cells or max(fits.values()) < 0.9 * len(cells):
+            continue
+        if fits["."] == fits[","]:
+            votes[","] += numerals.only_groups(cells, ".")
+            votes["."] += numerals.only_groups(cells, ",")
             continue
         votes[max(fits, key=fits.__getitem__)] += 1
-    if votes:
+    if votes.total():
         return votes.most_common(1)[0][0]
     doubtful = separator == ";" and any(re.fullmatch(r"\d+,\d{3}", cell) for record in records for cell in record)
     return "," if doubtful else None

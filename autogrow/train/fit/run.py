@@ -33,7 +33,7 @@ from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot
 from autogrow.train.fit.process import beside_others, leave_on_signal, quiet_lightning, threads, versions
-from autogrow.train.fit.setup import check_judges, check_run, module_of, step_limit, stream_of
+from autogrow.train.fit.setup import begun_pipeline, check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
 from autogrow.train.fit.view import Silent, View
@@ -109,7 +109,8 @@ def fit(
         source = read_finished(spec.continue_from)
     if source is not None:
         spec = continuing(spec, source)
-    prepared = prepared or prepare(spec.data, None if source is None else source.before)
+    begun = begun_pipeline(spec.out) if resume and spec.out is not None else None
+    prepared = prepared or prepare(spec.data, None if source is None else source.before, begun=begun)
     check_judges(spec, prepared)
     with threads(spec), quiet_lightning(), ExitStack() as held:
         run = _set_up(spec, prepared, display, source, held, resume=resume)

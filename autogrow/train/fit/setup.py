@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor
 
-from autogrow.data import Prepared, TensorStream
+from autogrow.data import Pipeline, Prepared, TensorStream
 from autogrow.data.encode import TableEncoder
 from autogrow.errors import ConfigError, nearest
 from autogrow.evaluation.judge import check_metric
@@ -23,8 +24,15 @@ from autogrow.train.fit.net.build import builder_for
 from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
+from autogrow.train.record.checkpoint import CHECKPOINT_KEY, newest_whole, read_checkpoint
 from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import perform
+
+
+def begun_pipeline(folder: Path) -> Pipeline | None:
+    """How a run that goes on has encoded its rows, by its newest whole checkpoint; None before the first."""
+    path, _ = newest_whole(folder)
+    return None if path is None else Pipeline.from_state(read_checkpoint(path)[CHECKPOINT_KEY]["delivery"]["pipeline"])
 
 
 def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:
