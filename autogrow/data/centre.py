@@ -19,7 +19,7 @@ NOISE = 4  # last digits of the largest value: a column that varies by no more i
 
 @dataclass(frozen=True)
 class Centring:
-    """What is done to a column in 64 bits: (value − origin) / spread. spread is 0 for one that is constant: it says 0."""
+    """What is done to a column in 64 bits: (value − origin) / spread. A spread of 0: it is constant, and says 0."""
 
     origin: float
     spread: float
