@@ -50,7 +50,8 @@ class Reading:
             column = digits(column)
         if not (types.is_object_dtype(column.dtype) or types.is_string_dtype(column.dtype)):
             return column
-        is_text = column.map(lambda v: isinstance(v, str)).astype(bool)
+        typed = types.is_string_dtype(column.dtype) and not types.is_object_dtype(column.dtype)
+        is_text = column.notna() if typed else column.map(lambda v: isinstance(v, str)).astype(bool)
         if not is_text.any():
             return column
         codes, distinct = pd.factorize(column[is_text])

@@ -56,8 +56,10 @@ def find_reading(column: pd.Series, asked: Asked, *, target: bool = False) -> Fo
     two ways, and one that is no numbers or dates where the settings say it is.
     """
     name = str(column.name)
-    texts = column.dropna().drop_duplicates().astype("str").str.strip()
-    texts = texts[~texts.isin(MISSING)].drop_duplicates()
+    written = column.dropna().drop_duplicates().astype("str")
+    texts = written.str.strip()
+    texts = texts[~texts.isin(MISSING)]
+    texts = texts if texts.str.len().sum() == written.str.len().sum() else texts.drop_duplicates()
     if name in asked.as_they_are or not len(texts):
         return TEXT
     if name in asked.dates:

@@ -53,9 +53,13 @@ def to_numbers(texts: pd.Series, decimal: str) -> pd.Series:
 
 def units(texts: pd.Series) -> set[str]:
     """The currency and percent signs that occur, '' for a text without one."""
-    odd = texts[texts.str.contains(f"{_CURRENCY}|%", regex=True)]
-    found = set(odd.str.extract(f"({_CURRENCY}|%)", expand=False).unique())
-    return found | ({""} if len(odd) < len(texts) else set())
+    left = texts[texts.str.contains(f"{_CURRENCY}|%", regex=True)]
+    found = {""} if len(left) < len(texts) else set()
+    while len(left):
+        unit = left.iloc[:1].str.extract(f"({_CURRENCY}|%)", expand=False).iloc[0]
+        found.add(unit)
+        left = left[~left.str.contains(unit, regex=False)]
+    return found
 
 
 def only_groups(texts: Iterable[str], sign: str) -> bool:
