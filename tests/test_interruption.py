@@ -13,6 +13,7 @@ import sys
 
 import pytest
 from command_line import call
+from sklearn.datasets import load_iris
 
 from autogrow.interruption import ASK_TO_END
 from autogrow.standing_streams import standing_streams
@@ -134,6 +135,8 @@ STAGED = [*FIT, "data.arrival=fraction", "data.stages=[0.5,1]"]
 SEARCH = ["search", *SMALL, "search.trials=3", "hydra.run.dir=run"]
 SWEEP = ["fit", "-m", *SMALL, "hydra/launcher=basic", "seed=0,1", "hydra.sweep.dir=sweep"]
 COMPARE = ["compare", *SMALL, "seeds=1", "arms=[grow]", "hydra.run.dir=run"]
+WATCH = ["watch", "drops", "data.target=target", *SMALL[1:], "watch.settle_seconds=0", "watch.poll_seconds=0.01",
+         "watch.once=true", "hydra.run.dir=run"]  # fmt: skip
 TRANSFER = ["transfer", "checkpoint=whole", "widths=[16]", "out=larger.ckpt"]
 
 MOMENTS_OF_OTHERS = [
@@ -152,6 +155,13 @@ MOMENTS_OF_OTHERS = [
     (SWEEP, Moment("autogrow.commands.fit:write_report", 2)),
     (COMPARE, Moment("autogrow.commands.compare:checked_plan")),
     (COMPARE, Moment("autogrow.commands.compare:run_jobs")),
+    (WATCH, Moment("autogrow.chain.inbox:found_files")),
+    (WATCH, Moment("autogrow.chain.inbox:Dropped.copy", 2)),
+    (WATCH, Moment(f"{RUN}:prepare", 2)),
+    (WATCH, Moment(f"{CONTROLLER}.on_train_batch_end", 3)),
+    (WATCH, Moment("autogrow.commands.watch:finish_folder")),
+    (WATCH, Moment("autogrow.chain.watch:write_latest", 2)),
+    (WATCH, Moment("autogrow.chain.watch:_Watch.ending")),
     (TRANSFER, Moment("autogrow.commands.transfer:transfer")),
     (["plan", *SMALL], Moment("autogrow.commands.plan:rehearse")),
     (["replay", "whole", "growth=gap"], Moment("autogrow.commands.replay:replay")),
@@ -166,12 +176,20 @@ MOMENTS_OF_OTHERS = [
 )
 def test_every_command_ends_in_one_line_and_the_same_command_goes_on(arguments, moment, whole, tmp_path, capsys):
     (tmp_path / "whole").symlink_to(whole)
+    if arguments is WATCH:
+        (tmp_path / "drops").mkdir()
+        table = load_iris(as_frame=True).frame
+        for part in range(2):
+            table.iloc[part::2].to_csv(tmp_path / "drops" / f"{part}.csv", index=False)
     ends_in_one_line(arguments, moment, capsys)
     assert not (tmp_path / "larger.ckpt").exists()
     if arguments is STAGED and (tmp_path / "run" / "config.yaml").exists():
         arguments = ["fit", "resume=run"]
     if arguments not in (COMPARE, SWEEP):  # whose runs are processes of their own, and which is Hydra's own way
         assert call(*arguments) == 0, capsys.readouterr().err
+    if arguments is WATCH:
+        drops = json.loads((tmp_path / "run" / "watch.json").read_text())["drops"]
+        assert [(drop["state"], drop["run"]) for drop in drops] == [("taken", "run_0"), ("taken", "run_1")]
     if arguments is SEARCH:
         assert len(read_trials(tmp_path / "run")) == 3
 
