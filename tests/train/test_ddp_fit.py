@@ -79,7 +79,7 @@ def children_of(process):
     ],
 )
 def test_every_process_ends_in_one_line(end, code, line, tmp_path):
-    process = start(tmp_path, *DDP, "stop=never", "trainer.max_epochs=100000", "hydra.run.dir=run")
+    process = start(tmp_path, *DDP, "stop.checks=100000", "trainer.max_epochs=100000", "hydra.run.dir=run")
     last, deadline = tmp_path / "run" / "checkpoints" / "last.ckpt", time.monotonic() + 200
     while not last.exists():
         assert process.poll() is None, (tmp_path / "output.txt").read_text()
