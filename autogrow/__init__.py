@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING, Any
 from autogrow.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from autogrow.growth import Surgery, carry, deepen, grow_to, growth_sites, widen
+    from autogrow.data import DataSpec
+    from autogrow.estimators import GrowingClassifier, GrowingRegressor
+    from autogrow.growth import Surgery, carry, deepen, grow_to, growth_sites, refine, widen
     from autogrow.nets import DenseNet
-    from autogrow.train.fit.net.deliver import load
+    from autogrow.train.fit.net.load import load
     from autogrow.train.fit.run import fit
+    from autogrow.train.fit.spec import FitSpec
     from autogrow.train.guest.architecture import Growable, load_grown
     from autogrow.train.guest.controller import GrowthController
     from autogrow.train.guest.staged import grow_checkpoint
 
 _HOMES = {
+    "DataSpec": "autogrow.data",
     "DenseNet": "autogrow.nets",
+    "FitSpec": "autogrow.train.fit.spec",
+    "GrowingClassifier": "autogrow.estimators",
+    "GrowingRegressor": "autogrow.estimators",
     "GrowthController": "autogrow.train.guest.controller",
     "Growable": "autogrow.train.guest.architecture",
     "Surgery": "autogrow.growth",
@@ -31,14 +38,19 @@ _HOMES = {
     "grow_checkpoint": "autogrow.train.guest.staged",
     "grow_to": "autogrow.growth",
     "growth_sites": "autogrow.growth",
-    "load": "autogrow.train.fit.net.deliver",
+    "load": "autogrow.train.fit.net.load",
     "load_grown": "autogrow.train.guest.architecture",
+    "refine": "autogrow.growth",
     "widen": "autogrow.growth",
 }
 
 __all__ = [
+    "DataSpec",
     "DenseNet",
+    "FitSpec",
     "Growable",
+    "GrowingClassifier",
+    "GrowingRegressor",
     "GrowthController",
     "Surgery",
     "carry",
@@ -50,6 +62,7 @@ __all__ = [
     "growth_sites",
     "load",
     "load_grown",
+    "refine",
     "widen",
 ]
 

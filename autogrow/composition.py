@@ -7,12 +7,14 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -23,9 +25,27 @@ from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
 from autogrow.interruption import signal_of
 from autogrow.launcher import Task, check_sweeps, print_summary, register_launcher, register_sweeper
-from autogrow.overrides import options_first, quoted_if_needed
+from autogrow.overrides import options_first, quoted, quoted_if_needed
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+PATHS = frozenset(
+    [
+        "data.path",
+        "resume",
+        "continue_from",
+        "run",
+        "checkpoint",
+        "from_sklearn",
+        "watch.folder",
+        "hydra.run.dir",
+        "hydra.sweep.dir",
+    ]
+)
+TEXTS = frozenset(
+    f"data.{key}"
+    for key in ["target", "separator", "decimal", "thousands", "encoding", "name", "split_column", "arrival_column"]
+)
+"""Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
 
 
 @contextmanager
@@ -59,7 +79,7 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     register_sweeper()
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
-    arguments = options_first(arguments)
+    arguments = [readable(argument) for argument in options_first(arguments)]
     program = sys.argv[0]
     before, sys.argv = sys.argv, [program, *arguments]
 
@@ -111,6 +131,26 @@ def typed_words(hydra_cfg: Any) -> list[str]:
     return [str(word) for word in typed]
 
 
+def readable(argument: str) -> str:
+    """An override that Hydra's grammar cannot read, its value quoted where the key takes a text: paths, columns, signs.
+
+    A path that begins with ~/ begins at home: the shell does not see it behind an equal sign.
+
+    >>> readable("data.path=a=b.csv"), readable("data.path=a.csv"), readable("data.separator=;")
+    ("data.path='a=b.csv'", 'data.path=a.csv', "data.separator=';'")
+    """
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in PATHS | TEXTS:
+        return argument
+    if key.lstrip("+") in PATHS and value.startswith("~/"):
+        return readable(f"{key}={Path(value).expanduser()}")
+    try:
+        OverridesParser.create().parse_override(argument)
+    except OverrideParseException:
+        return f"{key}={quoted(value)}"
+    return argument
+
+
 def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> str:
     """One line for a composition error: the wrong name, and the nearest right ones,
     given the choices of Hydra's own groups.
@@ -127,7 +167,9 @@ def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> 
         return "interval(…) has no end of values to try; search it with hydra/sweeper=optuna, or list values: key=a,b"
     if isinstance(error, OverrideParseException):
         first = str(error).splitlines()[0]
-        return f"cannot read the override {error.override!r}: {first}"
+        key, _, value = str(error.override).partition("=")
+        near = f"; quote its value: '{key}=\"{value}\"'" if value and value[0] not in "'\"[{" else ""
+        return f"cannot read the override {error.override!r}: {first}{near}"
     missing = re.search(r"Could not override '([^']+)'", text)
     if missing:
         keys = list(known_keys(command, choices, hydra_too=missing[1].startswith("hydra.")))

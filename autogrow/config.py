@@ -40,6 +40,7 @@ class FitConfig:
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
     trainer: TrainerSpec = field(default_factory=TrainerSpec)
     seed: int = 0
+    metric: str = "auto"
     metrics: list[str] = field(default_factory=list)
     resume: str | None = None
     continue_from: str | None = None
@@ -100,6 +101,7 @@ def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:
         out=out,
         continue_from=None if cfg.continue_from is None else Path(cfg.continue_from),
         warm_start=typed(cfg.warm_start, WarmStart),
+        metric=cfg.metric,
         metrics=tuple(cfg.metrics),
         config=OmegaConf.to_yaml(cfg, resolve=True),
     )

@@ -6,7 +6,6 @@ those that autogrow's own conf/ names, its policies and initializers; and any th
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,11 @@ from autogrow.plain import NotPlainError, check_plain
 from autogrow.train.record.folder import CONFIG, plain_yaml, read_config
 
 _TARGET = "_target_"
+_WHOLE = (
+    "data", "net", "growth", "neurons", "stop", "finish", "budget", "optimizer", "schedule", "trainer", "seed", "metrics",
+    "resume", "continue_from", "warm_start", "optimizer_state", "logger", "stage",
+)  # fmt: skip
+"""What every config of a run has; what has been added since may be missing in an older one, and is as it was then."""
 
 
 def read_kept_config(folder: Path, named: DictConfig) -> DictConfig:
@@ -43,9 +47,9 @@ def read_kept_config(folder: Path, named: DictConfig) -> DictConfig:
         check_plain(plain)  # OmegaConf reads more words as numbers than YAML does
     except NotPlainError as error:
         raise CheckpointError(f"{where} is not a config: {error}") from None
-    for field in dataclasses.fields(FitConfig):
-        if field.name not in plain:
-            raise CheckpointError(f"{where} is not a whole config: it has no {field.name!r}")
+    for key in _WHOLE:
+        if key not in plain:
+            raise CheckpointError(f"{where} is not a whole config: it has no {key!r}")
     allowed = own_targets() | {target for _, target in _targets(OmegaConf.to_container(named, resolve=True), "")}
     for key, target in _targets(plain, ""):
         if target not in allowed:

@@ -49,8 +49,8 @@ def as_text(text: str) -> str:
     return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", text)
 
 
-def quoted(path: Path) -> str:
-    """A path as a quoted string of Hydra's grammar, in which nothing is an expression.
+def quoted(path: Path | str) -> str:
+    """A path, or any text, as a quoted string of Hydra's grammar, in which nothing is an expression.
 
     >>> quoted(Path("it's ${here}"))
     "'it\\\\'s \\\\${here}'"

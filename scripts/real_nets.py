@@ -1,12 +1,12 @@
 """The growth engine on nets nobody here wrote: how many widths and places it finds, how many grow exactly,
 and why others are refused.
 
-    python scripts/real_nets.py [vgg11_bn resnet18 mobilenet_v2 convnext_tiny mixer_b16 dense]
+    python scripts/real_nets.py [vgg11_bn resnet18 mobilenet_v2 convnext_tiny mixer_b16_224 dense]
 
-Needs torchvision (and timm for the mixer) beside a torch it was built for; random weights, float64. Each width is grown
-by half on a copy of its own, each place gets a layer on a copy of its own, and the net's receipt is read. A growth that
-is not exact raises, so "grew" means: eval mode, and train mode where there is a norm, changed by no more than the
-promise.
+Any name of torchvision's or timm's; needs them beside a torch they were built for. Random weights, float64. Each width
+is grown by half on a copy of its own, each place gets a layer on a copy of its own, and the net's receipt is read. A
+growth that is not exact raises, so "grew" means: eval mode, and train mode where there is a norm, changed by no more
+than the promise.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ def build(name: str) -> tuple[nn.Module, Tensor]:
             nn.Linear(30, 100), nn.ReLU(), nn.Dropout(0.2), nn.Linear(100, 50), nn.GELU(), nn.Linear(50, 2)
         )
         return net, torch.randn(8, 30, generator=generator)
-    if name == "mixer_b16":
-        return importlib.import_module("timm").create_model("mixer_b16_224", img_size=64, num_classes=10), torch.randn(
-            IMAGES, generator=generator
-        )
-    return getattr(importlib.import_module("torchvision.models"), name)(weights=None), torch.randn(
-        IMAGES, generator=generator
-    )
+    images = torch.randn(IMAGES, generator=generator)
+    models = importlib.import_module("torchvision.models")
+    if name in vars(models):
+        return getattr(models, name)(weights=None), images
+    sized = {"img_size": IMAGES[-1]} if name.startswith(("mixer", "vit", "deit")) else {}
+    return importlib.import_module("timm").create_model(name, num_classes=10, **sized), images
 
 
 def spread(net: nn.Module) -> nn.Module:
@@ -99,5 +98,5 @@ def report(name: str) -> None:
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or ["vgg11_bn", "resnet18", "mobilenet_v2", "convnext_tiny", "mixer_b16", "dense"]:
+    for chosen in sys.argv[1:] or ["vgg11_bn", "resnet18", "mobilenet_v2", "convnext_tiny", "mixer_b16_224", "dense"]:
         report(chosen)

@@ -20,6 +20,12 @@ def test_the_operators_example_runs(capsys):
     assert "Receipt(" in capsys.readouterr().out
 
 
+def test_the_estimators_example_runs(capsys):
+    (code,) = [c for c in PYTHON if "GrowingClassifier(" in c]
+    exec(compile(code, "README.md", "exec"), {})
+    assert "[" in capsys.readouterr().out
+
+
 def test_the_controllers_example_is_the_tested_one():
     example = (ROOT / "tests" / "train" / "growth_controller_example.py").read_text(encoding="utf-8")
     assert example.strip() in [c.strip() for c in PYTHON]

@@ -18,6 +18,7 @@ from autogrow.data import count_stages, prepare
 from autogrow.errors import ConfigError, InterruptedRunError
 from autogrow.policy.event import Event
 from autogrow.train.fit.run import Result, fit
+from autogrow.train.fit.setup import check_judges
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import copy_file, write_atomically, write_json
@@ -72,7 +73,8 @@ def fit_stages(
     if not resume or not is_begun(out):
         if is_begun(out):
             raise ConfigError(f"{out} already holds a run; go on with resume={out}, or give another hydra.run.dir")
-        prepare(replace(spec.data, stage=0))  # what cannot be learned from is said before anything is written
+        first = prepare(replace(spec.data, stage=0))  # what cannot be learned from is said before anything is written
+        check_judges(spec, first)
         start_folder(out, spec.config)
     records: list[Plain] = []
     before = spec.continue_from

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from autogrow.errors import ConfigError, UsageError, nearest
 from autogrow.overrides import key_of
 from autogrow.policy.needs import never_grows
 from autogrow.train.fit.process import quiet_lightning
-from autogrow.train.record.folder import PLAN, is_empty
+from autogrow.train.record.folder import PLAN, check_fingerprint, is_empty
 
 OWN = ("seeds", "arms", "jobs", "target")
 """Keys of the comparison itself; `search.*` goes to the arms that search, everything else to every arm."""
@@ -72,8 +72,11 @@ def checked_plan(cfg: DictConfig, rest: Sequence[str], folder: Path) -> Plan:
         raise ConfigError(
             "growth=never does not grow: there is nothing to compare; give a growth policy, or arms=[…] without grow"
         )
-    _check_arms(plan)
-    return plan
+    card = _check_arms(plan)
+    before = read_plan(folder).get("fingerprint")  # older comparisons did not write it down
+    if before:
+        check_fingerprint(f"hydra.run.dir={folder}", "this comparison", before, card)
+    return replace(plan, fingerprint=card["fingerprint"])
 
 
 def _typed() -> list[str]:
@@ -141,8 +144,11 @@ def _check_folder(plan: Plan) -> None:
         )
 
 
-def _check_arms(plan: Plan) -> None:
-    """Compose every arm as its child will, and check its budget: an arm that cannot run is said now."""
+def _check_arms(plan: Plan) -> dict[str, Any]:
+    """Compose every arm as its child will, and check its budget: an arm that cannot run is said now.
+
+    Answers with the card of the data.
+    """
     prepared = None
     for arm in plan.arms:
         own = arm.filled([*plan.overrides, *(plan.search if arm.command != "fit" else ())], EXAMPLE)
@@ -157,6 +163,8 @@ def _check_arms(plan: Plan) -> None:
             if arm.name == GROW or str(error).startswith("trainer.max_epochs"):
                 raise
             raise type(error)(f"arm {arm.name}: {error}") from None
+    assert prepared is not None
+    return prepared.card
 
 
 def _compose(command: str, overrides: Sequence[str]) -> DictConfig:

@@ -29,7 +29,7 @@ from autogrow.train.fit.run import Result, fit
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import write_json
-from autogrow.train.record.folder import CARD, CONFIG, REPORT, RESULT, is_begun, is_complete
+from autogrow.train.record.folder import CARD, CONFIG, CURVES, REPORT, RESULT, is_begun, is_complete
 
 MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
 
@@ -38,7 +38,7 @@ def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code."""
     resumed = [a.partition("=")[2] for a in rest if a.startswith("resume=") and a != "resume=null"]
     if resumed:
-        folder = Path(unquoted(resumed[-1]))
+        folder = Path(unquoted(resumed[-1])).expanduser()
         _check_resumable(folder)
         rest = [*rest, f"hydra.run.dir={quoted(folder)}"]
     return run_hydra("fit", rest, _fit_job)
@@ -140,7 +140,16 @@ def finish_folder(result: Result, config: str, overrides: Sequence[str], *, comm
     line = _command(overrides, command)
     result.summary["command"] = line
     write_json(result.folder / CARD, result.card)
-    write_report(result.folder, rows=result.rows, result=result.summary, card=result.card, config=config, command=line)
+    write_json(result.folder / CURVES, result.curves)
+    write_report(
+        result.folder,
+        rows=result.rows,
+        result=result.summary,
+        card=result.card,
+        config=config,
+        command=line,
+        curves=result.curves,
+    )
     result.write()
 
 

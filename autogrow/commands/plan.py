@@ -11,7 +11,7 @@ from autogrow.config import spec_from
 from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError
 from autogrow.policy import stop_reason
-from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Undo, Widen
+from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Refit, Undo, Widen
 from autogrow.policy.needs import never_stops
 from autogrow.show import words
 from autogrow.train.fit.process import quiet_lightning, threads
@@ -90,14 +90,18 @@ def _table(course: Course) -> Iterator[list[str]]:
         ]
 
 
-def _how(action: Action | None) -> str:
+def _how(action: Action | None) -> str:  # noqa: PLR0911  (a table, one line a case)
     match action:
         case Widen():
             return "widened"
         case Deepen(kind=kind):
             return f"deepened ({kind})"
+        case Refine(knots=knots):
+            return f"finer ({words.times(len(knots), 'column')})"
         case Anneal():
             return "annealed"
+        case Refit():
+            return "refitted"
         case Undo():
             return "undone"
     return "start"

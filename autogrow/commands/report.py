@@ -18,6 +18,7 @@ from autogrow.train.record.folder import (
     is_complete,
     read_card,
     read_config,
+    read_curves,
     read_result,
 )
 from autogrow.train.record.ledger import read_ledger
@@ -47,6 +48,7 @@ def _report(folder: Path) -> Path:
         card=read_card(folder),
         config=read_config(folder),
         command=result.get("command", ""),
+        curves=read_curves(folder, result),
     )
 
 

@@ -15,12 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 from autogrow.composition import run_hydra
 from autogrow.config import instantiate
 from autogrow.deploy import read_sklearn, transfer, transfer_torch
-from autogrow.deploy.larger import checkpoint_of
 from autogrow.deploy.sklearn_nets import warn_of_pickle
+from autogrow.deploy.sklearn_proof import PROBED
 from autogrow.errors import ConfigError
 from autogrow.growth import Receipt
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, save_atomically
 from autogrow.train.record.files import write_json
+from autogrow.train.record.folder import checkpoint_of
 
 NAME = "larger.ckpt"
 
@@ -35,6 +36,7 @@ class TransferConfig:
     out: str | None = None
     overwrite: bool = False
     activation: str | None = None
+    layers: Any = None
     input_shape: Any = None
     allow_pickle: bool = False
     seed: int = 0
@@ -77,6 +79,7 @@ def _transfer(cfg: DictConfig) -> None:
             path,
             widths,
             activation=cfg.activation,
+            layers=None if cfg.layers is None else [str(name) for name in cfg.layers],
             allow_pickle=cfg.allow_pickle,
             input_shape=shape,
             neurons=neurons,
@@ -97,6 +100,10 @@ def _transfer(cfg: DictConfig) -> None:
 
 def _from_sklearn(cfg: DictConfig, path: Path, widths: Any, out: Path) -> None:
     content = read_sklearn(path, allow_pickle=cfg.allow_pickle)
+    receipt = content["receipt"]
+    print(
+        f"its answers on {PROBED} probe rows differ from the estimator's own by at most {receipt['max_abs_change']:.2g}"
+    )
     try:
         save_atomically(content, out)
         if widths is not None:

@@ -20,9 +20,14 @@ import optuna
 from autogrow.compare.space import Space
 from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.evaluation.judge import AUTO, distance_of
 from autogrow.policy.history import History, Row
-from autogrow.train.fit.net.deliver import Delivered, load, relabel
-from autogrow.train.fit.run import Result, evaluate, fit
+from autogrow.train.fit.continue_from import write_split
+from autogrow.train.fit.looks.final import take_final_look
+from autogrow.train.fit.net.deliver import Delivered, relabel
+from autogrow.train.fit.net.load import load
+from autogrow.train.fit.run import Result, fit
+from autogrow.train.fit.setup import check_judges
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.fit.view import View
 from autogrow.train.record.files import copy_file, write_atomically, write_json
@@ -35,6 +40,7 @@ from autogrow.train.record.folder import (
     TRIAL,
     TRIAL_RUNS,
     TRIALS,
+    check_same_data,
     is_begun,
     read_plain,
     read_trials,
@@ -78,8 +84,10 @@ def search(spec: FitSpec, how: Search, say: Callable[[str], None] = print) -> Re
     assert folder is not None
     trials = read_trials(folder)
     prepared = prepare(spec.data)
+    check_judges(spec, prepared)
     if not is_begun(folder):
-        start_folder(folder, spec.config)
+        start_folder(folder, spec.config, prepared.card)
+    check_same_data(folder, prepared.card, key="hydra.run.dir")
     study = _study(how, spec.seed)
     for number in range(how.trials):
         asked = study.ask()
@@ -146,7 +154,7 @@ class _Reporter(View):
         self.asked.report(best, passes)
         return True
 
-    def start(self, title: str, card: Mapping[str, Any]) -> None:
+    def start(self, title: str, card: Mapping[str, Any]) -> None:  # noqa: ARG002
         """A trial begins, or goes on: unless it was given up just as it was interrupted."""
         if self.given_up:
             raise optuna.TrialPruned()
@@ -192,6 +200,8 @@ def _run(
         trial |= {key: summary[key] for key in (*COSTS, "parameters", "flops_per_sample")}
         trial |= {"val_loss": summary["val"]["loss"], f"val_{metric}": summary["val"][metric]}
         trial |= {"score": summary["val"]["loss"]}
+        if spec.metric != AUTO:
+            trial |= {"judged": distance_of(spec.metric, summary["metrics"]["val"])}
         write_json(out / TRIAL, {"summary": summary, "card": result.card})
     elif view.reported:  # what was known of it when it ended
         known = min((r for r in view.rows if r.finite()), key=lambda r: r.score)
@@ -206,10 +216,14 @@ def without_test(prepared: Prepared) -> Prepared:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
-    """The complete trial with the least (error or rmse, loss) on validation: by what a run, too, chooses its net."""
+    """The complete trial with the least (error or rmse, loss) on validation, or (distance from the best value of
+    `metric=`, loss): by what a run, too, chooses its net.
+    """
     complete = [t for t in trials if t["state"] == COMPLETE]
     return min(
-        complete, key=lambda t: (t.get("val_error", t.get("val_rmse")), t["val_loss"], t["number"]), default=None
+        complete,
+        key=lambda t: (t.get("judged", t.get("val_error", t.get("val_rmse"))), t["val_loss"], t["number"]),
+        default=None,
     )
 
 
@@ -226,7 +240,12 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     checkpoint = folder / CHECKPOINTS / BEST
     net = load(checkpoint)
     assert isinstance(net, Delivered)
-    summary = {**kept["summary"], "test": evaluate(net, prepared.test, prepared, spec.metrics)}
+    tested = take_final_look(
+        net, prepared.test, prepared, spec.metrics, temperature=kept["summary"].get("temperature", 1.0)
+    )
+    summary = {**kept["summary"], "test": tested.measured}
+    for key, found in (("metrics", tested.metrics), ("baseline", tested.baseline)):
+        summary[key] = {**summary[key], "test": found}
     summary["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     states = [trial["state"] for trial in trials]
     summary["search"] = {
@@ -238,8 +257,10 @@ def _deliver(spec: FitSpec, how: Search, prepared: Prepared, trials: Sequence[Tr
     cost = {key: sum(trial[key] for trial in trials) for key in COSTS}
     cost["eval_flops"] += summary["flops_per_sample"] * len(prepared.test)
     summary["search_cost"] = cost
-    relabel(checkpoint, summary)
-    return Result(summary, read_ledger(folder), net, prepared.card, folder)
+    content = relabel(checkpoint, summary)
+    write_split(folder, prepared)  # the trials have no test rows
+    curves = {"split": "test", **tested.curves}
+    return Result(summary, read_ledger(folder), net, prepared.card, content, folder, curves)
 
 
 def remove_trials(folder: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data.columns import is_numeric, numbers, texts
+from autogrow.data.centre import told_apart
+from autogrow.data.columns import doubles, is_numeric, texts
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.raw import Raw
 from autogrow.data.split_rows import SplitData
@@ -18,7 +19,8 @@ from autogrow.data.target import Target
 def fingerprint(raw: Raw, target: Target) -> str:
     """sha256 over inputs and targets, column by column: the same rows have the same fingerprint whatever the split.
 
-    Inputs are taken as they are encoded: numbers as 32-bit floats, categories as text.
+    Inputs are taken as they are encoded: numbers as 32-bit floats (in 64 bits where these merge what differs),
+    categories as text.
     """
     digest = hashlib.sha256()
     if isinstance(raw.x, np.ndarray):
@@ -29,7 +31,7 @@ def fingerprint(raw: Raw, target: Target) -> str:
             column = raw.x[name]
             digest.update(f"\0{name}\0".encode())
             if is_numeric(column):
-                digest.update(numbers(column).tobytes())
+                digest.update(told_apart(doubles(column)).tobytes())
             else:
                 digest.update("\0".join("\1" if t is None else t for t in texts(column)).encode())
     digest.update(repr((target.task, target.names, target.labels)).encode())
@@ -55,6 +57,12 @@ def make_card(name: str, data: SplitData, *, encoder: Encoder, split: str, sha25
         "fingerprint": sha256,
         "notes": list(raw.notes),
     }
+    if raw.written is not None:
+        card["left_out"] = dict(raw.left_out)
+        card["written"] = raw.written.said
+        card["read_as"] = {
+            name: reading.said() for name, reading in raw.written.readings.items() if reading.kind != "text"
+        }
     if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
         missing = {c: int(k) for c, k in raw.x.isna().sum().items() if k}
         card["numeric"] = len(encoder.numeric)
@@ -108,6 +116,13 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         out.append(
             ("classes", f"{shown}; smallest to largest 1:{1 / card['balance']:.3g}" if card["balance"] else shown)
         )
+    if card.get("written"):
+        dates = [f"{name} {how}" for name, how in card["read_as"].items() if how.startswith("dates")]
+        out.append(("written", "; ".join([card["written"], *dates[:5]])))
+    if card.get("left_out"):
+        some = list(card["left_out"].items())
+        listed = "; ".join(f"{name} {why}" for name, why in some[:5]) + (f"; {len(some) - 5} more" if some[5:] else "")
+        out.append(("left out", f"{listed} (data.keep=[{some[0][0]}] keeps one)"))
     for name, r in card.get("target_range", {}).items():
         out.append(
             ("target", f"{name}: mean {r['mean']:.4g}, std {r['std']:.4g}, from {r['min']:.4g} to {r['max']:.4g}")

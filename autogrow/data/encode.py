@@ -1,23 +1,41 @@
 """From raw rows to the encoded tensor, in training and at inference. Its state is plain, so it travels in a checkpoint.
 
 n rows, D encoded columns. Numeric columns come first, in the table's order, as they are (NaN = missing; booleans are 0
-and 1, dates are days since 1970); then the categories, one-hot (an unseen value is all zeros; missing has a column of
-its own where it occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a
-code of its own where it occurred in training).
+and 1, dates are days since 1970; one whose values 32-bit floats would merge is centred and scaled first, see `centre`);
+then the years of dates; then, as they are, whether a number is missing (where it was in training) and the parts of
+dates that come round; then the categories, one-hot (an unseen value is all zeros; missing has a column of its own where
+it occurred in training, else it is all zeros) or as one column of codes each (0 = unseen; missing has a code of its own
+where it occurred in training).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from autogrow.data.columns import is_date, is_numeric, numbers, refuse_duplicates, texts, with_text_names
+from autogrow.data.centre import Centring, centring_of
+from autogrow.data.columns import (
+    days,
+    doubles,
+    is_date,
+    is_missing,
+    is_numeric,
+    refuse_duplicates,
+    single,
+    texts,
+    with_dates,
+    with_text_names,
+    without_marks,
+)
+from autogrow.data.date_parts import varying_parts, waves, years
+from autogrow.data.reading.column import Reading
+from autogrow.data.reading.written import Written
 from autogrow.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -31,7 +49,10 @@ class TableEncoder:
     `columns`: the inputs in the table's order. `numeric`: those encoded as numbers, `dates` those of
     them that are dates (at inference text in ISO form will do). `categories`: for each other column
     the values it may take (as text; None stands for missing). `coding`: onehot or embed. `ignored`: columns that may be
-    there and are not looked at (target, split column, dropped ones).
+    there and are not looked at (target, split column, dropped ones). `centred`: the numeric columns that are centred
+    and scaled before they are 32-bit floats. `readings`, `missing`: how text is read, and what means missing, as in the
+    file that was learned from. `indicators`: numeric columns that say where they are missing. `parts`: what dates tell
+    beside their day.
     """
 
     columns: tuple[str, ...]
@@ -40,12 +61,32 @@ class TableEncoder:
     categories: Mapping[str, tuple[str | None, ...]]
     coding: str = "onehot"
     ignored: tuple[str, ...] = ()
+    centred: Mapping[str, Centring] = field(default_factory=dict)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    indicators: tuple[str, ...] = ()
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
         """D: how many encoded columns there are."""
-        sizes = (len(values) if self.coding == "onehot" else 1 for values in self.categories.values())
-        return len(self.numeric) + sum(sizes)
+        return len(self.encoded())
+
+    @property
+    def quantities(self) -> int:
+        """How many of the encoded columns, the first ones, are to be standardised: numbers, and the years of dates."""
+        return len(self.numeric) + sum("year" in parts for parts in self.parts.values())
+
+    def encoded(self) -> list[tuple[str, Any]]:
+        """What each encoded column says: of which column of the table, and what."""
+        keys: list[tuple[str, Any]] = [(name, "number") for name in self.numeric]
+        keys += [(name, "year") for name, parts in self.parts.items() if "year" in parts]
+        keys += [(name, "is missing") for name in self.indicators]
+        for name, parts in self.parts.items():
+            keys += [(name, (wave, part)) for part in parts if part != "year" for wave in ("sine", "cosine")]
+        for name, values in self.categories.items():
+            keys += [(name, "code")] if self.coding == "embed" else [(name, ("is", value)) for value in values]
+        return keys
 
     @property
     def embeddings(self) -> list[int]:
@@ -57,13 +98,21 @@ class TableEncoder:
 
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
-        frame = self._frame(table)
+        frame = self.read(table)
         if not self.categories and all(isinstance(t, np.dtype) and t.kind in "biuf" for t in frame.dtypes):
             with np.errstate(over="ignore"):
                 matrix = frame[list(self.numeric)].to_numpy(dtype=np.float64).astype(np.float32)
+                for name, centring in self.centred.items():
+                    matrix[:, self.numeric.index(name)] = centring(doubles(frame[name]))
             if not np.isinf(matrix).any():  # else the column is named below
-                return torch.from_numpy(matrix)
-        blocks = [numbers(frame[name], date=name in self.dates) for name in self.numeric]
+                gaps = np.isnan(matrix[:, [self.numeric.index(name) for name in self.indicators]])
+                return torch.from_numpy(np.concatenate([matrix, gaps], axis=1) if self.indicators else matrix)
+        blocks = [self._numbers(frame[name]) for name in self.numeric]
+        since = {name: days(frame[name]) for name in self.parts}
+        blocks += [years(since[name]).astype(np.float32) for name, parts in self.parts.items() if "year" in parts]
+        blocks += [is_missing(frame[name]).astype(np.float32) for name in self.indicators]
+        for name, parts in self.parts.items():
+            blocks += list(waves(since[name], [part for part in parts if part != "year"]).T)
         for name, values in self.categories.items():
             codes = _codes(frame[name], values)
             if self.coding == "embed":
@@ -73,6 +122,18 @@ class TableEncoder:
         if not blocks:
             return torch.zeros(len(frame), 0)
         return torch.from_numpy(np.stack(blocks, axis=1))
+
+    def _numbers(self, column: pd.Series) -> np.ndarray:
+        name = str(column.name)
+        values = doubles(column, date=name in self.dates)
+        return single(self.centred[name](values) if name in self.centred else values, name)
+
+    def read(self, table: Any) -> pd.DataFrame:
+        """The inputs with text read as it was in training, and what means missing as missing."""
+        frame = self._frame(table)
+        columns = without_marks(with_dates(frame[list(self.columns)]), self.missing)
+        read = {name: reading.read(columns[name]) for name, reading in self.readings.items() if name in columns}
+        return without_marks(columns.assign(**read), self.missing) if read else columns
 
     def _frame(self, table: Any) -> pd.DataFrame:
         import pandas as pd
@@ -118,6 +179,11 @@ class TableEncoder:
             "categories": {k: list(v) for k, v in self.categories.items()},
             "coding": self.coding,
             "ignored": list(self.ignored),
+            "centred": {name: [c.origin, c.scale] for name, c in self.centred.items()},
+            "readings": {name: reading.state() for name, reading in self.readings.items()},
+            "missing": list(self.missing),
+            "indicators": list(self.indicators),
+            "parts": {name: list(parts) for name, parts in self.parts.items()},
         }
 
 
@@ -169,13 +235,21 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
         categories={k: tuple(v) for k, v in state["categories"].items()},
         coding=state["coding"],
         ignored=tuple(state["ignored"]),
+        centred={name: Centring(*found) for name, found in state.get("centred", {}).items()},  # older ones have none
+        readings={name: Reading.from_state(found) for name, found in state.get("readings", {}).items()},
+        missing=tuple(state.get("missing", ())),
+        indicators=tuple(state.get("indicators", ())),
+        parts={name: tuple(found) for name, found in state.get("parts", {}).items()},
     )
 
 
 def fit_table_encoder(
-    train: pd.DataFrame, *, categorical: Sequence[str], coding: str, most: int, ignored: Sequence[str]
-) -> TableEncoder:
-    """The encoder of a table, its categories from the training rows alone: at most the `most` commonest of a column."""
+    train: pd.DataFrame, *, categorical: Sequence[str], coding: str, most: int, ignored: Sequence[str],
+    written: Written | None = None,
+) -> TableEncoder:  # fmt: skip
+    """The encoder of a table, all from the training rows alone: of categories at most the `most` commonest of a column,
+    of missing values and parts of dates those that occur.
+    """
     columns = tuple(train.columns)
     numeric = tuple(c for c in columns if c not in categorical and is_numeric(train[c]))
     categories: dict[str, tuple[str | None, ...]] = {}
@@ -186,7 +260,36 @@ def fit_table_encoder(
             commonest = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))[:most]
             categories[name] = tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
     dates = tuple(c for c in numeric if is_date(train[c]))
-    return TableEncoder(columns, numeric, dates, categories, coding, tuple(ignored))
+    centred = {name: found for name in numeric if (found := _centring(train[name])) is not None}
+    indicators = tuple(name for name in numeric if 0 < is_missing(train[name]).sum() < len(train))
+    parts = {name: several for name in dates if (several := varying_parts(days(train[name])))}
+    written = written or Written()
+    readings = {name: reading for name, reading in written.readings.items() if name in columns}
+    return TableEncoder(
+        columns,
+        numeric,
+        dates,
+        categories,
+        coding,
+        tuple(ignored),
+        centred,
+        readings,
+        written.missing,
+        indicators,
+        parts,
+    )
+
+
+def _centring(column: pd.Series) -> Centring | None:
+    values = doubles(column)
+    single(values, column.name)  # what is infinite has no mean
+    return centring_of(values, precision=_precision(column))
+
+
+def _precision(column: pd.Series) -> float:
+    """The relative distance of two numbers in what a column is stored in."""
+    stored = column.dtype
+    return 2.0**-23 if isinstance(stored, np.dtype) and stored in (np.float16, np.float32) else 2.0**-52
 
 
 def _codes(column: pd.Series, values: Sequence[str | None]) -> np.ndarray:

@@ -38,9 +38,10 @@ def fit_inputs(raw: Raw, train: np.ndarray, spec: DataSpec) -> Fitted:
         categorical=spec.categorical,
         coding=spec.categories,
         most=spec.max_categories,
-        ignored=(*raw.y.columns, *columns_away(spec)),
+        ignored=(*raw.y.columns, *columns_away(spec), *raw.left_out),
+        written=raw.written,
     )
     whole = encoder.encode(raw.x)
     if not whole.shape[1]:
         raise DataError(f"{raw.origin}: no input column holds a value in the training rows")
-    return Fitted(encoder, fit_table(whole[train], len(encoder.numeric)), lambda rows: whole[rows])
+    return Fitted(encoder, fit_table(whole[train], encoder.quantities), lambda rows: whole[rows])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from autogrow.data.encode import Encoder, encoder_from_state
+from autogrow.data.encode import Encoder, TableEncoder, encoder_from_state
 from autogrow.data.preprocess import Standardise
+from autogrow.data.reading.column import Reading
+from autogrow.data.state import check_state
+from autogrow.plain import NotPlainError
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Pipeline:
 
     input_shape: (d,) or (C, H, W), what the net is given.  outputs: classes (2 for a binary problem) or targets.
     labels: the class of each output; empty for regression.  target_scale: mean and std (t,) of the training targets for
-    regression, else None.  targets: names of the target columns.
+    regression, else None; float64 where the targets need it, and then the answers are float64 too.  targets: names of
+    the target columns.
     """
 
     task: str
@@ -30,6 +34,8 @@ class Pipeline:
     encoder: Encoder
     preprocess: Standardise
     target_scale: tuple[Tensor, Tensor] | None
+    target_readings: Mapping[str, Reading] = field(default_factory=dict)
+    """How the text of the targets is read, by name, where they came from text."""
 
     @property
     def embeddings(self) -> list[int]:
@@ -47,7 +53,7 @@ class Pipeline:
         if self.target_scale is None:
             return [self.labels[i] for i in z.argmax(1).tolist()]
         mean, std = self.target_scale
-        return z * std.to(z) + mean.to(z)
+        return z * std.to(z.device) + mean.to(z.device)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain containers only: loads with torch.load(weights_only=True)."""
@@ -60,13 +66,18 @@ class Pipeline:
             "encoder": self.encoder.state(),
             "preprocess": self.preprocess.state(),
             "target_scale": None if self.target_scale is None else [t.clone() for t in self.target_scale],
+            "target_readings": {name: reading.state() for name, reading in self.target_readings.items()},
         }
 
     @staticmethod
     def from_state(state: Mapping[str, Any]) -> Pipeline:
-        """The inverse of `state`."""
+        """The inverse of `state`.
+
+        Raises NotPlainError or CheckpointError, without a file's name, for what is not the state of a pipeline.
+        """
+        check_state(state)
         scale = state["target_scale"]
-        return Pipeline(
+        pipeline = Pipeline(
             task=state["task"],
             input_shape=tuple(state["input_shape"]),
             outputs=state["outputs"],
@@ -75,4 +86,8 @@ class Pipeline:
             encoder=encoder_from_state(state["encoder"]),
             preprocess=Standardise.from_state(state["preprocess"]),
             target_scale=None if scale is None else (scale[0].clone(), scale[1].clone()),
+            target_readings={name: Reading.from_state(r) for name, r in state.get("target_readings", {}).items()},
         )
+        if isinstance(pipeline.encoder, TableEncoder) and pipeline.input_shape != (pipeline.encoder.width,):
+            raise NotPlainError(f"its encoder makes {pipeline.encoder.width} columns of {pipeline.input_shape}")
+        return pipeline

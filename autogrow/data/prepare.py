@@ -6,6 +6,7 @@ says what has arrived, and `continued` keeps what a finished net knows.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,16 +17,20 @@ from torch import Tensor
 from autogrow.data.arrival.files import read_files
 from autogrow.data.arrival.stage import at_stage
 from autogrow.data.card import fingerprint, make_card
+from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
 from autogrow.data.fit_inputs import fit_inputs
+from autogrow.data.left_out import leave_out_columns
+from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
-from autogrow.data.preprocess import CONSTANT
 from autogrow.data.raw import Raw
+from autogrow.data.row_weights import describe_weights, weights_of_column, weights_of_rows
 from autogrow.data.rules import checked
 from autogrow.data.sources.readers import READERS
 from autogrow.data.spec import DataSpec
-from autogrow.data.split_rows import SplitData, describe_split, sample_rows, split_rows, take_columns
+from autogrow.data.split_rows import SplitData, describe_split, parts_named, sample_rows, split_rows, take_columns
+from autogrow.data.splits import PARTS, check_sizes
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
 
@@ -44,8 +49,10 @@ def prepare(spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
     ((64,), 10, 1079, 'classification')
     """
     spec = checked(spec)
-    read = READERS[spec.source]
-    return _prepare(read_files(spec, read) if spec.arrival == "files" else read(spec), spec, trained_on)
+    read, reading = READERS[spec.source], spec
+    if trained_on is not None:  # what were categories stay the texts that they were
+        reading = replace(spec, categorical=(*spec.categorical, *trained_on.categories))
+    return _prepare(read_files(reading, read) if spec.arrival == "files" else read(reading), spec, trained_on)
 
 
 def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
@@ -54,29 +61,50 @@ def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -
 
 
 def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared:
-    data = _chosen(raw, spec, trained_on)
+    return _transformed(_chosen(raw, spec, trained_on), spec, trained_on)
+
+
+def prepare_split(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
+    """As `prepare`, for rows in memory that somebody else has split: of `spec` only what encodes them counts.
+
+    Raises DataError where no row is left to learn from, or to judge by.
+    """
+    spec = checked(spec)
+    if trained_on is not None:
+        data = keep_known(data, trained_on, spec)
+    for part, use in (("train", "learn from"), ("val", "judge by")):
+        if not len(getattr(data.rows, part)):
+            raise DataError(f"of {len(data.raw)} rows none is left to {use}; give more")
+    return _transformed(data, spec, trained_on)
+
+
+def _transformed(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared:
     fitted, extension = fit_inputs(data.raw, data.rows.train, spec), None
     scale = _target_scale(data.target, data.rows.train)
     if trained_on is not None:
         fitted, extension = follow_inputs(data, trained_on, fitted.encoder)
         scale = trained_on.pipeline.target_scale
+        if scale is not None:
+            scale = _as_precise(*scale, data.target.values[data.rows.train])
 
     def part(rows: np.ndarray) -> Split:
         x: Tensor = fitted.preprocess(fitted.encoded(rows))
-        return Split(x, _targets(data.target, rows, scale), torch.from_numpy(data.numbered[rows]))
+        weight = None if data.weight is None or not len(rows) else torch.from_numpy(data.weight[rows])
+        mean_of_one = None if weight is None else (weight / weight.mean()).float()
+        return Split(x, _targets(data.target, rows, scale), torch.from_numpy(data.numbered[rows]), mean_of_one)
 
     train, val, test = (part(rows) for rows in (data.rows.train, data.rows.val, data.rows.test))
     target, encoder = data.target, fitted.encoder
     outputs = len(target.labels) or len(target.names)
     shape = tuple(train.x.shape[1:])
-    pipeline = Pipeline(
-        target.task, shape, outputs, list(target.labels), list(target.names), encoder, fitted.preprocess, scale
-    )
+    written = {} if data.raw.written is None else data.raw.written.readings
+    readings = {name: written[name] for name in target.names if name in written}
+    labels, names = list(target.labels), list(target.names)
+    pipeline = Pipeline(target.task, shape, outputs, labels, names, encoder, fitted.preprocess, scale, readings)
     card = make_card(
         _title(spec), data, encoder=encoder, split=describe_split(spec, data.raw), sha256=fingerprint(data.raw, target)
     )
-    if extension is not None:
-        card["notes"] = [*card["notes"], *extension.notes]
+    card["notes"] = [*card["notes"], *describe_weights(spec), *(() if extension is None else extension.notes)]
     known = partial(known_rows_of, data, encoder, trained_on)
     return Prepared(_title(spec), pipeline, train, val, test, card, extension, known)
 
@@ -84,11 +112,35 @@ def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> Prepared
 def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None) -> SplitData:
     """The rows that are there to learn from, in their splits."""
     task = spec.task if trained_on is None or spec.task != "auto" else trained_on.pipeline.task
-    raw, target, numbered = sample_rows(raw, read_target(raw.y, task), spec)
-    raw, split_column, arrival_column = take_columns(raw, spec)
-    data = SplitData(raw, target, split_rows(raw, target, split_column, spec), numbered)
-    data = at_stage(data, arrival_column, spec)
-    return data if trained_on is None else keep_known(data, trained_on, new_classes=spec.new_classes)
+    n = len(raw)
+    raw, complete = leave_out_rows(raw, spec)
+    target = read_target(raw.y, task)
+    raw, named = take_columns(raw, spec)
+    raw = leave_out_columns(raw, target, spec, () if trained_on is None else trained_on.columns)
+    raw, target, sampled = sample_rows(raw, target, spec)
+    named, numbered = named.at(sampled), complete[sampled]
+    parts = parts_named(raw, named.split, numbered, n, spec)
+    weight = None if named.weight is None else weights_of_column(named.weight)
+    data = SplitData(raw, target, split_rows(raw, target, named.split, spec, parts), numbered, weight)
+    data = at_stage(data, named.arrival, spec)
+    if trained_on is not None:
+        data = keep_known(data, trained_on, spec)
+        if trained_on.known is not None:
+            check_sizes(data.rows, None, len(raw))
+            if parts is not None:
+                _check_kept(data, parts[np.searchsorted(numbered, data.numbered)], spec)
+    return replace(data, weight=weights_of_rows(data.weight, data.target, data.rows, spec.class_weight))
+
+
+def _check_kept(data: SplitData, parts: np.ndarray, spec: DataSpec) -> None:
+    """Raises DataError where somebody puts rows (n,) into val or test that the net has learned from."""
+    learned = data.rows.train[parts[data.rows.train] > 0]
+    if len(learned):
+        part = PARTS[parts[learned[0]]]
+        raise DataError(
+            f"data.split={spec.split} puts row {data.numbered[learned[0]]} into {part}, and the net has learned from it "
+            f"({len(learned)} such rows); a row stays where it was: leave the split as it was, or start a new net"
+        )
 
 
 def _title(spec: DataSpec) -> str:
@@ -106,11 +158,16 @@ def _target_scale(target: Target, train: np.ndarray) -> tuple[Tensor, Tensor] | 
             f"target {target.names[far[0]]!r} has values up to {size[far[0]]:.2g} that lie {spread[far[0]]:.2g} apart; "
             f"a target must be within ±{LARGEST:g}, and spread over {1 / LARGEST:g} or more: give it in another unit"
         )
-    mean, std = values.mean(0), values.std(0)
-    flat = np.flatnonzero(std <= CONSTANT * np.abs(values).max(0))
-    if len(flat):
+    flat = [i for i, column in enumerate(values.T) if is_constant(column)]
+    if flat:
         raise DataError(f"target {target.names[flat[0]]!r} is constant in the training rows; there is nothing to learn")
-    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+    return _as_precise(torch.from_numpy(values.mean(0)), torch.from_numpy(values.std(0)), values)
+
+
+def _as_precise(mean: Tensor, std: Tensor, values: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Mean and std (t,) in 64 bits where 32 would round the targets (n, t) in their own units, else in 32."""
+    exact = all(rounding_is_harmless(v, s) for v, s in zip(values.T, std.tolist(), strict=True))
+    return (mean.float(), std.float()) if exact else (mean.double(), std.double())
 
 
 def _targets(target: Target, rows: np.ndarray, scale: tuple[Tensor, Tensor] | None) -> Tensor:

@@ -24,11 +24,13 @@ class Split:
 
     x: float32 (B, *input_shape), ready for the net. y: int64 (B,) class codes, or float32 (B, t) standardised targets.
     rows: which rows of the source these are, int64 (B,), in a seeded random order (a test file keeps its own).
+    weight: how much each row counts, float32 (B,) with a mean of 1; None for all alike.
     """
 
     x: Tensor
     y: Tensor
     rows: Tensor
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)

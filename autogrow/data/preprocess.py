@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 CLIP = 10.0  # standard deviations; a lone outlier, or a spike in an almost constant column, stays a bounded input
-CONSTANT = 1e-6  # a std below this share of the largest value is rounding: the column is constant
+CONSTANT = 1e-6  # a channel's std below this share of its mean is rounding, of the sums that it comes from
 
 
 class Standardise(nn.Module):
@@ -58,7 +58,7 @@ def fit_table(x: Tensor, numeric: int) -> Standardise:
     filled = torch.where(observed, columns, fill)
     mean = filled.mean(0)
     std = (filled - mean).square().mean(0).sqrt()
-    varies = std > CONSTANT * filled.abs().amax(0)
+    varies = filled.amax(0) > filled.amin(0)  # what only rounding makes different, the encoder has made the same
     scale = torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
     passed = x.shape[1] - numeric
 

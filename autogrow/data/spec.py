@@ -21,12 +21,20 @@ class DataSpec:
     task: auto decides from the target: text, booleans and at most 20 different whole numbers are classes.
     val_fraction, test_fraction: shares of all rows; with a test file (idx, torchvision) val_fraction is the share of
     the training file and test_fraction is not used.  split_seed: fixes the splits, whatever the run's seed.
-    split: random (stratified by class), group (rows that agree in `split_column` stay together) or time (train is
-    oldest, test newest by `split_column`); the split column is not an input.
-    categories: onehot, or embed (codes for an embedding layer).  categorical: numeric columns to treat as categories.
+    split: random (stratified by class), group (rows that agree in `split_column` stay together), time (train is
+    oldest, test newest by `split_column`), column (`split_column` says train, val or test) or file (`split_file` lists
+    the rows of each: an NPZ such as a run folder's `splits.npz`, or a CSV of row and part); a part that the last two do
+    not name is drawn from train. The split column is not an input.
+    weight: a column that says how much each row counts; it is not an input.  class_weight: balanced, or a weight for
+    each class; both count in the loss and in what is measured.
+    categories: onehot, or embed (codes for an embedding layer).  categorical: columns to treat as categories.
     max_categories: rarer values of a column beyond this many count as unseen.  drop: columns that are not inputs.
-    separator: of a csv.  max_rows: learn from a (stratified, seeded) sample of at most this many rows; a test file
-    stays whole.
+    keep: inputs that stay, though they seem to be of no use (ids, constants, copies: `left_out`).
+    missing_target: drop rows without a target, or refuse them.
+    max_rows: learn from a (stratified, seeded) sample of at most this many rows; a test file stays whole.
+    separator, encoding, header, decimal, thousands: how a csv is written; null is found from the file.
+    missing: further texts or numbers that mean a missing value.  numeric: columns to read as numbers.
+    dates: columns to read as dates, a list, or with the format of each: {day: "%d.%m.%Y"}.
     rows, features, classes, noise, generator_seed: what a generator makes, where it has them.
     version: of an OpenML set.  download: whether torchvision may.
     arrival: none, or how the data arrive in stages, each of which continues from the net of the one before: by
@@ -48,12 +56,24 @@ class DataSpec:
     split_seed: int = 0
     split: str = "random"
     split_column: str | None = None
+    split_file: str | None = None
+    weight: str | None = None
+    class_weight: Any = None
     batch_size: int = 128
     categories: str = "onehot"
     categorical: Any = ()
     max_categories: int = 64
     drop: Any = ()
-    separator: str = ","
+    keep: Any = ()
+    missing_target: str = "drop"
+    separator: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    missing: Any = ()
+    numeric: Any = ()
+    dates: Any = ()
     max_rows: int | None = None
     rows: int = 2000
     features: int = 10

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from autogrow.data.columns import is_numeric, moments, numbers, texts
+from autogrow.data.columns import doubles, is_numeric, moments, texts
+from autogrow.data.own_split import parts_of_column, parts_of_file, rows_of_parts
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec
 from autogrow.data.splits import Rows, check_sizes, group_rows, random_rows, stratified_order, time_rows
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SplitData:
-    """Rows with their targets and their splits. numbered: which rows of the source they are, int64 (n,)."""
+    """Rows with their targets and their splits. numbered: which rows of the source they are, int64 (n,).
+
+    weight: how much each row counts (n,), None for all alike.
+    """
 
     raw: Raw
     target: Target
     rows: Rows
     numbered: np.ndarray
+    weight: np.ndarray | None = None
 
 
 def sample_rows(raw: Raw, target: Target, spec: DataSpec) -> tuple[Raw, Target, np.ndarray]:
@@ -41,20 +47,31 @@ def sample_rows(raw: Raw, target: Target, spec: DataSpec) -> tuple[Raw, Target, 
     return replace(raw.take(kept), notes=(*raw.notes, note)), replace(target, values=target.values[kept]), kept
 
 
-def take_columns(raw: Raw, spec: DataSpec) -> tuple[Raw, pd.Series | None, pd.Series | None]:
-    """The inputs proper, and the columns that the settings name: the one to split by, the one that stages go by.
+class Named(NamedTuple):
+    """The columns of a table that the settings name and that are no inputs, or not only; None for those not named."""
+
+    split: pd.Series | None
+    arrival: pd.Series | None
+    weight: pd.Series | None
+
+    def at(self, rows: np.ndarray) -> Named:
+        """These rows (m,) of them."""
+        return Named(*(None if c is None else c.iloc[rows].reset_index(drop=True) for c in self))
+
+
+def take_columns(raw: Raw, spec: DataSpec) -> tuple[Raw, Named]:
+    """The inputs proper, and the columns that the settings name: to split by, that stages go by, of weights.
 
     Raises DataError for a name that is no input column, and where no input is left.
     """
     when = None if spec.arrival_column is None else _arrival_column(raw, spec.arrival_column)
-    split = () if spec.split_column is None else (spec.split_column,)
-    named = (*split, *spec.drop, *spec.categorical)
+    named = (*columns_away(spec), *spec.categorical)
     if isinstance(raw.x, np.ndarray):
         if named:
             raise DataError(
-                f"images have no columns, so data.split_column, drop and categorical cannot name {named[0]!r}"
+                f"images have no columns, so data.split_column, weight, drop and categorical cannot name {named[0]!r}"
             )
-        return raw, None, when
+        return raw, Named(None, when, None)
     for name in named:
         if name not in raw.x.columns:
             raise DataError(f"{raw.origin} has no input column {name!r}; {nearest(name, raw.x.columns)}")
@@ -62,12 +79,14 @@ def take_columns(raw: Raw, spec: DataSpec) -> tuple[Raw, pd.Series | None, pd.Se
     x = raw.x.drop(columns=list(away))
     if not x.shape[1]:
         raise DataError(f"{raw.origin} has no input columns besides the target{' and what is dropped' if away else ''}")
-    return replace(raw, x=x), raw.x[spec.split_column] if spec.split_column else None, when
+    split, weight = (None if name is None else raw.x[name] for name in (spec.split_column, spec.weight))
+    return replace(raw, x=x), Named(split, when, weight)
 
 
 def columns_away(spec: DataSpec) -> tuple[str, ...]:
-    """The columns beside the target that are not inputs: dropped ones, and the one that the split goes by."""
-    return spec.drop if spec.split_column is None else (*spec.drop, spec.split_column)
+    """The columns beside the target that are not inputs: that the split goes by, of weights, and dropped ones."""
+    own = (name for name in (spec.split_column, spec.weight) if name is not None)
+    return tuple(dict.fromkeys((*own, *spec.drop)))
 
 
 def _arrival_column(raw: Raw, name: str) -> pd.Series:
@@ -83,20 +102,39 @@ def _arrival_column(raw: Raw, name: str) -> pd.Series:
     return column
 
 
-def split_rows(raw: Raw, target: Target, column: pd.Series | None, spec: DataSpec) -> Rows:
+def parts_named(raw: Raw, column: pd.Series | None, numbered: np.ndarray, n: int, spec: DataSpec) -> np.ndarray | None:
+    """The part of each row (m,) where a column or a file says it, else None. numbered: which of the source's n rows."""
+    if spec.split == "file":
+        if raw.test_rows or raw.files is not None:
+            raise DataError("data.split=file goes with one table; there is a test file, or several files")
+        return parts_of_file(Path(str(spec.split_file)).expanduser(), numbered, n)
+    return None if spec.split != "column" or column is None else parts_of_column(column)
+
+
+def split_rows(
+    raw: Raw, target: Target, column: pd.Series | None, spec: DataSpec, named: np.ndarray | None = None
+) -> Rows:
     """Which rows are train, val and test, as `data.split` says. column: the one that `data.split_column` names.
+    named: the part of each row, where somebody says it.
 
     Raises DataError where it does not go with the data, or a part gets too few rows.
     """
     classes = target.values if target.labels else None
     if column is not None and raw.test_rows:
         raise DataError(f"data.split={spec.split} does not go with a test file; leave it at random")
+    if spec.split == "column" and raw.files is not None:
+        raise DataError("data.arrival=files splits each file at random; data.split=column does not go with it")
     if column is not None and bool(column.isna().any()):
         raise DataError(
             f"data.split_column {spec.split_column!r} is missing in {int(column.isna().sum())} rows; "
             "every row must have one"
         )
-    if raw.files is not None:
+    if named is not None:
+        where = f"data.split_{spec.split}={spec.split_file or spec.split_column}"
+        rows = rows_of_parts(
+            named, spec.val_fraction, spec.test_fraction, spec.split_seed, classes=classes, where=where
+        )
+    elif raw.files is not None:
         rows = _rows_by_file(raw, spec, classes)
     elif column is None:
         rows = random_rows(
@@ -112,9 +150,13 @@ def split_rows(raw: Raw, target: Target, column: pd.Series | None, spec: DataSpe
 
 def describe_split(spec: DataSpec, raw: Raw) -> str:
     """How the rows were split, in words for the data card."""
-    how = {"random": "random", "group": f"by group {spec.split_column}", "time": f"by time {spec.split_column}"}[
-        spec.split
-    ]
+    how = {
+        "random": "random",
+        "group": f"by group {spec.split_column}",
+        "time": f"by time {spec.split_column}",
+        "column": f"as column {spec.split_column} says",
+        "file": f"as {spec.split_file} says",
+    }[spec.split]
     return f"{how}, split seed {spec.split_seed}{', test from its own file' if raw.test_rows else ''}"
 
 
@@ -154,7 +196,7 @@ def _first_seen(raw: Raw) -> np.ndarray:
 
     assert not isinstance(raw.x, np.ndarray)
     table = pd.concat([raw.x, raw.y], axis=1)
-    plain = {c: numbers(table[c]) if is_numeric(table[c]) else texts(table[c]) for c in table.columns}
+    plain = {c: doubles(table[c]) if is_numeric(table[c]) else texts(table[c]) for c in table.columns}
     keys = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
     where: np.ndarray = first[which]

@@ -9,6 +9,8 @@ import numpy as np
 
 from autogrow.errors import DataError
 
+PARTS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class Rows:

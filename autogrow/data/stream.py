@@ -21,12 +21,14 @@ from autogrow.errors import CheckpointError, DataError
 
 
 class TensorStream:
-    """Bursts `(xs, ys)` of training batches: xs (S, [M,] B, …) and ys (S, [M,] B, …), S ≤ burst.
+    """Bursts `(xs, ys)` of training batches: xs (S, [M,] B, …) and ys (S, [M,] B, …), S ≤ burst; where rows have a
+    `weight` (n,), `(xs, ys, ws)`.
 
     The last burst of a check may be shorter. With `members` > 1 every member sees each pass in its own order.
     `set_epoch(check)` says which check the next iteration is; Lightning calls it through `.sampler`. `state_dict`
     within a check holds the position behind the last burst handed out, and the next iteration after `load_state_dict`
-    goes on from there. Never touches the global random state.
+    goes on from there. Never touches the global random state. `learn_also` adds rows: from the next burst on batches
+    are drawn from them too.
 
     >>> stream = TensorStream(torch.arange(10.0), torch.arange(10), batch_size=4, steps_per_check=3, burst=2, seed=0)
     >>> [tuple(xs.shape) for xs, ys in stream]
@@ -43,6 +45,7 @@ class TensorStream:
         burst: int = 16,
         seed: int,
         members: int = 1,
+        weight: Tensor | None = None,
     ) -> None:
         if len(x) != len(y) or not len(x):
             raise DataError(f"a stream needs as many inputs as targets and at least one, got {len(x)} and {len(y)}")
@@ -55,12 +58,26 @@ class TensorStream:
             if value < 1:
                 raise DataError(f"{name} must be at least 1, got {value}")
         self.x, self.y = x, y
+        self.parts = (x, y) if weight is None else (x, y, weight)
         self.batch_size = min(batch_size, len(x))
         self.steps_per_pass = len(x) // self.batch_size
         self.steps_per_check, self.burst = steps_per_check, min(burst, steps_per_check)
         self.seed, self.members = seed, members
         self.check, self.position = 0, 0  # position: bursts of this check already handed out
+        self.more: tuple[Tensor, ...] | None = None
         self._orders: dict[tuple[int, int], Tensor] = {}
+
+    def learn_also(self, *parts: Tensor) -> None:
+        """From here on batches are drawn from these rows too (x, y and, where rows have weights, theirs).
+
+        Passes are still counted by the rows of before.
+        """
+        self.more, self._orders = tuple(part.to(self.x.device) for part in parts), {}
+
+    @property
+    def rows(self) -> int:
+        """How many rows batches are drawn from."""
+        return len(self.x) + (0 if self.more is None else len(self.more[0]))
 
     @property
     def sampler(self) -> TensorStream:
@@ -75,7 +92,7 @@ class TensorStream:
         """Bursts in a check."""
         return (self.steps_per_check + self.burst - 1) // self.burst
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         start, self.position = self.position % len(self), 0
         first = self.check * self.steps_per_check
         for i in range(start, len(self)):
@@ -88,20 +105,32 @@ class TensorStream:
         """Passes over the data after `step` optimizer steps."""
         return step / self.steps_per_pass
 
-    def steps(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def steps(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """The batches of optimizer steps start … stop − 1: (S, [M,] B, …), from (seed, step) alone."""
         rows = torch.stack([self._rows(start, stop, member) for member in range(self.members)], dim=1)
         shape = (stop - start, self.batch_size) if self.members == 1 else (stop - start, self.members, self.batch_size)
         rows = rows.flatten().to(self.x.device)
-        x, y = self.x.index_select(0, rows), self.y.index_select(0, rows)
-        return x.view(*shape, *x.shape[1:]), y.view(*shape, *y.shape[1:])
+        return tuple(part.view(*shape, *part.shape[1:]) for part in self._taken(rows))
+
+    def _taken(self, rows: Tensor) -> list[Tensor]:
+        """The rows of these numbers; those behind the last of `x` are of `more`, which is never copied to it."""
+        if self.more is None:
+            return [part.index_select(0, rows) for part in self.parts]
+        own = len(self.x)
+        behind = (rows >= own).nonzero().squeeze(1)
+        taken = []
+        for part, more in zip(self.parts, self.more, strict=True):
+            values = part.index_select(0, rows.clamp(max=own - 1))
+            taken.append(values.index_copy_(0, behind, more.index_select(0, rows[behind] - own)))
+        return taken
 
     def _rows(self, start: int, stop: int, member: int) -> Tensor:
         """Row numbers (S, B) of the steps start … stop − 1, cut from as many passes as they lie in."""
         parts = []
+        steps_per_pass = self.rows // self.batch_size
         while start < stop:
-            a_pass, first = divmod(start, self.steps_per_pass)
-            count = min(stop - start, self.steps_per_pass - first)
+            a_pass, first = divmod(start, steps_per_pass)
+            count = min(stop - start, steps_per_pass - first)
             order = self._order(a_pass, member)
             parts.append(order[first * self.batch_size : (first + count) * self.batch_size])
             start += count
@@ -113,7 +142,7 @@ class TensorStream:
             if any(a_pass - known not in (0, 1) for known, _ in self._orders):  # keep this pass and the one before
                 self._orders = {k: v for k, v in self._orders.items() if a_pass - k[0] in (0, 1)}
             generator = torch.Generator().manual_seed(_mixed(self.seed, a_pass, member))
-            self._orders[key] = torch.randperm(len(self.x), generator=generator)
+            self._orders[key] = torch.randperm(self.rows, generator=generator)
         return self._orders[key]
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,13 +5,14 @@ Decides the task where asked to.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autogrow.data.columns import is_date, is_numeric, refuse_nested
-from autogrow.errors import DataError
+from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +114,7 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
 
 
 def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]:
-    values = [_plain(v) for v in column.tolist()]
+    values = [plain_label(v) for v in column.tolist()]
     if len({type(v) for v in values}) > 1:
         values = [str(v) for v in values]
     labels = tuple(sorted(set(values)))
@@ -130,7 +131,29 @@ def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]
     return codes, labels
 
 
-def _plain(value: Any) -> Any:
+def codes_of(column: pd.Series, labels: Sequence[Any]) -> np.ndarray:
+    """The code (n,) int64 of each row's class among `labels`, −1 where it is missing.
+
+    Classes that came from numbers or booleans are also known by their text, as a file has them. Raises DataError,
+    naming the row, for a class that is not among the labels.
+    """
+    where = {label: code for code, label in enumerate(labels)}
+    by_text = {str(label): code for code, label in enumerate(labels)}
+    codes = np.full(len(column), -1)
+    for i, (value, gone) in enumerate(zip(column.tolist(), column.isna(), strict=True)):
+        if gone or (isinstance(value, str) and not value.strip()):
+            continue
+        code = where.get(plain_label(value), by_text.get(str(plain_label(value))))
+        if code is None:
+            raise DataError(
+                f"target {column.name!r} holds the class {value!r} in row {i}, which the net does not know; "
+                f"{nearest(str(value), [str(label) for label in labels[:20]])}"
+            )
+        codes[i] = code
+    return codes
+
+
+def plain_label(value: Any) -> Any:
     """A label as a plain bool, int or str: 1.0 from a column of floats is the label 1."""
     if isinstance(value, np.generic):
         value = value.item()

@@ -16,10 +16,11 @@ from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth import Neurons, Receipt, ZeroOutgoing, grow_to, growth_sites
 from autogrow.growth.cost import cost
 from autogrow.growth.surgery.parity import Probe, Promise
-from autogrow.train.fit.net.deliver import Delivered, load
+from autogrow.train.fit.net.deliver import Delivered
+from autogrow.train.fit.net.load import load
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint, save_atomically
 from autogrow.train.record.files import copy_file
-from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT
+from autogrow.train.record.folder import SPLIT, checkpoint_of
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,6 @@ def check_widths(widths: Sequence[int]) -> None:
     for width in widths:
         if not isinstance(width, int) or isinstance(width, bool) or width < 1:
             raise ConfigError(f"widths must hold whole numbers of at least 1, got {width!r}")
-
-
-def checkpoint_of(source: str | Path) -> Path:
-    """The checkpoint that is meant: the file itself, or a run folder's best.ckpt."""
-    path = Path(source)
-    if path.is_dir():
-        best = path / CHECKPOINTS / BEST
-        if not best.is_file():
-            raise CheckpointError(f"{path} holds no {CHECKPOINTS}/{BEST}: it is not the folder of a finished run")
-        return best
-    return path
 
 
 def _facts(result: Mapping[str, Any], net: nn.Module, example: Tensor, widths: Sequence[int]) -> dict[str, Any]:

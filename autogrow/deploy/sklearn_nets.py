@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import pickle
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,13 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from autogrow.data import Pipeline
+from autogrow.data.centre import Centring, scaled_values_round_well
 from autogrow.data.encode import TableEncoder
 from autogrow.data.preprocess import Standardise
+from autogrow.deploy.sklearn_proof import compared
 from autogrow.errors import CheckpointError, UsageError
 from autogrow.nets import DenseNet
+from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
 
 ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "logistic": "sigmoid", "identity": "identity"}
@@ -35,7 +37,8 @@ def read_sklearn(path: str | Path, *, allow_pickle: bool = False) -> dict[str, A
 
     `.skops` files are read without running code; joblib and pickle files only with `allow_pickle`, by which you say
     that you trust the file. `autogrow.load` gives a net whose `predict` is the estimator's, and whose softmax is its
-    `predict_proba`. Raises CheckpointError for anything that cannot be taken over exactly.
+    `predict_proba`: its answers on probe rows are compared with the estimator's own, `receipt` says how far they
+    differ. Raises CheckpointError for anything that cannot be taken over exactly.
     """
     path = Path(path)
     if not path.is_file():
@@ -82,6 +85,9 @@ def content_of(estimator: Any, origin: str = "the estimator") -> dict[str, Any]:
     scaler, mlp = _parts(estimator, origin)
     _check(mlp, origin)
     weights, biases = _layers(mlp)
+    offset = np.zeros_like(biases[-1])
+    if isinstance(mlp, MLPRegressor):  # added in 64 bits, where targets far from 0 need it
+        offset, biases[-1] = biases[-1], offset
     inputs = weights[0].shape[0]
     arguments: dict[str, Any] = {
         "inputs": [inputs],
@@ -100,7 +106,8 @@ def content_of(estimator: Any, origin: str = "the estimator") -> dict[str, Any]:
         for module, weight, bias in zip(linear, weights, biases, strict=True):
             module.weight.copy_(torch.from_numpy(weight.T.copy()))
             module.bias.copy_(torch.from_numpy(bias))
-    pipeline = _pipeline(scaler, mlp, estimator, inputs)
+    pipeline = _pipeline(scaler, mlp, estimator, offset)
+    receipt = compared(Delivered(net, pipeline), estimator, scaler, origin)
     delivery = {"pipeline": pipeline.state(), "members": 1, "example": torch.zeros(2, inputs)}
     return {
         "state_dict": net.state_dict(),
@@ -112,6 +119,7 @@ def content_of(estimator: Any, origin: str = "the estimator") -> dict[str, Any]:
             "delivery": delivery,
         },
         "result": {"task": pipeline.task, "widths": arguments["widths"], "from": type(mlp).__name__},
+        "receipt": receipt.to_plain(),
     }
 
 
@@ -131,6 +139,12 @@ def _check(mlp: Any, origin: str) -> None:
         raise CheckpointError(f"{origin} holds an {type(mlp).__name__} that has not been fitted")
     if isinstance(mlp, MLPClassifier) and getattr(mlp._label_binarizer, "y_type_", "").startswith("multilabel"):
         raise CheckpointError(f"{origin} has several labels per row, which a softmax cannot give")
+    known = ("softmax", "logistic") if isinstance(mlp, MLPClassifier) else ("identity",)
+    if mlp.out_activation_ not in known:
+        raise CheckpointError(
+            f"{origin} answers with {mlp.out_activation_} of its last layer (out_activation_), and a net of autogrow "
+            f"with {' or '.join(known)}; train it with another loss, or on the target's logarithm"
+        )
 
 
 def _layers(mlp: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -152,14 +166,25 @@ def _layers(mlp: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return weights, biases
 
 
-def _pipeline(scaler: StandardScaler | None, mlp: Any, estimator: Any, inputs: int) -> Pipeline:
-    names: Sequence[str] = getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(inputs)])
-    columns = tuple(str(name) for name in names)
-    mean = np.zeros(inputs) if scaler is None or scaler.mean_ is None else scaler.mean_
-    scale = np.ones(inputs) if scaler is None or scaler.scale_ is None else 1 / scaler.scale_
+def _pipeline(scaler: StandardScaler | None, mlp: Any, estimator: Any, offset: np.ndarray) -> Pipeline:
+    """The scaler as a preprocessing of ours; a column that it moves far is moved in 64 bits, as it does."""
+    inputs = mlp.coefs_[0].shape[0]
+    columns = tuple(str(name) for name in getattr(estimator, "feature_names_in_", _names(inputs)))
+    mean, scale = np.zeros(inputs), np.ones(inputs)
+    if scaler is not None and scaler.with_mean:  # without, it knows a mean that it does not use
+        mean = np.asarray(scaler.mean_, np.float64)
+    if scaler is not None and scaler.with_std:
+        scale = 1 / np.asarray(scaler.scale_, np.float64)
+    far = [not scaled_values_round_well(m, 1 / s) for m, s in zip(mean, scale, strict=True)]
+    centred = {
+        name: Centring(m, s)
+        for name, m, s, is_far in zip(columns, mean.tolist(), scale.tolist(), far, strict=True)
+        if is_far
+    }
+    mean, scale = np.where(far, 0.0, mean), np.where(far, 1.0, scale)
 
     def row(values: np.ndarray) -> torch.Tensor:
-        return torch.tensor(np.asarray(values), dtype=torch.float32)
+        return torch.tensor(values, dtype=torch.float32)
 
     preprocess = Standardise(row(mean), row(mean), row(scale), torch.full((inputs,), math.inf))
     classifier = isinstance(mlp, MLPClassifier)
@@ -170,10 +195,14 @@ def _pipeline(scaler: StandardScaler | None, mlp: Any, estimator: Any, inputs: i
         outputs=outputs,
         labels=mlp.classes_.tolist() if classifier else [],
         targets=[] if classifier else [f"y{i}" for i in range(outputs)] if outputs > 1 else ["y"],
-        encoder=TableEncoder(columns, columns, (), {}),
+        encoder=TableEncoder(columns, columns, (), {}, centred=centred),
         preprocess=preprocess,
-        target_scale=None if classifier else (torch.zeros(outputs), torch.ones(outputs)),
+        target_scale=None if classifier else (torch.from_numpy(offset), torch.ones(outputs, dtype=torch.float64)),
     )
+
+
+def _names(inputs: int) -> list[str]:
+    return [f"x{i}" for i in range(inputs)]
 
 
 def warn_of_pickle(path: Path) -> None:

@@ -4,6 +4,7 @@ a state dict of dense layers, or a whole pickled module.
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.deploy.larger import Grown, grown_net
-from autogrow.errors import CheckpointError, ConfigError
+from autogrow.deploy.layer_order import order_of_use, steps_between
+from autogrow.errors import CheckpointError, ConfigError, GrowthError
 from autogrow.growth import Neurons
 from autogrow.nets.dense import activation_module
 
@@ -23,6 +25,7 @@ def transfer_torch(
     widths: Sequence[int],
     *,
     activation: str | None = None,
+    layers: Sequence[str] | None = None,
     allow_pickle: bool = False,
     input_shape: Sequence[int] | None = None,
     neurons: Neurons | None = None,
@@ -30,8 +33,9 @@ def transfer_torch(
 ) -> tuple[nn.Module, Any, Grown]:
     """(the larger net, what to save in place of what was read, the proof) of a file that `torch.save` wrote.
 
-    A state dict is taken for a stack of dense layers (with BatchNorm or LayerNorm where it has them) in the order of
-    its keys, with `activation` between them; what is saved is the state dict of the `nn.Sequential` of the same layers.
+    A state dict is taken for a stack of dense layers (with BatchNorm or LayerNorm where it has them) with `activation`
+    between them. It holds layers as they were registered: where shapes and names leave open in which order they are
+    used, `layers` must say it. What is saved is the state dict of the `nn.Sequential` of the same layers.
     A pickled module is grown whatever it is; `allow_pickle` says that its file is trusted to run code. `input_shape`:
     one sample's, for nets whose first layer does not tell it (convolutions).
     """
@@ -44,12 +48,30 @@ def transfer_torch(
         raise CheckpointError(
             f"{path} holds a {type(content).__name__}, neither a module nor a state dict of tensors; save net.state_dict()"
         )
-    net = sequential_of(content, activation, Path(path))
+    net = sequential_of(content, activation, Path(path), layers=layers)
     grown = grown_net(net, widths, example, neurons=neurons, generator=generator)
-    flat = nn.Sequential(
-        *(m for m in net.modules() if not any(m.children()))
-    )  # inserted layers stand in a block of their own
+    flat = _flat(net, grown, Path(path))
     return flat, flat.state_dict(), grown
+
+
+def _flat(net: nn.Sequential, grown: Grown, path: Path) -> nn.Sequential:
+    """The layers of the grown net one behind another, without the blocks that inserted ones stand in.
+
+    Raises GrowthError where that is another net: an inserted layer that has an input of its own to add.
+    """
+    flat = nn.Sequential(*(m for m in net.modules() if not any(m.children())))
+    first = next(m for m in flat if isinstance(m, nn.Linear))
+    probe = torch.randn(64, first.in_features, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    one, other = (copy.deepcopy(n).double().eval() for n in (net, flat))
+    with torch.no_grad():
+        same = torch.equal(one(probe), other(probe))
+    if not same:
+        raise GrowthError(
+            f"{path}: a layer inserted behind this activation is a residual block, which a state dict of layers one "
+            f"behind another cannot hold: give {len(grown.before)} widths, or save the whole module with "
+            "allow_pickle=true"
+        )
+    return flat
 
 
 def _read(path: Path, *, allow_pickle: bool) -> Any:
@@ -65,7 +87,9 @@ def _read(path: Path, *, allow_pickle: bool) -> Any:
         raise CheckpointError(f"{path} cannot be read as a file of torch.save: {str(error).splitlines()[0]}") from None
 
 
-def sequential_of(state: Mapping[str, Tensor], activation: str | None, path: Path) -> nn.Sequential:
+def sequential_of(
+    state: Mapping[str, Tensor], activation: str | None, path: Path, *, layers: Sequence[str] | None = None
+) -> nn.Sequential:
     """The stack of dense layers that a state dict describes, with its weights.
     Raises CheckpointError for any other net.
     """
@@ -80,24 +104,43 @@ def sequential_of(state: Mapping[str, Tensor], activation: str | None, path: Pat
         raise CheckpointError(
             f"{path}: {what}; a state dict does not say how such layers are connected: save the whole module, and give allow_pickle=true"
         )
-    if len(dense) > 1 and activation is None:
+    order = order_of_use(groups, layers, path)
+    steps = None if layers is not None else steps_between(order)
+    if activation is None and (len(dense) > 1 or steps is not None):
         raise ConfigError(
             f"{path} is a state dict, which does not say what stands between its layers: give activation=relu"
         )
-    layers: list[nn.Module] = []
-    for name, group in groups.items():
-        weight = group["weight"]
-        layer = _layer(name, group, path)
-        if layers and weight.ndim == 2:
-            last = next(m for m in reversed(layers) if isinstance(m, nn.Linear))
-            if last.out_features != weight.shape[1]:
+    stack: list[nn.Module] = []
+    for i, name in enumerate(order):
+        layer = _layer(name, groups[name], path)
+        if isinstance(layer, nn.Linear):
+            last = next((m for m in reversed(stack) if isinstance(m, nn.Linear)), None)
+            if last is not None and last.out_features != layer.in_features:
                 raise CheckpointError(
-                    f"{path}: {name!r} reads {weight.shape[1]} features and the layer before writes {last.out_features}: not a stack of layers"
+                    f"{path}: {name!r} reads {layer.in_features} features and the layer before writes {last.out_features}: not a stack of layers"
                 )
-            layers.append(activation_module(str(activation)))
-        layer.load_state_dict(group)
-        layers.append(layer)
-    return nn.Sequential(*layers).eval()
+            if last is not None and steps is None:
+                stack.append(activation_module(str(activation)))
+        layer.load_state_dict(groups[name])
+        stack.append(layer)
+        if steps is not None and steps[i]:
+            stack.append(activation_module(str(activation)))
+    if steps is not None:
+        _check_steps(stack, path)
+    return nn.Sequential(*stack).eval()
+
+
+def _check_steps(stack: Sequence[nn.Module], path: Path) -> None:
+    """Raises CheckpointError unless one thing stands between any two dense layers: the activation, it must be."""
+    kinds = ["dense" if isinstance(m, nn.Linear) else "norm" if hasattr(m, "eps") else "step" for m in stack]
+    for between in " ".join(kinds).split("dense")[1:-1]:
+        places = between.split().count("step")
+        if places != 1:
+            what = "in more than one place between two of them" if places else "nowhere between two of them"
+            raise CheckpointError(
+                f"{path}: by the numbers of its layers something without weights stands {what}, so that it does not "
+                "say where the activation is: save the whole module, and give allow_pickle=true"
+            )
 
 
 def _layer(name: str, group: Mapping[str, Tensor], path: Path) -> nn.Module:

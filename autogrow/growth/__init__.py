@@ -18,15 +18,17 @@ from autogrow.growth.neurons.drawn import (
 from autogrow.growth.neurons.gradmax import GradMax
 from autogrow.growth.neurons.tiny import Tiny
 from autogrow.growth.scores import Score, Scores, score_sites
-from autogrow.growth.sites.find import DepthSite, Port, Sites, Span, WidthSite, growth_sites
+from autogrow.growth.sites.find import ColumnSite, DepthSite, Port, Sites, Span, WidthSite, growth_sites
 from autogrow.growth.surgery.deepen import deepen
 from autogrow.growth.surgery.moves import Move, Receipt, Surgery
 from autogrow.growth.surgery.recipe import replay
+from autogrow.growth.surgery.refine import refine
 from autogrow.growth.surgery.targets import extend_inputs, extend_outputs, grow_to
 from autogrow.growth.surgery.widen import widen
 
 __all__ = [
     "AntisymmetricPair",
+    "ColumnSite",
     "DepthSite",
     "GradMax",
     "LayerType",
@@ -59,6 +61,7 @@ __all__ = [
     "grow_to",
     "growth_sites",
     "place_state",
+    "refine",
     "register_layer",
     "replay",
     "score_sites",

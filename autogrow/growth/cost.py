@@ -28,6 +28,7 @@ from autogrow.growth.sites.example import Example
 from autogrow.growth.sites.find import Sites, growth_sites, unwrapped
 from autogrow.growth.surgery.deepen import inserted_layers, inserting
 from autogrow.growth.surgery.layout import Growth, widening
+from autogrow.growth.surgery.refine import refining
 
 _SAMPLES = 2  # BatchNorm in train mode refuses a single one
 # where the two factors of a product stand; the default is (0, 1)
@@ -130,7 +131,8 @@ def cost(net: nn.Module, example: Example, *, batch_dim: int | None = None) -> N
 def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, sites: Sites | None = None) -> NetCost:
     """What the net would cost after an action, without touching it.
 
-    `action`: plain data, `{"do": "widen", "widths": {name: width}}` or `{"do": "deepen", "after": name, "kind": kind}`;
+    `action`: plain data, `{"do": "widen", "widths": {name: width}}`, `{"do": "deepen", "after": name, "kind": kind}` or
+    `{"do": "refine", "knots": {column: positions}}`;
     any other action costs what the net costs now. `sites`: `growth_sites(net, example)` if it is at hand. The growth is
     made on a copy that shares one zero for all its weights. Raises `GrowthError` where the action is not possible.
 
@@ -138,7 +140,7 @@ def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, site
     >>> dry_run(net, torch.zeros(8, 10), {"do": "widen", "widths": {"0": 8}}).flops_per_sample
     192
     """
-    if action["do"] not in ("widen", "deepen"):
+    if action["do"] not in ("widen", "deepen", "refine"):
         return cost(net, example)
     net = unwrapped(net)
     sites = sites or growth_sites(net, example)
@@ -156,6 +158,8 @@ def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, site
             index = torch.cat([torch.arange(site.units), torch.full((units - site.units,), -1)])
             growths.append(Growth(site, NewUnits(index, torch.ones(units))))
         plan = widening(copied, growths, generator)
+    elif action["do"] == "refine":
+        plan, _ = refining(copied, sites, action["knots"])
     else:
         if action["after"] not in sites.depths:
             raise GrowthError(

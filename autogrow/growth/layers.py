@@ -158,6 +158,11 @@ def norm_type(module: nn.Module) -> NormType | None:
     return None
 
 
+def norm_of(kind: type[nn.Module]) -> NormType:
+    """The norm table's row of a type of torch."""
+    return _NORMS[kind]
+
+
 def untouchable(module: nn.Module) -> str | None:
     """Why the parameters of a known layer may not be replaced, or None."""
     if parametrize.is_parametrized(module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,13 +20,14 @@ def eval_mode(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Iterator[None]:
-    """The net in eval or train mode (with or without its dropout modules), modes and buffers put back afterwards.
+    """The net in eval or train mode (with or without its dropout modules); modes, buffers and the global random state
+    are put back afterwards.
 
     Without gradients, unless they are enabled inside. Only modes are set: a `train` method of the net's own is not
     called. Buffers are put back in place: running statistics and counters are as they were.
     """
     buffers = [(b, b.detach().clone()) for b in net.buffers()]
-    with _modes_put_back(net):
+    with _modes_put_back(net), draws_put_back(net):
         for module in net.modules():
             module.training = train and (dropout or not isinstance(module, nn.modules.dropout._DropoutNd))
         try:
@@ -34,6 +36,20 @@ def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Itera
             with torch.no_grad():
                 for buffer, before in buffers:
                     buffer.copy_(before)
+
+
+@contextmanager
+def draws_put_back(net: nn.Module) -> Iterator[None]:
+    """What is drawn inside (a forward may draw in eval mode too) leaves the global random state as it was: torch's, on
+    every device of the net, and Python's.
+    """
+    devices = list({p.device for p in net.parameters() if p.device.type == "cuda"})
+    python = random.getstate()
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(python)
 
 
 @contextmanager

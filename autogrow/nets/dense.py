@@ -90,6 +90,7 @@ class DenseNet(nn.Module):
         def linear(n_in: int, n_out: int) -> nn.Module:
             return nn.Linear(n_in, n_out) if members == 1 else MemberLinear(members, n_in, n_out)
 
+        self.columns = nn.Identity()  # what the first layer reads passes here: the place for Knots
         stages = []
         for n_in, width in zip([features, *widths], widths, strict=False):
             parts: OrderedDict[str, nn.Module] = OrderedDict(linear=linear(n_in, width))
@@ -109,6 +110,7 @@ class DenseNet(nn.Module):
             x = self.flatten(x)
         if self.embedded:
             x = self.embed(x)
+        x = self.columns(x)
         for i, stage in enumerate(self.hidden):
             x = x + stage(x) if self.residual and i > 0 else stage(x)
         out: Tensor = self.head(x)

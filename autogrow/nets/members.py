@@ -43,14 +43,18 @@ class MemberLinear(nn.Module):
 class MeanOfMembers(nn.Module):
     """A member net as one predictor: the same input to every member, the mean of their outputs.
 
-    Wraps a net that maps (M, B, I) to (M, B, O); maps (B, I) to (B, O).
+    Wraps a net that maps (M, B, I) to (M, B, O); maps (B, I) to (B, O). With `probabilities` the outputs are logits and
+    the mean is that of the members' class probabilities, its logarithm times `sharpness` the answer: a member that is
+    sure does not outshout the others, as it does in a mean of logits.
     """
 
-    def __init__(self, net: nn.Module, members: int) -> None:
+    def __init__(self, net: nn.Module, members: int, *, probabilities: bool = False, sharpness: float = 1.0) -> None:
         super().__init__()
-        self.net, self.members = net, members
+        self.net, self.members, self.probabilities, self.sharpness = net, members, probabilities, sharpness
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, I) → (B, O)."""
-        out: Tensor = self.net(x.unsqueeze(0).expand(self.members, *x.shape)).mean(0)
-        return out
+        z: Tensor = self.net(x.unsqueeze(0).expand(self.members, *x.shape))
+        if self.probabilities:
+            return self.sharpness * (torch.logsumexp(z.log_softmax(-1), 0) - math.log(self.members))
+        return z.mean(0)

@@ -6,10 +6,11 @@ from the rows, so that resume, replay and "what would policy B have done on run 
 
 from autogrow.policy.amount import Factor, Fixed, ProportionalToGain
 from autogrow.policy.budget import Budget, WithinBudget
-from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target
+from autogrow.policy.finer import Finer
+from autogrow.policy.finish import Finish, NoFinish, deliverable, return_target, validated
 from autogrow.policy.growth import Growth, build_growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
-from autogrow.policy.life import LifeCycle, recipe_growth, stop_reason
+from autogrow.policy.life import LifeCycle, recipe, recipe_growth, stop_reason
 from autogrow.policy.needs import replayable, requires
 from autogrow.policy.replay import options_from_plain, options_to_plain, recording
 from autogrow.policy.settings import check_settings
@@ -30,6 +31,7 @@ __all__ = [
     "DataArrival",
     "EarlyRamp",
     "Factor",
+    "Finer",
     "Finish",
     "FittingRisk",
     "Fixed",
@@ -59,10 +61,12 @@ __all__ = [
     "deliverable",
     "options_from_plain",
     "options_to_plain",
+    "recipe",
     "recipe_growth",
     "recording",
     "replayable",
     "requires",
     "return_target",
     "stop_reason",
+    "validated",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,15 @@ class Deepen:
 
     after: str
     kind: str = "identity"
+
+
+@dataclass(frozen=True)
+class Refine:
+    """Resolve columns of the input more finely, all in one event: each to so many pieces, by knots at quantiles of the
+    training rows, or with its knots at the given positions.
+    """
+
+    knots: Mapping[str, Positive | Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -61,20 +70,32 @@ class Anneal:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """Repeat the anneal from the net of check `back_to` over `steps` steps, on training and validation rows."""
+
+    back_to: Count
+    steps: Count
+
+
+@dataclass(frozen=True)
 class Stop:
     """End training; the deliverable is chosen from the history."""
 
 
-Action = Keep | Widen | Deepen | ExtendInputs | ExtendOutputs | Undo | Anneal | Stop
-GROWTHS = (Widen, Deepen, ExtendInputs, ExtendOutputs)
+Action = Keep | Widen | Deepen | Refine | ExtendInputs | ExtendOutputs | Undo | Anneal | Refit | Stop
+GROWTHS = (Widen, Deepen, Refine, ExtendInputs, ExtendOutputs)
+COARSE = (Widen, Deepen, ExtendInputs, ExtendOutputs)
+"""Growths that change how the net is built, not how finely it reads."""
 _KINDS: dict[str, type[Any]] = {
     "keep": Keep,
     "widen": Widen,
     "deepen": Deepen,
+    "refine": Refine,
     "extend_inputs": ExtendInputs,
     "extend_outputs": ExtendOutputs,
     "undo": Undo,
     "anneal": Anneal,
+    "refit": Refit,
     "stop": Stop,
 }
 _NAMES = {cls: name for name, cls in _KINDS.items()}

@@ -8,7 +8,7 @@ is pending (`enter`). Pure Python.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,19 +41,22 @@ class Measured:
     train_flops: int
     eval_flops: int
     timing: Mapping[str, float]
+    judged: float | None = None
 
 
 @dataclass
 class Book:
     """The rows so far, what was decided and is to be applied, and what has been applied since.
 
-    `event`: becomes the next row's; a run that continues from a finished net begins with one.
+    `event`: becomes the next row's; a run that continues from a finished net begins with one. `refusals`: sites where
+    what was to be applied could not be, with the reason; the next row's, too.
     """
 
     policy: Policy
     rows: list[Row] = field(default_factory=list)
     pending: Action = field(default_factory=Keep)
     event: Event | None = None
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def last(self) -> Row | None:
@@ -79,6 +82,17 @@ class Book:
         """Note what was applied: it becomes the next row's event."""
         self.event = event
 
+    def refuse(self, sites: Sequence[str], reason: str) -> None:
+        """Note that what was to be applied cannot be: the next row says at which sites, and why."""
+        self.refusals = dict.fromkeys(sites, reason)
+
+    @property
+    def all_refused(self) -> dict[str, str]:
+        """Every site whose growth failed so far, with the reason: they are not offered again."""
+        return {
+            site: why for kept in (*(row.refused for row in self.rows), self.refusals) for site, why in kept.items()
+        }
+
     def row(self, measured: Measured) -> Row:
         """The next row, before anything is decided: its sums go on from the last row's."""
         last, event = self.last, self.event
@@ -101,7 +115,10 @@ class Book:
             train_flops=(last.train_flops if last else 0) + measured.train_flops,
             eval_flops=(last.eval_flops if last else 0) + measured.eval_flops + (event.flops if event else 0),
             event=event,
+            refused=self.refusals,
+            knots=measured.size.knots,
             timing=measured.timing,
+            judged=measured.judged,
         )
         return dataclasses.replace(row, phase=_phase(self.policy, [*self.rows, row]))
 
@@ -119,21 +136,23 @@ class Book:
     def enter(self, row: Row) -> None:
         """Enter a decided row; its action is pending."""
         self.rows.append(row)
-        self.pending, self.event = row.action, None
+        self.pending, self.event, self.refusals = row.action, None, {}
 
     def to_plain(self) -> dict[str, Any]:
         """Rows, pending action and fresh event, plain: what a checkpoint holds."""
-        return {
+        kept: dict[str, Any] = {
             "rows": [row.to_plain() for row in self.rows],
             "pending": action_to_plain(self.pending),
             "event": None if self.event is None else self.event.to_plain(),
         }
+        return kept | ({"refusals": dict(self.refusals)} if self.refusals else {})
 
     def load(self, plain: Mapping[str, Any]) -> None:
         """The inverse of `to_plain`."""
         self.rows = [Row.from_plain(row) for row in plain["rows"]]
         self.pending = action_from_plain(plain["pending"])
         self.event = None if plain["event"] is None else Event.from_plain(plain["event"])
+        self.refusals = dict(plain.get("refusals", {}))
 
 
 def _phase(policy: Policy, rows: History) -> str:

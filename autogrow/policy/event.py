@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from dataclasses import dataclass, field
+from typing import Any, NotRequired, TypedDict
 
 from autogrow.errors import CheckpointError
 from autogrow.plain import Count, Positive, fault, fault_of_fields
@@ -20,6 +20,7 @@ from autogrow.policy.actions import (
     Action,
     Anneal,
     Deepen,
+    Refit,
     Undo,
     action_from_plain,
     action_name,
@@ -33,16 +34,18 @@ CONTINUED = "data_arrived"
 @dataclass(frozen=True)
 class Size:
     """A net's size: `widths` by site from input to output, trainable parameters,
-    FLOPs of one forward pass on one sample.
+    FLOPs of one forward pass on one sample, and in how many pieces each refined column is resolved.
     """
 
     widths: Mapping[str, Positive]
     parameters: Count
     flops_per_sample: Count
+    knots: Mapping[str, Positive] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"widths": dict(self.widths), "parameters": self.parameters, "flops_per_sample": self.flops_per_sample}
+        """Plain values; knots only where there are any."""
+        plain = {"widths": dict(self.widths), "parameters": self.parameters, "flops_per_sample": self.flops_per_sample}
+        return plain | ({"knots": dict(self.knots)} if self.knots else {})
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,14 @@ class Continued:
 
 @dataclass(frozen=True)
 class FullVal:
-    """Loss, error (or rmse) and score of the net that a run went back to, on all validation rows."""
+    """Loss, error (or rmse), score and, where the run is judged by a metric of its own, the distance from that metric's
+    best value, of the net that a run went back to, on all validation rows.
+    """
 
     loss: float
     error: float
     score: float
+    judged: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class Event:
     def back_to(self) -> int | None:
         """The check whose net was put back; None for what is no return."""
         match self.done:
-            case Undo(to_check=check) | Anneal(back_to=check):
+            case Undo(to_check=check) | Anneal(back_to=check) | Refit(back_to=check):
                 return check
         return None
 
@@ -124,7 +130,8 @@ class Event:
         if self.flops:
             plain["flops"] = self.flops
         if self.full_val is not None:
-            plain |= {f"full_val_{name}": value for name, value in dataclasses.asdict(self.full_val).items()}
+            found = dataclasses.asdict(self.full_val).items()
+            plain |= {f"full_val_{name}": value for name, value in found if (name, value) != ("judged", None)}
         return plain
 
     @staticmethod
@@ -148,6 +155,7 @@ class PlainSize(TypedDict):
     widths: Mapping[str, Positive]
     parameters: Count
     flops_per_sample: Count
+    knots: NotRequired[Mapping[str, Positive]]
 
 
 class PlainReceipt(TypedDict):
@@ -168,6 +176,7 @@ class PlainEvent(TypedDict, total=False):
     full_val_loss: float | None
     full_val_error: float | None
     full_val_score: float | None
+    full_val_judged: float | None
 
 
 _OF_AN_EVENT = ("before", "after", "receipt", "decided_at", "flops")
@@ -211,7 +220,10 @@ def _check(plain: object, found: str) -> None:
 
 
 def _size(plain: Mapping[str, Any] | None) -> Size | None:
-    return None if plain is None else Size(dict(plain["widths"]), plain["parameters"], plain["flops_per_sample"])
+    if plain is None:
+        return None
+    knots = dict(plain.get("knots", {}))
+    return Size(dict(plain["widths"]), plain["parameters"], plain["flops_per_sample"], knots)
 
 
 def _full_val(plain: Mapping[str, Any]) -> FullVal | None:
@@ -219,4 +231,4 @@ def _full_val(plain: Mapping[str, Any]) -> FullVal | None:
         return None
     loss, error = (math.nan if plain.get(key) is None else plain[key] for key in ("full_val_loss", "full_val_error"))
     score = plain.get("full_val_score", loss)
-    return FullVal(loss, error, math.nan if score is None else score)
+    return FullVal(loss, error, math.nan if score is None else score, plain.get("full_val_judged"))

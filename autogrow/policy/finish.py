@@ -1,4 +1,4 @@
-"""The finish: back to the best net, decay the learning rate to zero, and choose what is handed back."""
+"""The finish: back to the best net, decay the learning rate to zero, once more on all rows; what is handed back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from autogrow.errors import ConfigError
-from autogrow.policy.history import Anneal, Decision, History, Keep, Options, Row, Stop
-from autogrow.policy.signals import annealing, best, threshold
+from autogrow.policy.event import FullVal
+from autogrow.policy.history import Anneal, Decision, History, Keep, Options, Refit, Row, Stop
+from autogrow.policy.signals import annealing, best, refitting, threshold
 
 
 class FinishRule(Protocol):
@@ -33,11 +34,16 @@ class Finish:
 
     The length is a whole number of checks, at least `least_checks`, at most what the budget leaves. The anneal is
     broken off when the score rises above best / `tolerance`.
+
+    With `refit` an anneal that came to its end is repeated from where it began, step for step, on training and
+    validation rows: what validation was kept for, the choice, has been made by then, and its rows are worth learning
+    from. What the run says of validation is the net's before that; only test has not been seen.
     """
 
     share: float = 0.3
     least_checks: int = 2
     tolerance: float = 0.8
+    refit: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
@@ -47,15 +53,23 @@ class Finish:
         if not 0 < self.tolerance <= 1:
             raise ConfigError(f"finish.tolerance must be in (0, 1], got {self.tolerance}")
 
+    @property
+    def share_of_run(self) -> float:
+        """The share of all steps that anneal and refit take."""
+        return 2 * self.share / (1 + self.share) if self.refit else self.share
+
     def shortened(self, factor: float) -> FinishRule:
-        """A shorter anneal, for a stage that is not the last: a share of the best net's own steps; none for 0."""
+        """For a stage that is not the last: an anneal of a share of the best net's own steps (none for 0), no refit."""
         if factor == 0:
             return NoFinish()
         length = factor * self.share / (1 - self.share)
-        return replace(self, share=length / (1 + length))
+        return replace(self, share=length / (1 + length), refit=False)
 
     def steps(self, history: History, options: Options) -> int:
-        """The length it wants, in optimizer steps."""
+        """The optimizer steps it wants: of the anneal, and of the refit."""
+        return self._length(history, options) * (2 if self.refit else 1)
+
+    def _length(self, history: History, options: Options) -> int:
         target = best(history)
         wanted = self.share / (1 - self.share) * (history[-1] if target is None else target).step
         return max(self.least_checks, round(wanted / options.steps_per_check)) * options.steps_per_check
@@ -65,8 +79,11 @@ class Finish:
         target = best(history)
         if target is None:
             return Decision(Stop(), f"stopped: {why}; no check has finite losses to go back to")
-        steps = int(min(self.steps(history, options), left // options.steps_per_check * options.steps_per_check))
-        if steps < options.steps_per_check:
+        check = options.steps_per_check
+        steps = int(min(self._length(history, options), left // check * check))
+        if self.refit and steps >= 2 * check:  # both are equally long
+            steps = int(min(steps, left // 2 // check * check))
+        if steps < check:
             return Decision(Stop(), f"stopped: {why}; no step is left for an anneal")
         return Decision(
             Anneal(target.check, steps),
@@ -74,7 +91,9 @@ class Finish:
         )
 
     def proceed(self, history: History, options: Options, *, left: float, may_break: bool = True) -> Decision:
-        """Keep until the anneal is over, diverges, or the budget is spent."""
+        """Keep until the anneal is over, diverges, or the budget is spent; then the refit, likewise."""
+        if refitting(history) is not None:
+            return _proceed_refit(history, options, left=left)
         first, now = annealing(history), history[-1]
         if first is None or not isinstance(anneal := history[first - 1].action, Anneal):
             raise ValueError("no anneal is running")
@@ -83,13 +102,39 @@ class Finish:
         if not now.finite():
             return Decision(Stop(), f"stopped: the losses at check {now.check} of the anneal are not finite")
         if done >= anneal.steps:
-            return Decision(Stop(), f"stopped: the anneal is over ({done} of {anneal.steps} steps)")
+            return self._end(anneal, left, f"the anneal is over ({done} of {anneal.steps} steps)")
         limit = -threshold(-reference, relative=1 / self.tolerance - 1)
         if may_break and now.score > limit:
             return Decision(Stop(), f"stopped: the score {now.score:.4g} rose above {limit:.4g} in the anneal")
         if left < options.steps_per_check:
             return Decision(Stop(), f"stopped: {done} of {anneal.steps} steps into the anneal the budget is spent")
         return Decision(Keep(), f"annealing, {done} of {anneal.steps} steps")
+
+    def _end(self, anneal: Anneal, left: float, why: str) -> Decision:
+        """After the anneal: the refit, where it is asked for and fits; else Stop."""
+        if not self.refit:
+            return Decision(Stop(), f"stopped: {why}")
+        if left < anneal.steps:
+            return Decision(Stop(), f"stopped: {why}; the budget leaves {max(0, int(left))} steps, too few for a refit")
+        return Decision(
+            Refit(anneal.back_to, anneal.steps),
+            f"refitting on all rows over {anneal.steps} steps from check {anneal.back_to}: {why}",
+        )
+
+
+def _proceed_refit(history: History, options: Options, *, left: float) -> Decision:
+    """Keep until the refit is over, diverges, or the budget is spent."""
+    first, now = refitting(history), history[-1]
+    if first is None or not isinstance(refit := history[first - 1].action, Refit):
+        raise ValueError("no refit is running")
+    done = now.step - history[first - 1].step
+    if not math.isfinite(now.train_loss):
+        return Decision(Stop(), f"stopped: the training loss at check {now.check} of the refit is not finite")
+    if done >= refit.steps:
+        return Decision(Stop(), f"stopped: the refit is over ({done} of {refit.steps} steps)")
+    if left < options.steps_per_check:
+        return Decision(Stop(), f"stopped: {done} of {refit.steps} steps into the refit the budget is spent")
+    return Decision(Keep(), f"refitting, {done} of {refit.steps} steps")
 
 
 @dataclass(frozen=True)
@@ -122,7 +167,8 @@ def return_target(history: History) -> int | None:
 
 
 def target_key(history: History) -> tuple[float, float]:
-    """(error, score) on all of val of the net that the anneal started from, as the anneal's event recorded them.
+    """(error, score) on all of val of the net that the anneal started from, as the anneal's event recorded them;
+    (judged, score) where the run is judged by a metric of its own.
 
     Where the event has none (val is small enough to be measured whole at each check), those of the check itself.
     """
@@ -131,25 +177,41 @@ def target_key(history: History) -> tuple[float, float]:
     if before is None:
         return math.inf, math.inf
     event = history[first].event if first is not None else None
-    error, score = _key(before)
-    if event is not None and event.full_val is not None:
-        error, score = event.full_val.error, event.full_val.score
-    return (error if math.isfinite(error) else math.inf), score
+    return _key(before if event is None or event.full_val is None else event.full_val)
 
 
 def deliverable(history: History) -> int | None:
-    """The check whose net is handed back: best (error on all of val,
-    then score) of the return target and the anneal's checks.
+    """The check whose net is handed back: the last of a refit that came to its end, else the `validated` one.
 
-    The earliest of equals; None if no check has finite losses.
+    None if no check has finite losses.
     """
-    target, first = return_target(history), annealing(history)
-    if target is None or first is None:
-        return target
+    first, last = refitting(history), history[-1] if history else None
+    if first is not None and last is not None and math.isfinite(last.train_loss):
+        refit = history[first - 1].action
+        if isinstance(refit, Refit) and last.step - history[first - 1].step >= refit.steps:
+            return last.check
+    return validated(history)
+
+
+def validated(history: History) -> int | None:
+    """The check that is best on validation: by error on all of val, then score, of the return target and the anneal's.
+
+    A run that is judged by a metric of its own puts that metric in the error's place, and before an anneal, or without
+    one, chooses among all checks. The earliest of equals; None if no check has finite losses. In a refit validation
+    rows are learned from, and measure nothing.
+    """
+    target, first, refit = return_target(history), annealing(history), refitting(history)
+    if target is None:
+        return None
+    if first is None:
+        judged = [row for row in history if row.finite() and row.judged is not None]
+        return min(judged, key=_key).check if judged else target
     candidates = [(target_key(history), target)]
-    candidates += [(_key(row), row.check) for row in history[first:] if row.finite()]
+    candidates += [(_key(row), row.check) for row in history[first:refit] if row.finite()]
     return min(candidates)[1]
 
 
-def _key(row: Row) -> tuple[float, float]:
-    return (row.val_error if math.isfinite(row.val_error) else math.inf), row.score
+def _key(found: Row | FullVal) -> tuple[float, float]:
+    error = found.val_error if isinstance(found, Row) else found.error
+    led_by = error if found.judged is None else found.judged
+    return (led_by if math.isfinite(led_by) else math.inf), found.score

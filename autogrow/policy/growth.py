@@ -62,13 +62,20 @@ class Growth:
 
 
 def build_growth(
-    when: When, where: Where, amount: Amount, guards: Mapping[str, Callable[[GrowthPolicy], GrowthPolicy]] | None = None
+    when: When,
+    where: Where,
+    amount: Amount,
+    guards: Mapping[str, Callable[[GrowthPolicy], GrowthPolicy]] | None = None,
+    finer: Callable[[GrowthPolicy], GrowthPolicy] | None = None,
 ) -> GrowthPolicy:
     """A growth policy from its parts, as a config names them.
 
     `guards`: wrappers that still wait for the policy they guard (in YAML: `_partial_: true`), the first innermost.
+    `finer`: growth in the resolution of the inputs beside that in width and depth; guards hold for it, too.
     """
     growth: GrowthPolicy = Growth(when, where, amount)
+    if finer is not None:
+        growth = finer(growth)
     for guard in (guards or {}).values():
         growth = guard(growth)
     return growth

@@ -137,6 +137,10 @@ class Hysteresis:
 def growth_ended(policy: object, history: History) -> Verdict:
     """Whether growth is over for good, by any guard of a policy, or its `when`, that can say so."""
     for part in guarded(policy):
+        closed = getattr(part, "closed", None)  # what grows beside the rest: while that is open, so is growth
+        still: Verdict | None = None if closed is None else closed(history)
+        if still is not None and not still.fires:
+            return still
         ended = getattr(part, "ended", None)
         if ended is not None:
             verdict: Verdict = ended(history)

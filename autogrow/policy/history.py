@@ -20,6 +20,7 @@ from typing import Any, TypedDict
 from autogrow.errors import CheckpointError
 from autogrow.plain import Amount, Count, Positive, fault_of_fields
 from autogrow.policy.actions import (
+    COARSE,
     GROWTHS,
     Action,
     Anneal,
@@ -27,6 +28,8 @@ from autogrow.policy.actions import (
     ExtendInputs,
     ExtendOutputs,
     Keep,
+    Refine,
+    Refit,
     Stop,
     Undo,
     Widen,
@@ -54,6 +57,22 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of the input: in how many pieces it is resolved now, in how many its values would let it be, and what
+    that promises: signal of the new knots over noise (1: nothing).
+    """
+
+    knots: int
+    most: int
+    score: float
+
+
+def no_columns(_knots: int) -> dict[str, Column]:
+    """The columns of a net that reads none, or of a run that cannot show them."""
+    return {}
+
+
+@dataclass(frozen=True)
 class Options:
     """What a policy is shown besides the history.
 
@@ -63,7 +82,9 @@ class Options:
     decrease of the loss, not yet divided by its FLOPs), where the policy asked for scores; else empty.
     `steps_per_check`: optimizer steps between two checks.  `max_steps`: the run's budget of optimizer steps, the final
     anneal included, or None. `measured`: numbers about the net as it is now that some policies ask for
-    (`policy.requires` says which): 'checkpoint_bytes', 'latency_p95_ms', 'train_rows'.
+    (`policy.requires` says which): 'checkpoint_bytes', 'latency_p95_ms', 'train_rows'. `columns(knots)`: the columns of
+    the input that can be resolved in more pieces, by name, if each may have up to so many (a look at the training rows:
+    ask when it is needed).
     """
 
     widths: Mapping[str, int]
@@ -73,6 +94,7 @@ class Options:
     steps_per_check: int = 1
     max_steps: int | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
+    columns: Callable[[int], dict[str, Column]] = no_columns
 
 
 @dataclass(frozen=True)
@@ -80,12 +102,14 @@ class Row:
     """One check: what was measured, what had been applied at its start, what was decided at its end.
 
     Losses are means per sample, by one eval-mode function on the weight average; `*_error` is the fraction of wrong
-    classes, or the rmse in target units for regression. `passes` counts passes over the training data. FLOPs are
-    cumulated over the run. `lineage` names a state of the net in time: it changes with each growth and each return to
-    an earlier net.
+    classes, or the rmse in target units for regression. `judged`, where the run is judged by a metric of its own
+    (`metric=`), is the distance from that metric's best value: less is better. `passes` counts passes over the
+    training data. FLOPs are cumulated over the run. `lineage` names a state of the net in time: it changes with each
+    growth and each return to an earlier net.
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
-    check's start. `timing['seconds']` is the wall time of the run so far.
+    check's start, `refused` (site → reason) what could not be and is not tried again. `knots`: in how many pieces each
+    refined column is resolved. `timing['seconds']` is the wall time of the run so far.
     """
 
     check: Count
@@ -109,7 +133,10 @@ class Row:
     action: Action = field(default_factory=Keep)
     reason: str = ""
     event: Event | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    knots: Mapping[str, Positive] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
+    judged: float | None = None
 
     @property
     def relative_gap(self) -> float:
@@ -127,10 +154,16 @@ class Row:
         return math.isfinite(self.score) and math.isfinite(self.val_loss) and math.isfinite(self.train_loss)
 
     def to_plain(self) -> dict[str, Any]:
-        """The row as JSON-ready values: non-finite numbers become None."""
+        """The row as JSON-ready values: non-finite numbers become None; `judged` only where the run is judged so."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if self.judged is None:
+            del plain["judged"]
         plain["action"] = action_to_plain(self.action)
         plain["event"] = None if self.event is None else self.event.to_plain()
+        if not self.refused:  # it is rare, and records of before it was written stay what they are
+            del plain["refused"]
+        if not self.knots:  # most nets read their columns as they are
+            del plain["knots"]
         cleaned: dict[str, Any] = _without_nonfinite(plain)
         return cleaned
 
@@ -164,6 +197,21 @@ class PlainCost(TypedDict):
     flops_per_sample: Count
 
 
+class PlainColumn(TypedDict):
+    """How fine a column is, plain."""
+
+    knots: Positive
+    most: Positive
+    score: float | None
+
+
+class PlainColumns(TypedDict):
+    """How fine the columns may be, plain."""
+
+    knots: Positive
+    found: Mapping[str, PlainColumn]
+
+
 class PlainOptions(TypedDict, total=False):
     """What a policy was shown, plain; what is not finite is None."""
 
@@ -174,6 +222,7 @@ class PlainOptions(TypedDict, total=False):
     max_steps: Count | None
     measured: Mapping[str, float | None]
     costs: Sequence[PlainCost]
+    columns: Sequence[PlainColumns]
 
 
 _MEASURED = ("train_loss", "val_loss", "train_error", "val_error", "score", "gap", "lr")
@@ -191,8 +240,8 @@ History = Sequence[Row]
 
 # whoever writes a policy imports actions and records from here
 __all__ = [
-    "GROWTHS", "Action", "Anneal", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
-    "Options", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
+    "COARSE", "GROWTHS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
+    "Options", "Refine", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
 from autogrow.policy.history import Anneal, Decision, History, Options, Stop
 from autogrow.policy.needs import never_stops, shortened
-from autogrow.policy.signals import annealing, best
+from autogrow.policy.signals import annealing, best, refitting
 from autogrow.policy.stop import Patience, StopRule
 
 
@@ -19,13 +19,19 @@ def recipe_growth() -> GrowthPolicy:
     return GapCloses(Growth())
 
 
+def recipe(*, refit: bool = True) -> LifeCycle:
+    """The default life cycle, as `autogrow fit` composes it. refit: learn from validation rows too, at the very end."""
+    return LifeCycle(finish=Finish(refit=refit))
+
+
 @dataclass(frozen=True)
 class LifeCycle:
     """One policy for a whole run: grow, hold, anneal, done.
 
     Precedence: a running anneal, then losses that are not finite, then the stop rule, then the budget (the anneal
     starts in time to fit into `options.max_steps` and into the run's share of `budget`), then growth. With `NeverStop`
-    nothing but the budget ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe.
+    nothing but the budget ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe
+    without its refit.
     """
 
     growth: GrowthPolicy = field(default_factory=recipe_growth)
@@ -58,13 +64,15 @@ class LifeCycle:
         return replace(self, stop=shortened(self.stop, patience), finish=shortened(self.finish, finish))
 
     def phase(self, history: History) -> str:
-        """'grow', 'hold' (growth is over for good, as far as the last row shows), 'anneal' or 'done'.
+        """'grow', 'hold' (growth is over for good, as far as the last row shows), 'anneal', 'refit' or 'done'.
 
         Of a row that has just been measured and has not decided anything yet it says 'anneal' if it was trained in the
         anneal.
         """
         if history and isinstance(history[-1].action, Stop):
             return "done"
+        if refitting(history) is not None:
+            return "refit"
         if annealing(history) is not None:
             return "anneal"
         return "hold" if history and growth_ended(self.growth, history).fires else "grow"

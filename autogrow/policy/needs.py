@@ -55,8 +55,9 @@ def by_the_clock(growth: object) -> bool:
 
 
 def never_grows(policy: object) -> bool:
-    """Whether the policy trains at a fixed size, as far as it says."""
-    return any(getattr(part, "never_grows", False) for part in guarded(policy))
+    """Whether the policy trains at a fixed size, as far as it says: the outermost part that says so or not."""
+    said = (part.never_grows for part in guarded(policy) if hasattr(part, "never_grows"))
+    return bool(next(said, False))
 
 
 def never_stops(stop: object) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from autogrow.errors import CheckpointError, UsageError
 from autogrow.policy.history import (
     Action,
+    Column,
     Cost,
     Decision,
     History,
@@ -48,14 +49,34 @@ class CostRecord:
         return self.asked[key]
 
 
+@dataclass(frozen=True)
+class ColumnRecord:
+    """A `columns` that remembers what it was asked: each resolution is looked at once."""
+
+    columns: Callable[[int], dict[str, Column]]
+    asked: dict[int, dict[str, Column]] = field(default_factory=dict)
+
+    def __call__(self, knots: int) -> dict[str, Column]:
+        """The columns, if each may have up to so many pieces."""
+        if knots not in self.asked:
+            self.asked[knots] = self.columns(knots)
+        return self.asked[knots]
+
+    def to_plain(self) -> list[dict[str, Any]]:
+        """What was asked and found."""
+        found = {knots: {n: dataclasses.asdict(c) for n, c in columns.items()} for knots, columns in self.asked.items()}
+        return [{"knots": knots, "found": columns} for knots, columns in found.items()]
+
+
 def recording(options: Options) -> Options:
-    """The same options, with costs that are remembered for the record."""
-    return dataclasses.replace(options, cost=CostRecord(options.cost))
+    """The same options, with costs and looks at columns that are remembered for the record."""
+    return dataclasses.replace(options, cost=CostRecord(options.cost), columns=ColumnRecord(options.columns))
 
 
 def options_to_plain(options: Options) -> dict[str, Any]:
     """What a policy was shown, as plain values; costs are those it asked for, if the options were `recording`."""
     asked = options.cost.asked if isinstance(options.cost, CostRecord) else {}
+    looks = options.columns.to_plain() if isinstance(options.columns, ColumnRecord) else []
     return {
         "widths": dict(options.widths),
         "depths": {place: list(kinds) for place, kinds in options.depths.items()},
@@ -64,6 +85,7 @@ def options_to_plain(options: Options) -> dict[str, Any]:
         "max_steps": options.max_steps,
         "measured": dict(options.measured),
         "costs": [{"action": json.loads(key), **dataclasses.asdict(cost)} for key, cost in asked.items()],
+        **({"columns": looks} if looks else {}),
     }
 
 
@@ -81,6 +103,13 @@ def options_from_plain(plain: Mapping[str, Any]) -> Options:
             raise NotRecordedError(f"the cost of {_key(action)} was not recorded ({len(known)} costs were)")
         return known[_key(action)]
 
+    looks = {look["knots"]: {n: _column(c) for n, c in look["found"].items()} for look in plain.get("columns", ())}
+
+    def columns(knots: int) -> dict[str, Column]:
+        if knots not in looks:
+            raise NotRecordedError(f"how fine the columns were, and what {knots} knots would bring, was not recorded")
+        return looks[knots]
+
     return Options(
         widths=dict(plain["widths"]),
         depths={place: tuple(kinds) for place, kinds in plain.get("depths", {}).items()},
@@ -89,7 +118,12 @@ def options_from_plain(plain: Mapping[str, Any]) -> Options:
         steps_per_check=plain.get("steps_per_check", 1),
         max_steps=plain.get("max_steps"),
         measured=_numbers(plain.get("measured", {})),
+        columns=columns,
     )
+
+
+def _column(plain: Mapping[str, Any]) -> Column:
+    return Column(plain["knots"], plain["most"], math.nan if plain["score"] is None else plain["score"])
 
 
 def _numbers(plain: Mapping[str, float | None]) -> dict[str, float]:

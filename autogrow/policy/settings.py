@@ -108,9 +108,9 @@ def _check_schedule(life: LifeCycle, steps_per_check: int, max_steps: float) -> 
         raise ConfigError(
             f"trainer.max_epochs gives {max_steps:g} optimizer steps, fewer than one check ({steps_per_check} steps)"
         )
-    share = life.finish.share if isinstance(life.finish, Finish) else 0.0
+    share = life.finish.share_of_run if isinstance(life.finish, Finish) else 0.0
     end = (1 - share) * max_steps
-    rest = f"the run's {max_steps:g} steps" + (f", the last {share:.0%} of which are the anneal's" if share else "")
+    rest = f"the run's {max_steps:g} steps" + (f", the last {share:.0%} of which are the finish's" if share else "")
     for part in parts(life.growth):
         if isinstance(part, FixedSchedule):
             budget = None if math.isinf(max_steps) else int(max_steps)

@@ -1,11 +1,11 @@
 """What a policy reads out of the rows: best so far, checks since, smoothed gap. Recomputed each time, never stored.
 
-**The branch.** After an `Undo` or an `Anneal` the net goes back to an earlier check, and the rows in between belong to
-a net that no longer exists. `branch(history)` is the list of rows that led to the net as it is now: it is found by
-walking back from the last row, each row's parent being the row before it, or the check that the action in between went
-back to. Patience, "best at the last growth", the smoothed gap and checks-since are all read from the branch, so that an
-abandoned branch leaves no trace in them; counts of what has been *tried* (`growths`) are read from the whole history,
-undone growths included, so that nothing is tried for ever.
+**The branch.** After an `Undo`, an `Anneal` or a `Refit` the net goes back to an earlier check, and the rows in between
+belong to a net that no longer exists. `branch(history)` is the list of rows that led to the net as it is now: it is
+found by walking back from the last row, each row's parent being the row before it, or the check that the action in
+between went back to. Patience, "best at the last growth", the smoothed gap and checks-since are all read from the
+branch, so that an abandoned branch leaves no trace in them; counts of what has been *tried* (`growths`) are read from
+the whole history, undone growths included, so that nothing is tried for ever.
 
 An action is decided at the end of a row and applied at the start of the next: a row's action belongs to the branch only
 if the next row of the branch is the very next check.
@@ -18,17 +18,17 @@ import math
 from collections.abc import Callable, Sequence
 
 from autogrow.policy.event import Continued
-from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Row, Undo, Widen
+from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Refit, Row, Undo, Widen
 
 
 def branch(history: History) -> list[Row]:
     """The rows that led to the net as it is now, oldest first; rows of abandoned branches are left out."""
-    if not any(type(row.action) in (Undo, Anneal) for row in history[:-1]):
+    if not any(type(row.action) in (Undo, Anneal, Refit) for row in history[:-1]):
         return list(history)
     parent: dict[int, int] = {}
     for before, row in itertools.pairwise(history):
         match before.action:
-            case Undo(to_check=back) | Anneal(back_to=back):
+            case Undo(to_check=back) | Anneal(back_to=back) | Refit(back_to=back):
                 parent[row.check] = back
             case _:
                 parent[row.check] = before.check
@@ -44,10 +44,10 @@ def growths(history: History) -> list[Row]:
     return [row for row in history[:-1] if isinstance(row.action, (Widen, Deepen))]
 
 
-def last_growth(rows: Sequence[Row]) -> int | None:
-    """Where in a branch the last growth was decided (it is in force from the next row on), or None."""
+def last_growth(rows: Sequence[Row], kinds: tuple[type, ...] = GROWTHS) -> int | None:
+    """Where in a branch the last growth (of these kinds) was decided (it is in force from the next row on), or None."""
     for i in range(len(rows) - 2, -1, -1):
-        if isinstance(rows[i].action, GROWTHS) and rows[i + 1].check == rows[i].check + 1:
+        if isinstance(rows[i].action, kinds) and rows[i + 1].check == rows[i].check + 1:
             return i
     return None
 
@@ -141,5 +141,16 @@ def annealing(history: History) -> int | None:
     """Position of the first row of the anneal in the history, or None if no anneal has begun."""
     for i, before in enumerate(history[:-1]):
         if isinstance(before.action, Anneal):
+            return i + 1
+    return None
+
+
+def refitting(history: History) -> int | None:
+    """Position of the first row of the refit in the history, or None if none has begun.
+
+    From there on the net learns from validation rows too, and nothing is measured on them.
+    """
+    for i, before in enumerate(history[:-1]):
+        if isinstance(before.action, Refit):
             return i + 1
     return None

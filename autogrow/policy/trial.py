@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy, kept
-from autogrow.policy.history import GROWTHS, Decision, Deepen, History, Options, Row, Undo, Widen
+from autogrow.policy.history import GROWTHS, Decision, Deepen, History, Options, Refine, Row, Undo, Widen
 from autogrow.policy.signals import best, branch, last_growth, threshold
 from autogrow.policy.verdict import Verdict, checks
 
@@ -58,7 +58,7 @@ class Trial:
 
     def _on_trial(self, rows: list[Row]) -> Decision | None:
         grown = last_growth(rows)
-        if grown is None or not isinstance(rows[grown].action, (Widen, Deepen)):
+        if grown is None or not isinstance(rows[grown].action, (Widen, Deepen, Refine)):
             return None
         since = len(rows) - 1 - grown
         before, now = best(rows[: grown + 1]), best(rows[grown + 1 :])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.policy.history import History, Options, Row
+from autogrow.policy.history import COARSE, History, Options, Row
 from autogrow.policy.signals import branch, checks_since_improvement, continued, last_growth, lowest_score, threshold
 from autogrow.policy.verdict import Verdict, checks
 
@@ -43,7 +43,7 @@ class LossPaced:
         if not history[-1].finite():
             return Verdict(False, f"the losses at check {history[-1].check} are not finite")
         rows = branch(history)
-        grown = last_growth(rows)
+        grown = last_growth(rows, COARSE)  # what a finer resolution brings is not held against a wider net
         since = len(rows) - 1 - (-1 if grown is None else grown)
         then = "the start" if grown is None else "the last growth"
         if since < self.cooldown:

@@ -21,13 +21,28 @@ from rich.text import Text
 from autogrow.data import lines
 from autogrow.policy.history import Event, History, Row, Stop
 from autogrow.show import words
+from autogrow.show.check import in_trouble, measured
+from autogrow.show.measures import consolation, details, table, verdict
 from autogrow.show.panel import panel
 from autogrow.show.story import decided_reason, headline
 from autogrow.train.fit.view import View
 from autogrow.train.record.folder import REPORT
 
 _ASCII = str.maketrans(
-    {"→": "->", "×": "x", "−": "-", "·": "|", "▲": "+", "■": "=", "↩": "<", "…": "...", "–": "-", "≥": ">=", "≤": "<="}
+    {
+        "→": "->",
+        "×": "x",
+        "−": "-",
+        "·": "|",
+        "▲": "+",
+        "■": "=",
+        "↩": "<",
+        "…": "...",
+        "–": "-",
+        "≥": ">=",
+        "≤": "<=",
+        "²": "2",
+    }
 )
 
 
@@ -71,7 +86,7 @@ class Display(View):
             self._event(before, row.event)
         if isinstance(row.action, Stop):
             self._say(Text.assemble(("■ ", "bold"), f"{words.passes(row.passes)}  stop"), words.ending(row.reason))
-        elif not row.finite():
+        elif in_trouble(row):
             self._say(Text(f"! {words.passes(row.passes)}  the loss is not finite", style="bold red"), row.reason)
         elif self._live is None and (before is None or self._clock() - self._last_line >= self._every):
             self._last_line = self._clock()
@@ -80,12 +95,14 @@ class Display(View):
     def finish(self, result: Mapping[str, Any], folder: str, rows: History | None = None) -> None:
         """Show what the run found, and where its report is."""
         self.close()
-        metric = words.measure_name(result["task"])
         self._print(Text(""))
-        self._print(Text(headline(self._rows if rows is None else rows, result), style="bold"))
-        sides = [(name, *(words.measure(name, result[s][name]) for s in ("val", "test"))) for name in (metric, "loss")]
-        self._pairs([(name, f"{val:<10}{test}") for name, val, test in [("", "val", "test"), *sides]])
-        self._pairs([*words.facts(result).items(), ("report", f"{folder}/{REPORT}")], whole=("report",))
+        said = f"{headline(self._rows if rows is None else rows, result)}; {verdict(result)}"
+        for text, style in ((said, "bold"), (consolation(result), "")):
+            for part in filter(None, self._folded(text, 0)):
+                self._print(Text(part, style=style))
+        found = [(name, f"{val:<10}{test:<10}{base}".rstrip()) for name, val, test, base in table(result)]
+        facts = [*words.facts(result).items(), ("report", f"{folder}/{REPORT}")]
+        self._pairs([*found, *details(result), *facts], whole=("report",), room=19)
 
     def close(self) -> None:
         """Take the live lines away and give the cursor back."""
@@ -108,10 +125,10 @@ class Display(View):
         )
 
     def _line(self, row: Row) -> str:
-        losses = f"train {words.number(row.train_loss)}  val {words.number(row.val_loss)}"
-        error = f"gap {words.percent(row.relative_gap, 0)}  {self._metric} {words.measure(self._metric, row.val_error)}"
+        found = measured(row, self._metric)
+        shown = [f"{name} {found[name]}" for name in ("train", "val", "gap", self._metric) if name in found]
         size = f"{words.widths(row.widths)} ({words.count(row.parameters)} parameters)"
-        return f"{words.passes(row.passes)}  {row.phase}  {losses}  {error}  {size}"
+        return "  ".join([words.passes(row.passes), row.phase, *shown, size])
 
     def _say(self, line: Text, *details: str) -> None:
         """A line and, indented under it, its details."""
@@ -120,12 +137,12 @@ class Display(View):
             for part in self._folded(detail, 4):
                 self._print(Text(f"    {part}", style="dim"))
 
-    def _pairs(self, pairs: Iterable[tuple[str, str]], whole: Sequence[str] = ()) -> None:
+    def _pairs(self, pairs: Iterable[tuple[str, str]], whole: Sequence[str] = (), room: int = 12) -> None:
         """Names and values in two columns; a value named in `whole` is not folded, so that it can be copied."""
         for name, value in pairs:
-            parts = [value] if name in whole else self._folded(value, 14)
+            parts = [value] if name in whole else self._folded(value, room + 2)
             for i, part in enumerate(parts):
-                self._print(Text.assemble((f"  {name if i == 0 else '':<12}", "dim"), part))
+                self._print(Text.assemble((f"  {name if i == 0 else '':<{room - 1}} ", "dim"), part))
 
     def _folded(self, text: str, indent: int) -> list[str]:
         """`text` in lines that fit beside an indent; a file, unlike a screen, keeps it on one."""

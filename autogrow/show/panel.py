@@ -12,6 +12,7 @@ from rich.text import Text
 
 from autogrow.policy.history import Row
 from autogrow.show import words
+from autogrow.show.check import measured
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -32,14 +33,9 @@ def panel(rows: Sequence[Row], metric: str, seconds: float, spinner: Spinner) ->
         f"  {size:<19}",
         (f"  {spent}", "dim"),
     )
-    measured = (
-        ("train", words.number(row.train_loss), 8),
-        ("val", words.number(row.val_loss), 8),
-        ("gap", words.percent(row.relative_gap, 0), 6),
-        (metric, words.measure(metric, row.val_error), 9),
-    )
+    found, wide = measured(row, metric), {"train": 8, "val": 8, "gap": 6, metric: 9}
     losses = Text.assemble(
-        *(part for name, said, wide in measured for part in ((f"{name} ", "dim"), f"{said:<{wide}}  "))
+        *(part for name in wide if name in found for part in ((f"{name} ", "dim"), f"{found[name]:<{wide[name]}}  "))
     )
     grid.add_row(spinner, Group(where, losses, _curve(rows)))
     return grid

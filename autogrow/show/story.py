@@ -99,11 +99,16 @@ def headline(rows: History, result: Mapping[str, Any]) -> str:
     story = tell(rows, result.get("best_epoch"))
     if not story.growths:
         return f"Trained {final} as it was given: it did not grow"
-    start = words.widths(rows[0].widths)
+    start, knots = words.widths(rows[0].widths), result.get("knots", {})
+    finer = [name for name, pieces in knots.items() if pieces > rows[0].knots.get(name, 1)]
+    if finer and start == final:
+        grown = f"Kept {final} and resolved {words.times(len(finer), 'column')} more finely"
+    else:
+        grown = f"Grew from {start} to {final}" + (f", {words.times(len(finer), 'column')} finer," if finer else "")
     taken_back = len(story.growths) - len(story.kept)
     if not story.kept:
         return (
             f"Stayed at {final}: {words.times(taken_back, 'growth')} {'was' if taken_back == 1 else 'were'} taken back"
         )
     tail = f" ({taken_back} more taken back)" if taken_back else ""
-    return f"Grew from {start} to {final} in {words.times(len(story.kept), 'growth')}{tail}"
+    return f"{grown} in {words.times(len(story.kept), 'growth')}{tail}"

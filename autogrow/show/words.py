@@ -39,12 +39,12 @@ def number(value: float | None, digits: int = 4) -> str:
 def percent(fraction: float | None, decimals: int = 2) -> str:
     """A fraction as a percentage.
 
-    >>> percent(0.10764)
-    '10.76 %'
+    >>> percent(0.10764), percent(-0.001, 0)
+    ('10.76 %', '0 %')
     """
     if fraction is None or not math.isfinite(fraction):
         return "not finite"
-    return f"{100 * fraction:.{decimals}f} %"
+    return f"{round(100 * fraction, decimals) + 0.0:.{decimals}f} %"  # no minus before a zero
 
 
 def measure(name: str, value: float | None) -> str:
@@ -169,6 +169,8 @@ def intent(action: Action) -> str:  # noqa: PLR0911  (a table, one line a case)
             return "widen " + ", ".join(f"{name} to {size}" for name, size in wanted.items())
         case history.Deepen(after=after, kind=kind):
             return f"deepen with {_article(kind)} {kind} layer behind {after}"
+        case history.Refine(knots=wanted):
+            return "refine " + _few([f"{name} to {_pieces(knots)}" for name, knots in wanted.items()])
         case history.ExtendInputs(count=more):
             return f"accept {times(more, 'more input')}"
         case history.ExtendOutputs(count=more):
@@ -177,6 +179,8 @@ def intent(action: Action) -> str:  # noqa: PLR0911  (a table, one line a case)
             return f"go back to check {check}"
         case history.Anneal(back_to=check, steps=steps):
             return f"anneal from check {check} over {times(steps, 'step')}"
+        case history.Refit(back_to=check, steps=steps):
+            return f"anneal from check {check} once more over {times(steps, 'step')}, on training and validation rows"
         case history.Stop():
             return "stop"
 
@@ -195,6 +199,8 @@ def deed(event: Event) -> str:  # noqa: PLR0911  (a table, one line a case)
             return f"widened{change}"
         case history.Deepen(kind=kind):
             return f"deepened{change}" + (f" with {_article(kind)} {kind} layer" if kind else "")
+        case history.Refine(knots=wanted):
+            return _finer(list(wanted), event)
         case history.ExtendInputs(count=more):
             return f"accepted {times(more, 'more input')}"
         case history.ExtendOutputs(count=more):
@@ -205,7 +211,31 @@ def deed(event: Event) -> str:  # noqa: PLR0911  (a table, one line a case)
             return f"went back to check {check}{inside}"
         case history.Anneal(back_to=check, steps=steps):
             return f"returned to check {check}{inside} and annealed over {times(steps, 'step')}"
+        case history.Refit(back_to=check, steps=steps):
+            return f"returned to check {check}{inside} and annealed over {times(steps, 'step')} on all rows but test"
     return f"{event.do}{change}"
+
+
+def _finer(names: Sequence[str], event: Event) -> str:
+    """Which columns became finer.
+
+    >>> from autogrow.policy.event import Event, Size
+    >>> size = Size({"h": 8}, 50, 80)
+    >>> _finer(["age"], Event(history.Refine({"age": 16}), size, Size({"h": 8}, 178, 336, {"age": 16})))
+    'finer: age 1 → 16'
+    """
+    old, new = ({} if size is None else size.knots for size in (event.before, event.after))
+    return "finer: " + _few([f"{name} {old.get(name, 1)} → {new.get(name, 1)}" for name in names])
+
+
+def _pieces(knots: int | Sequence[float]) -> str:
+    return f"{knots if isinstance(knots, int) else len(knots) - 1} pieces"
+
+
+def _few(things: Sequence[str], most: int = 4) -> str:
+    """The first few of a list, and how many more there are."""
+    rest = len(things) - most
+    return ", ".join(things) if rest < 2 else ", ".join(things[:most]) + f" and {rest} more"
 
 
 def _continued(start: Continued) -> str:

@@ -46,18 +46,20 @@ def test_every_trial_is_charged_and_test_is_read_once(whole):
     best = min(trials, key=lambda t: (t["val_error"], t["val_loss"]))
     assert (result["search"]["chosen"], result["widths"]) == (best["number"], best["widths"])
     assert all("test" not in json.dumps(t) for t in trials)
+    assert [set(result[key]) for key in ("metrics", "baseline")] == [{"val", "test"}] * 2
+    assert json.loads((whole / "curves.json").read_text())["split"] == "test"
     assert not (whole / "trials").exists()
 
 
 def test_trials_hold_no_test_rows(tmp_path, monkeypatch):
     seen = []
-    evaluate = training.evaluate
+    look = training.take_final_look
 
-    def spy(net, split, prepared, metrics=()):
+    def spy(net, split, prepared, *further, **named):
         seen.append(len(prepared.test))
-        return evaluate(net, split, prepared, metrics)
+        return look(net, split, prepared, *further, **named)
 
-    monkeypatch.setattr(training, "evaluate", spy)
+    monkeypatch.setattr(training, "take_final_look", spy)
     assert search(tmp_path / "s", "search.trials=2") == 0
     assert seen == [0, 0]  # the chosen net's one look at test is not made by a trial
 

@@ -36,7 +36,11 @@ CSV = {
     "empty target": (rows([f"{i},1," for i in range(40)]), {}, r"'y' is empty: none of its 40 rows"),
     "constant number": (rows(good(y=lambda _: 3)), {}, r"'y' is constant: every row has 3"),
     "one class only": (rows(good(y=lambda _: "cat")), {}, r"every row has 'cat', one class only"),
-    "missing in the target": (rows([*good(), "1,2,"]), {}, r"'y' is missing in 1 of 41 rows, the first is row 40"),
+    "missing in the target": (
+        rows([*good(), "1,2,"]),
+        {"missing_target": "refuse"},
+        r"'y' is missing in 1 of 41 rows, the first is row 40",
+    ),
     "a class with a single row": (
         rows([*good(), "1,2,7"]),
         {},
@@ -112,7 +116,7 @@ def test_the_table_that_the_cases_spoil_is_good(tmp_path):
 
 FILES = {
     "missing": ("csv", None, r"tabel.csv does not exist; did you mean 'table.csv'"),
-    "text as csv": ("csv", b"\xff\xfe\x00\x81" * 9, r"cannot read .* as CSV"),
+    "text as csv": ("csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" * 9, r"cannot read .* as CSV: it is no text"),
     "cut gzip": ("csv.gz", gzip.compress(b"a,y\n1,2\n" * 500)[:40], r"cannot read .* as CSV"),
     "unreadable parquet": ("parquet", b"PAR1 no, it is not", r"cannot read .* as Parquet"),
     "unreadable npz": ("npz", b"PK no, it is not", r"is not an NPZ file, or cut short"),
@@ -196,7 +200,7 @@ SPECS = {
     "split_seed": ({"split_seed": -1}, r"data.split_seed"),
     "noise": ({"noise": -1.0}, r"data.noise"),
     "group without column": ({"split": "group"}, r"needs data.split_column"),
-    "column without group": ({"split_column": "a"}, r"needs data.split=group or data.split=time"),
+    "column without group": ({"split_column": "a"}, r"needs data.split=group, data.split=time or data.split=column"),
     "separator": ({"separator": ""}, r"data.separator"),
     "target of a known set": ({"name": "iris", "source": "sklearn", "target": "y"}, r"data=iris knows its target"),
     "path of a known set": (

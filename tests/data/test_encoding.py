@@ -84,11 +84,14 @@ def test_preprocessing_is_fitted_on_the_training_rows_alone():
 def test_numbers_have_mean_0_and_std_1_in_train_and_categories_pass_through():
     _, _, prepared = prepared_table()
     assert prepared.encoder.numeric == ("age", "smokes", "day", "income")
-    numeric, coded = prepared.train.x[:, :4], prepared.train.x[:, 4:]
+    numeric, rest = prepared.train.x[:, :4], prepared.train.x[:, 4:]
     unclipped = [0, 1, 2]
     assert torch.allclose(numeric[:, unclipped].mean(0), torch.zeros(3), atol=1e-5)
     assert torch.allclose(numeric[:, unclipped].std(0, correction=0), torch.ones(3), atol=1e-5)
-    assert set(coded.unique().tolist()) == {0.0, 1.0}
+    waves = [i for i, (_, what) in enumerate(prepared.encoder.encoded()[4:]) if what[0] in ("sine", "cosine")]
+    assert len(waves) == 6  # of month, day and weekday; all in one year, and at midnight
+    assert rest[:, waves].abs().max() <= 1
+    assert set(np.delete(rest.numpy(), waves, axis=1).flatten().tolist()) == {0.0, 1.0}
 
 
 def test_an_all_numeric_table_is_encoded_as_its_raw_columns_in_order():
@@ -97,7 +100,8 @@ def test_an_all_numeric_table_is_encoded_as_its_raw_columns_in_order():
     prepared = prepare_raw(from_arrays(x, np.arange(50) % 2, "here"), DataSpec())
     encoded = prepared.encoder.encode(x)
     assert encoded.dtype == torch.float32
-    assert torch.equal(encoded.nan_to_num(7), torch.from_numpy(x).nan_to_num(7))
+    assert torch.equal(encoded[:, :3].nan_to_num(7), torch.from_numpy(x).nan_to_num(7))
+    assert encoded[:, 3:].flatten().tolist() == [float(i == 3) for i in range(50)]  # where a number is missing
     median = np.nanquantile(x[prepared.train.rows.numpy(), 1], 0.5, method="lower")
     assert prepared.preprocess.fill[1] == median
     assert torch.isfinite(prepared.preprocess(encoded)).all()
@@ -149,8 +153,8 @@ def test_unseen_and_missing_categories(kind, value, coded):
 def test_the_number_of_codes_is_that_of_the_embedding():
     _, _, prepared = prepared_table(categories="embed")
     assert prepared.embeddings == [4, 4]  # three cities; two jobs and missing; 0 = unseen for each
-    assert prepared.input_shape == (4 + 2,)
-    codes = prepared.train.x[:, 4:]
+    assert prepared.input_shape == (4 + 1 + 6 + 2,)  # numbers; age is missing; month, day and weekday; codes
+    codes = prepared.train.x[:, -2:]
     assert codes.min() >= 1
     assert codes.amax(0).tolist() == [3, 3]
 
@@ -283,7 +287,7 @@ def test_prepare_touches_no_global_random_state():
 
 def test_iso_dates_in_a_csv_are_dates(tmp_path):
     days = pd.date_range("2001-01-01", periods=60).strftime("%Y-%m-%d")
-    table = pd.DataFrame({"day": days, "code": [f"{i}-a" for i in range(60)], "y": np.arange(60) * 0.5})
+    table = pd.DataFrame({"day": days, "code": [f"{i % 9}-a" for i in range(60)], "y": np.arange(60) * 0.5})
     table.loc[3, "day"] = None
     table.to_csv(tmp_path / "t.csv", index=False)
     prepared = prepare(DataSpec(source="csv", path=str(tmp_path / "t.csv"), target="y"))

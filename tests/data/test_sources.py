@@ -108,7 +108,7 @@ def test_csv_with_mixed_types_missing_values_and_a_row_counter(tmp_path):
     assert prepared.encoder.numeric == ("size", "old")
     assert prepared.labels == ["no", "yes"]
     assert prepared.card["missing_by_column"] == {"size": 1}
-    assert any("counts the rows" in note for note in prepared.card["notes"])
+    assert prepared.card["left_out"] == {"Unnamed: 0": "has no name and counts the rows"}
     tab = mixed(tmp_path / "tab.csv", table.to_csv(sep="\t", index=False))
     again = prepare(DataSpec(path=str(tab), target="y", separator=r"\t"))
     assert torch.equal(again.train.x, prepared.train.x)

@@ -120,3 +120,22 @@ def test_it_remembers_a_few_orders_only():
 def test_what_no_stream_can_be_made_of(fields, says):
     with pytest.raises(DataError, match=says):
         stream(**fields)
+
+
+@given(**sizes, more=st.integers(1, 40), at=st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_rows_that_are_learned_from_later_are_drawn_like_the_others(n, batch_size, members, more, at):
+    """From `learn_also` on a pass covers old and new rows alike, with their own targets; before it nothing changes."""
+    kwargs = {"batch_size": batch_size, "members": members, "steps_per_check": 5}
+    plain, a_stream = stream(n, **kwargs), stream(n, **kwargs)
+    assert torch.equal(batches(a_stream, range(at)), batches(plain, range(at))) if at else True
+    rows = torch.arange(n, n + more)
+    a_stream.learn_also(rows.float()[:, None].expand(more, 4).contiguous(), rows)
+    steps = (n + more) // a_stream.batch_size
+    drawn = a_stream.steps(steps, 2 * steps)
+    assert torch.equal(drawn[0][..., 0].long(), drawn[1])
+    for member in drawn[1].reshape(steps, members, -1).unbind(1):
+        seen = member.flatten().tolist()
+        assert len(set(seen)) == len(seen) > n + more - a_stream.batch_size
+        assert set(seen) <= set(range(n + more))
+    assert a_stream.passes(25) == plain.passes(25)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import skops.io as sio
 import torch
+from far_columns import WITHIN, column
 from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -79,6 +80,7 @@ def test_from_a_file_to_a_larger_net(suffix, tmp_path, capsys):
             main(["transfer", *arguments])
     assert ended.value.code == 0
     assert list(autogrow.load(out).predict(X)) == list(model.predict(X))
+    assert "differ from the estimator's own by at most" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -93,6 +95,72 @@ def test_from_a_file_to_a_larger_net(suffix, tmp_path, capsys):
 def test_what_cannot_be_taken_over_exactly(model, message):
     with pytest.raises(CheckpointError, match=message):
         content_of(model())
+
+
+@pytest.mark.parametrize("name", WITHIN)
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_a_scaler_that_moves_a_column_far_is_taken_over_in_64_bits(name, kind, tmp_path):
+    steps = np.random.default_rng(0).permutation(200)
+    x = np.stack([column(name, steps), steps[::-1] / 7], axis=1)
+    if kind == "classifier":
+        model = fitted(make_pipeline(StandardScaler(), MLPClassifier((8,), max_iter=60, random_state=0)), x, steps > 99)
+        net = taken_over(model, tmp_path)
+        ours = torch.softmax(net(net.encode(x)), 1).detach().numpy()
+        np.testing.assert_allclose(ours, model.predict_proba(x), atol=1e-4)
+    else:
+        model = fitted(
+            make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(8,), max_iter=60, random_state=0)),
+            x,
+            steps / 9.0,
+        )
+        np.testing.assert_allclose(taken_over(model, tmp_path).predict(x), model.predict(x), rtol=0, atol=1e-3)
+
+
+def test_a_target_far_from_zero_comes_out_as_the_estimator_says(tmp_path):
+    model = fitted(MLPRegressor(hidden_layer_sizes=(8,), max_iter=15, random_state=0), R, T[:, 0])
+    model.intercepts_[-1] = model.intercepts_[-1] + 1e9
+    np.testing.assert_allclose(taken_over(model, tmp_path).predict(R), model.predict(R), rtol=0, atol=1e-4)
+
+
+class Doubling(MLPRegressor):
+    """Answers otherwise than its weights say."""
+
+    def predict(self, X):
+        return 2 * super().predict(X)
+
+
+class Cooler(MLPClassifier):
+    """Likewise, with the same labels."""
+
+    def predict_proba(self, X):
+        return 0.9 * super().predict_proba(X) + 0.1 / len(self.classes_)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            lambda: fitted(MLPRegressor(hidden_layer_sizes=(8,), loss="poisson", max_iter=15), R, np.exp(R[:, 0])),
+            "exp of its last layer",
+        ),
+        (
+            lambda: fitted(Doubling(hidden_layer_sizes=(8,), max_iter=15), R, T[:, 0]),
+            "it would answer otherwise: on 256 probe rows",
+        ),
+        (lambda: fitted(make_pipeline(StandardScaler(), Cooler((8,), max_iter=15)), X, Y), "in a probability"),
+    ],
+)
+def test_what_would_answer_otherwise_is_refused(model, message):
+    with pytest.raises(CheckpointError, match=message):
+        content_of(model())
+
+
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("scale", [True, False])
+def test_each_setting_of_a_scaler_is_honoured_with_its_receipt(centre, scale):
+    scaler = StandardScaler(with_mean=centre, with_std=scale)
+    receipt = content_of(fitted(make_pipeline(scaler, MLPClassifier((8,), max_iter=15)), X + 3, Y))["receipt"]
+    assert 0 < receipt["max_abs_change"] < 1e-5 < receipt["promise"]
 
 
 def test_a_skops_file_with_code_in_it_is_refused(tmp_path):

@@ -4,6 +4,8 @@ and goes on learning.
 
 import copy
 import json
+import re
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ import autogrow
 from autogrow.cli import main
 from autogrow.deploy import transfer, transfer_torch
 from autogrow.deploy.larger import grown_net
-from autogrow.errors import GrowthError
+from autogrow.errors import CheckpointError, GrowthError
 from autogrow.nets import ConvNet, DenseNet
 
 DENSE = [
@@ -134,6 +136,105 @@ def test_a_state_dict_of_dense_layers(norm, tmp_path):
     assert grown.after == (16, 12)
     assert set(state) == set(larger.state_dict())
     assert change(net, larger.eval(), torch.randn(9, 4)) <= 1e-9
+
+
+class Used(nn.Module):
+    """Layers that are registered in one order and used in another."""
+
+    def __init__(self, order, **layers):
+        super().__init__()
+        self.order = order
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x):
+        for i, name in enumerate(self.order):
+            layer = getattr(self, name)
+            x = layer(x.tanh() if i and isinstance(layer, nn.Linear) else x)
+        return x
+
+
+def square():
+    return nn.Linear(5, 5)
+
+
+ORDERED = {
+    "as registered": Used(["a", "b"], a=nn.Linear(4, 8), b=nn.Linear(8, 3)),
+    "backwards": Used(["a", "b"], b=nn.Linear(8, 3), a=nn.Linear(4, 8)),
+    "the last one first": Used(["a", "b", "head"], head=nn.Linear(6, 3), a=nn.Linear(4, 8), b=nn.Linear(8, 6)),
+    "numbered": Used(["fc1", "fc2", "fc3"], fc1=square(), fc2=square(), fc3=square()),
+    "numbered, and a head": Used(["fc1", "fc2", "head"], head=nn.Linear(5, 3), fc1=square(), fc2=square()),
+    "norms behind": Used(
+        ["fc1", "norm1", "fc2", "norm2", "fc3"], fc1=nn.Linear(4, 5), fc2=square(), fc3=nn.Linear(5, 2),
+        norm1=nn.LayerNorm(5), norm2=nn.LayerNorm(5),
+    ),
+    "a norm that fits once": Used(["a", "n", "b"], n=nn.LayerNorm(8), a=nn.Linear(4, 8), b=nn.Linear(8, 3)),
+    "a list": nn.Sequential(OrderedDict([("0", nn.Linear(4, 8)), ("act", nn.Tanh()), ("1", nn.Linear(8, 3))])),
+    "a container": nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 5), nn.LayerNorm(5), nn.Tanh(), nn.Linear(5, 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ORDERED)
+def test_a_state_dict_is_read_in_the_order_of_use(what, tmp_path):
+    net = ORDERED[what].eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    first = next(m for m in net.modules() if isinstance(m, nn.Linear) and m.in_features in (4, 5))
+    example = torch.randn(9, first.in_features)
+    sites = autogrow.growth_sites(net, example).sizes
+    larger, _, grown = transfer_torch(tmp_path / "net.pt", [12] * len(sites), activation="tanh")
+    assert grown.after == (12,) * len(sites)
+    assert change(net, larger.eval(), example) <= 1e-6
+
+
+def test_what_a_flat_state_dict_cannot_hold_is_refused(tmp_path):
+    net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    with pytest.raises(GrowthError, match=r"is a residual block.*give 1 widths"):
+        transfer_torch(tmp_path / "net.pt", [12, 12], activation="tanh")
+    torch.save(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).state_dict(), tmp_path / "net.pt")
+    larger, _, grown = transfer_torch(tmp_path / "net.pt", [12, 12], activation="relu")
+    assert grown.after == (12, 12)
+    assert [type(m) for m in larger] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+
+
+OPEN = {
+    "one shape": (Used("ab", b=square(), a=square()), "layers=[b,a]"),
+    "backwards by number": (Used(["fc1", "fc2"], fc2=square(), fc1=square()), "fit in more than one order"),
+    "there and back": (Used("ab", a=nn.Linear(4, 7), b=nn.Linear(7, 4)), "'a' (4 → 7), 'b' (7 → 4) fit in more than"),
+    "a norm that fits twice": (Used("anb", a=nn.Linear(4, 8), n=nn.LayerNorm(8), b=nn.Linear(8, 8)), "'n' stands"),
+    "no stack": (Used("ab", a=nn.Linear(4, 8), b=nn.Linear(7, 3)), "not a stack of layers"),
+    "two in a row": (
+        nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3)), "nowhere between two of them",
+    ),
+    "two places": (
+        nn.Sequential(nn.Linear(4, 8), nn.Dropout(), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 3)), "more than one place",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OPEN)
+def test_an_order_that_a_state_dict_leaves_open_is_asked_for(what, tmp_path):
+    net, message = OPEN[what]
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        transfer_torch(tmp_path / "net.pt", [16], activation="tanh")
+
+
+def test_the_order_that_was_asked_for(tmp_path, capsys):
+    net = OPEN["one shape"][0]
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    told = [f"checkpoint={tmp_path / 'net.pt'}", "widths=[16]", "activation=tanh", f"out={tmp_path / 'out.pt'}"]
+    assert call(*told, "layers=[a]") == 2
+    assert "layers must name each of b, a once, got a" in capsys.readouterr().err
+    assert call(*told, "layers=[a,c]") == 2
+    assert "has no layer 'c'" in capsys.readouterr().err
+    assert call(*told, "layers=[a,b]") == 0
+    larger, _, _ = transfer_torch(tmp_path / "net.pt", [16], activation="tanh", layers=["a", "b"])
+    assert change(net, larger.eval(), torch.randn(9, 5)) <= 1e-6
+    assert torch.load(tmp_path / "out.pt", weights_only=True)["0.weight"].shape == (16, 5)
 
 
 def test_a_pickled_module_needs_to_be_trusted(tmp_path, capsys):

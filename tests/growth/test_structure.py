@@ -152,12 +152,11 @@ class TwoWidths(nn.Module):
 
 
 REFUSED = {
-    "tied": (Tied, "encode", "'encode.weight' and 'twin.weight' are one parameter"),
     "control flow in a submodule": (lambda: Lambda(lambda s, h: s.b(h), b=Branching()), "first", "'b' (Branching): its forward cannot be traced"),
     "constant reshape": (lambda: Lambda(lambda _, h: h.view(-1, 6)), "first", "writes the size 6 into the code; use -1 or flatten(1)"),
     "reshape cuts": (lambda: Lambda(lambda _, h: h.view(-1, 2, 3).flatten(1)), "first", "a reshape cuts or mixes it"),
     "reshape with the batch": (lambda: Lambda(lambda _, h: h.reshape(-1).view(h.size(0), -1)), "first", "a reshape mixes it with the batch"),
-    "attention": (lambda: Lambda(lambda s, h: s.m(h, h, h)[0], m=nn.MultiheadAttention(6, 2)), "first", "'m' (MultiheadAttention)"),
+    "attention": (lambda: Lambda(lambda s, h: s.m(h, h, h)[0], m=nn.MultiheadAttention(6, 2, add_bias_kv=True)), "first", "'m' (MultiheadAttention)"),
     "recurrent": (lambda: Lambda(lambda s, h: s.m(h)[0], m=nn.LSTM(6, 6)), "first", "'m' (LSTM)"),
     "softmax": (lambda: Lambda(lambda _, h: h.softmax(-1)), "first", "softmax runs over it"),
     "softmax module": (lambda: Lambda(lambda s, h: s.m(h), m=nn.Softmax(dim=1)), "first", "Softmax runs over it"),
@@ -179,7 +178,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-INPUTS = {"tied": (5, 6), "several dimensions": (5, 2, 3)}
+INPUTS = {"several dimensions": (5, 2, 3)}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -194,6 +193,14 @@ def test_what_cannot_be_grown_is_refused_by_name_with_the_reason(case):
     with pytest.raises(GrowthError, match=r"cannot be (grown|widened)"):
         widen(net, name, 12, example=example)
     assert before == {n: id(p) for n, p in net.named_parameters()}
+
+
+def test_layers_that_share_a_weight_are_one_width():
+    net, example = Tied().double(), torch.randn(5, 6).double()
+    assert growth_sites(net, example).sizes == {"encode": 4, "decode": 6}
+    assert widen(net, "encode", 7, example=example).receipt.max_abs_change < 1e-9
+    assert net.twin.weight is net.encode.weight
+    assert net.twin.out_features == 7
 
 
 def test_a_forward_that_branches_on_data_is_refused_with_what_to_do():
@@ -290,7 +297,8 @@ def test_a_subclass_with_a_forward_of_its_own_is_not_taken_for_its_base():
         pass
 
     own = growth_sites(nn.Sequential(Squared(3, 4), nn.ReLU(), nn.Linear(4, 2)), torch.randn(5, 3))
-    assert own.widths == {}
+    assert list(own.widths) == ["0"]  # its forward is followed: a layer, and a power of what it answers
+    assert "pow_1" in own.widths["0"].through
     assert list(growth_sites(nn.Sequential(Named(3, 4), nn.ReLU(), nn.Linear(4, 2))).widths) == ["0"]
 
 

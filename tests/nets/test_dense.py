@@ -26,6 +26,9 @@ def test_a_member_is_a_net_of_its_own():
     same = torch.randn(5, 4, dtype=torch.float64)
     expected = net(torch.stack([same, same])).mean(0)
     assert torch.allclose(MeanOfMembers(net, 2)(same), expected, atol=1e-12)
+    of = MeanOfMembers(net, 2, probabilities=True)(same)
+    assert torch.allclose(of.exp(), net(torch.stack([same, same])).softmax(-1).mean(0), atol=1e-12)
+    assert torch.allclose(MeanOfMembers(net, 2, probabilities=True, sharpness=1.7)(same), 1.7 * of, atol=1e-12)
 
 
 def test_residual_stages_add_their_input():

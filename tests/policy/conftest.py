@@ -22,6 +22,8 @@ from autogrow.policy.history import (
     History,
     Keep,
     Options,
+    Refine,
+    Refit,
     Row,
     Stop,
     Undo,
@@ -67,7 +69,7 @@ class Run:
         widths, before = dict(self.widths), book.last
         if before is not None:
             action, old = before.action, size_of(before.widths)
-            if isinstance(action, (Undo, Anneal)):
+            if isinstance(action, (Undo, Anneal, Refit)):
                 back = action.to_check if isinstance(action, Undo) else action.back_to
                 widths = dict(self.rows[back].widths)
             else:
@@ -133,7 +135,7 @@ def after(widths: Mapping[str, int], action: Action) -> dict[str, int]:
             return {**widths, **new}
         case Deepen(after=place):
             return {**widths, f"h{len(widths)}": widths[place]}
-        case ExtendInputs() | ExtendOutputs() | Keep() | Stop() | Undo() | Anneal():
+        case ExtendInputs() | ExtendOutputs() | Refine() | Keep() | Stop() | Undo() | Anneal() | Refit():
             return dict(widths)
 
 

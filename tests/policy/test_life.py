@@ -29,9 +29,11 @@ from autogrow.policy import (
     deliverable,
     return_target,
     stop_reason,
+    validated,
 )
-from autogrow.policy.event import FullVal
-from autogrow.policy.history import Anneal, Keep, Stop, Widen
+from autogrow.policy.event import Event, FullVal
+from autogrow.policy.history import Anneal, Keep, Refit, Row, Stop, Widen
+from autogrow.policy.signals import branch
 
 STILL = Growth(Never())
 ALWAYS = Growth(EarlyRamp(every=1, until=1000), AllHidden(), Factor(1.5, multiple=1, cap=10**9))
@@ -76,6 +78,53 @@ def test_the_whole_life(run):
     assert "no improvement for 3 checks (patience 3; best score 0.4 at check 4)" in stop_reason(played.rows)
     assert return_target(played.rows) == 4
     assert deliverable(played.rows) == 8
+
+
+LIFE = [1.0, 0.8, 0.6, 0.5, 0.4, 0.45, 0.45, 0.45, 0.38, 0.39, math.nan, math.nan, 0.1]
+
+
+def test_the_whole_life_with_a_refit(run):
+    """After the anneal the same steps once more, on all rows but test: that net is handed back; one was judged."""
+    life = LifeCycle(STILL, Patience(3), Finish(refit=True))
+    played = run().play(life, LIFE, train_loss=[0.3] * len(LIFE))
+    assert played.acted() == [(7, "anneal"), (9, "refit"), (11, "stop")]
+    assert played.rows[9].action == Refit(back_to=4, steps=20)
+    assert [life.phase(played.rows[: i + 1]) for i in (8, 9, 10, 11)] == ["anneal", "anneal", "refit", "done"]
+    assert "the anneal is over (20 of 20 steps)" in played.rows[9].reason
+    assert (validated(played.rows), deliverable(played.rows), return_target(played.rows)) == (8, 11, 4)
+    assert [row.check for row in branch(played.rows)] == [0, 1, 2, 3, 4, 10, 11]
+    assert "no improvement for 3 checks" in stop_reason(played.rows)
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "train_loss", "acted", "handed_back"),
+    [
+        (120, 0.3, [(7, "anneal"), (9, "refit"), (11, "stop")], 11),
+        (110, 0.3, [(6, "anneal"), (8, "refit"), (10, "stop")], 10),  # both fit, or growth and holding end sooner
+        (None, math.nan, [(0, "stop")], None),
+    ],
+)
+def test_a_refit_fits_into_the_budget(run, max_steps, train_loss, acted, handed_back):
+    scores = [*LIFE[:8], *[0.38] * 2, *[math.nan] * 4]
+    played = run(max_steps=max_steps)
+    played.play(LifeCycle(STILL, Patience(3), Finish(refit=True)), scores, train_loss=[train_loss] * len(scores))
+    assert (played.acted(), deliverable(played.rows)) == (acted, handed_back)
+
+
+@pytest.mark.parametrize(("reached", "train_loss"), [(1, 0.3), (2, math.nan)])
+def test_a_refit_that_did_not_come_to_its_end_is_not_handed_back(run, reached, train_loss):
+    life = LifeCycle(STILL, Patience(3), Finish(refit=True))
+    losses = [0.3] * 10 + [0.3] * (reached - 1) + [train_loss]
+    played = run().play(life, LIFE[: 10 + reached], train_loss=losses)
+    assert deliverable(played.rows) == validated(played.rows) == 8
+    if reached == 2:
+        assert "not finite" in played.rows[-1].reason
+
+
+def test_an_anneal_that_was_broken_off_is_not_repeated(run):
+    life = LifeCycle(STILL, Patience(3), Finish(refit=True))
+    played = run().play(life, [*LIFE[:8], 0.9])
+    assert played.acted() == [(7, "anneal"), (8, "stop")]
 
 
 @pytest.mark.parametrize(
@@ -266,6 +315,43 @@ def test_what_is_handed_back(run, errors, scores, full_val, expected):
     assert deliverable(anneal_of(run, errors, scores, full_val=full_val)) == expected
 
 
+@pytest.mark.parametrize(
+    ("own", "of_target", "expected"),
+    [
+        ([0.35, 0.3, 0.2, 0.5, 0.4], None, 1),  # check 2 is not among the candidates of an anneal
+        ([0.35, 0.3, 0.2, 0.2, 0.2], None, 3),
+        ([0.35, 0.3, 0.2, 0.2, 0.1], None, 4),
+        ([0.35, 0.3, 0.2, 0.2, 0.25], 0.1, 1),  # as measured on all of val
+        ([0.35, 0.3, 0.2, math.nan, 0.25], 0.4, 4),
+    ],
+)
+def test_a_metric_of_its_own_takes_the_place_of_the_error(run, own, of_target, expected):
+    full_val = None if of_target is None else FullVal(0.5, 0.0, 0.5, of_target)
+    rows = anneal_of(run, [0.9, 0.9], [0.5, 0.5], full_val=full_val)  # by the error the target would win
+    assert deliverable([replace(row, judged=value) for row, value in zip(rows, own, strict=True)]) == expected
+
+
+def test_before_an_anneal_a_metric_of_its_own_chooses_among_all_checks(run):
+    played = run()
+    for score in (1.0, 0.5, 0.6):
+        played.measure(score, val_error=score)
+    rows = [replace(row, judged=value) for row, value in zip(played.rows, (0.3, 0.3, 0.2), strict=True)]
+    assert return_target(rows) == 1  # where an anneal would start, the loss decides
+    assert deliverable(rows) == 2
+    assert deliverable(rows[:2]) == 1  # equally good: the score
+    assert deliverable([replace(row, judged=None) for row in rows]) == 1
+
+
+def test_what_a_row_is_judged_by_survives_the_ledger_and_is_left_out_where_there_is_none(run):
+    played = run().play(LifeCycle(), [1.0])
+    (row,) = played.rows
+    assert "judged" not in row.to_plain()
+    judged = replace(row, judged=0.25)
+    assert Row.from_plain(judged.to_plain()) == judged
+    found = anneal_of(run, [0.1], [0.1], full_val=FullVal(0.5, 0.2, 0.5, 0.3))[3].event
+    assert Event.from_plain(found.to_plain()) == found
+
+
 def test_without_an_error_the_score_decides(run):
     rows = [replace(row, val_error=math.nan) for row in anneal_of(run, [0.0, 0.0], [0.45, 0.4])]
     assert deliverable(rows) == 4
@@ -292,7 +378,7 @@ def test_an_interrupted_run_says_so(run):
     gap=st.floats(-0.2, 0.5),
     max_steps=st.one_of(st.none(), st.integers(1, 600)),
     growth=st.sampled_from([LifeCycle().growth, ALWAYS, Trial(ALWAYS, checks=2, rest=1), STILL]),
-    finish=st.sampled_from([Finish(), NoFinish()]),
+    finish=st.sampled_from([Finish(), Finish(refit=True), NoFinish()]),
 )
 def test_every_life_is_orderly(run, scores, gap, max_steps, growth, finish):
     """Within the budget, one anneal at most, no growth after it, a growth only from finite losses, the best is kept."""
@@ -302,7 +388,7 @@ def test_every_life_is_orderly(run, scores, gap, max_steps, growth, finish):
     assert words.count("stop") <= 1
     assert words.count("anneal") <= (1 if isinstance(finish, Finish) else 0)
     if "anneal" in words:
-        assert words[words.index("anneal") + 1 :] in ([], ["stop"])
+        assert words[words.index("anneal") + 1 :] in ([], ["stop"], ["refit"], ["refit", "stop"])
     if max_steps is not None:
         assert played.rows[-1].step <= max(max_steps, 10)
     for row in played.rows:

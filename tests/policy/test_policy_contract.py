@@ -22,6 +22,7 @@ from autogrow.policy import (
     DataArrival,
     EarlyRamp,
     Factor,
+    Finer,
     Finish,
     FittingRisk,
     Fixed,
@@ -73,6 +74,7 @@ WHERES = [AllHidden(), RoundRobin(), Cycle(), WidestGain(), RandomSite()]
 AMOUNTS = [Factor(), Fixed(), ProportionalToGain()]
 DEFAULT = Growth(LossPaced(cooldown=1))
 GUARDED = [
+    Finer(DEFAULT),
     GapCloses(DEFAULT),
     Cooldown(DEFAULT, 4),
     WarmUp(DEFAULT, 4),

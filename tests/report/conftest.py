@@ -5,7 +5,7 @@ import math
 import random
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Run:
     card: dict[str, Any]
     config: str
     command: str
+    curves: dict[str, Any] = field(default_factory=dict)
 
     def arguments(self) -> dict[str, Any]:
         return dict(vars(self))

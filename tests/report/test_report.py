@@ -1,3 +1,4 @@
+import io
 import math
 import os
 import re
@@ -7,14 +8,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from autogrow.data import DataSpec, prepare
+from autogrow.evaluation import baseline, evaluate
+from autogrow.evaluation.curves import curves
 from autogrow.policy.history import Anneal, Event, Keep, Undo, Widen
 from autogrow.report import write_report
 from autogrow.report.drawing.scale import fit, path
+from autogrow.show.display import Display
 from autogrow.show.story import headline, tell
 
 HOSTILE = "<img src='https://example.org/x' onerror=alert(1)>\"&</script>"
@@ -90,7 +96,7 @@ def test_every_check_is_told_once(run, tmp_path):
 
 def test_growths_are_marked_where_the_check_that_decided_them_ended(run, tmp_path):
     page = page_of(run, tmp_path)
-    for key, value in (("passes", lambda row: row.passes), ("flops", lambda row: row.train_flops)):
+    for key, value in (("checks", lambda row: row.check + 1), ("flops", lambda row: row.train_flops)):
         last = value(run.rows[-1])
         expected = [round(1000 * value(run.rows[row.event.decided_at]) / last) for row in run.rows if row.event]
         start = next(i for i, (_, a) in enumerate(page.elements) if a.get("data-axis") == key)
@@ -152,10 +158,139 @@ def test_it_reads_the_data_card_that_a_run_makes(name, run, regression_run, tmp_
     assert card["origin"] in page.text
 
 
-def test_a_perfect_error_stands_at_the_edge_of_a_log_scale(run, tmp_path):
-    page = page_of(run.but(rows=[*run.rows[:-1], replace(run.rows[-1], train_error=0.0)]), tmp_path)
-    assert "Error, log scale (0 at the edge)" in page.text
-    assert "Loss, log scale train" in page.text
+def test_a_perfect_loss_stands_at_the_edge_of_a_log_scale(run, tmp_path):
+    page = page_of(run.but(rows=[*run.rows[:-1], replace(run.rows[-1], train_loss=0.0)]), tmp_path)
+    assert "Loss, log scale (0 at the edge) train" in page.text
+
+
+def heights(page: Page, of: str) -> list[float]:
+    """Places from the top, in percent, of a curve of the error panel of the first figure."""
+    shown = [a for t, a in page.elements if t in ("svg", "path")]
+    start = next(i for i, a in enumerate(shown) if "val error from" in a.get("aria-label", ""))
+    path = next(a["d"] for a in shown[start:] if a.get("class", "") == of)
+    return [float(y) / 10 for y in re.findall(r"[ML]\d+ ([\d.]+)", path)]
+
+
+@pytest.mark.parametrize("perfect", [False, True])
+def test_a_late_rise_of_the_error_is_a_rise_on_paper(run, tmp_path, perfect):
+    """Neither a high start nor a train error of nearly nothing presses it flat."""
+    errors = [0.6, 0.3, *[0.02] * 29, *[0.03] * 29]
+    rows = [
+        replace(row, event=None, action=Keep(), val_error=error, train_error=1e-5 if perfect and i > 2 else error)
+        for i, (row, error) in enumerate(zip(run.rows, errors, strict=True))
+    ]
+    page = page_of(run.but(rows=rows), tmp_path)
+    drawn = heights(page, "val")
+    assert drawn[-2] < drawn[-35] - 10  # percent of the panel's height
+    assert "Error, from 60.00 % at the start" in page.text
+
+
+def test_the_axis_counts_as_the_reasons_do_and_says_what_a_check_is(run, tmp_path):
+    page = page_of(run, tmp_path)
+    assert "0 20 40 check (30 steps, 3.6 passes over the training data, each)" in page.text
+    assert "kept the net: checks 0 to 4, 3.6 to 17.8 passes" in page.text
+    assert "check 5, 21.4 passes: train" in page.text
+
+
+@pytest.mark.parametrize(("scaled", "said"), [(1.0, "go by is the val loss."), (0.9, "at the temperature that makes")])
+def test_the_score_is_explained(run, tmp_path, scaled, said):
+    rows = [replace(row, score=scaled * row.score) for row in run.rows]
+    assert said in page_of(run.but(rows=rows), tmp_path).text
+
+
+def test_a_refit_is_told_by_what_it_learned_and_is_no_trouble(run, tmp_path):
+    """Its checks have no validation to be judged on: the delivered net stands on the train curve."""
+    nan = math.nan
+    lost = {"val_loss": nan, "val_error": nan, "score": nan, "gap": nan}
+    rows = [replace(row, phase="refit", **lost) if row.check > 55 else row for row in run.rows]
+    page = page_of(run.but(rows=rows), tmp_path)
+    assert "not finite" not in page.text
+    assert page.all("span", "badge trouble") == []
+    assert "kept the net: checks 47 to 58, 171 to 210.2 passes, train loss" in page.text
+    assert len(page.all("span", "dot delivered")) == 2 * 4  # in the plots and their keys
+    file = io.StringIO()
+    display = Display(Console(file=file, width=200), every=0.0)
+    display.start("digits", {})
+    for row in rows[50:]:
+        display.check(row)
+    assert "refit  train " in file.getvalue()
+    assert "not finite" not in file.getvalue()
+
+
+def test_no_minus_stands_before_a_zero(run, tmp_path):
+    rows = [replace(row, gap=-1e-4 * row.val_loss) for row in run.rows]
+    page = page_of(run.but(rows=rows), tmp_path)
+    assert "gap 0 %" in page.text
+    assert "-0 %" not in page.text
+
+
+def answers_of(task: str) -> dict[str, Any]:
+    """What a run's result and `curves.json` say of made-up answers."""
+    draw = np.random.default_rng(0)
+    if task == "regression":
+        labels, names, y, prior = [], ("weight", "length"), draw.normal(size=(50, 2)), [0.0, 0.0]
+        outputs = y + 0.3 * draw.normal(size=y.shape)
+    else:
+        labels, names = (["no", "yes"], ()) if task == "binary" else (["ant", "bee", "<cat>"], ())
+        y, prior = draw.integers(0, len(labels), 50), [1 / len(labels)] * len(labels)
+        outputs = draw.dirichlet(np.ones(len(labels)), 50)
+    kind = "regression" if task == "regression" else "classification"
+    metrics = evaluate(kind, labels, outputs, y, names=names)
+    base = baseline(kind, labels, prior, y, names=names)
+    drawn = curves(kind, labels, outputs, y, names=names, before=None if labels == [] else outputs)
+    measured = {"loss": 0.1, **({"rmse": metrics["rmse"]} if labels == [] else {"error": metrics["error"]})}
+    sides = {key: {"val": v, "test": v} for key, v in (("metrics", metrics), ("baseline", base))}
+    result = {"metric": "auto", "val": measured, "test": measured, **sides}
+    return {"result": result, "curves": {"split": "test", **drawn}, "metrics": metrics}
+
+
+@pytest.mark.parametrize(
+    ("task", "pictures"),
+    [
+        ("binary", ["ROC curve", "Precision and recall", "Calibration of yes"]),
+        ("multiclass", ["ROC curve", "Precision and recall", "Calibration of the answers"]),
+        (
+            "regression",
+            [f"{what} {of}" for of in ("weight", "length") for what in ("Predicted and true", "Residuals of")],
+        ),
+    ],
+)
+def test_the_page_draws_how_well_the_net_answers(run, regression_run, tmp_path, task, pictures):
+    of = regression_run if task == "regression" else run
+    made = answers_of(task)
+    page = page_of(of.but(result=of.result | made["result"], curves=made["curves"]), tmp_path)
+    assert re.findall("|".join(map(re.escape, pictures)), page.text)[: len(pictures)] == pictures
+    assert len(page.all("figure", "chart")) == len(pictures)
+    counts = [n for row in made["metrics"].get("confusion", []) for n in row]
+    cells = page.all("td", "right") + page.all("td", "wrong")
+    assert len(cells) == len(counts)
+    for said in ("ROC AUC", "balanced accuracy") if task != "regression" else ("R²", "MAE", "weight", "length"):
+        assert said in page.text
+    drawn = [float(n) for t, a in page.elements if t == "path" for n in re.findall(r"-?\d+(?:\.\d+)?", a["d"])]
+    assert all(-0.5 <= n <= 1000.5 for n in drawn)
+
+
+def test_a_run_of_before_pictures_has_none(run, tmp_path):
+    page = page_of(run, tmp_path)
+    assert page.all("figure") == []
+    assert "How well it answers" not in page.text
+
+
+def test_the_page_says_how_the_net_is_used(run, tmp_path):
+    folder = tmp_path / "my run"
+    folder.mkdir()
+    text = page_of(run, folder).text
+    for line in (
+        f"autogrow predict '{folder}' table.csv",
+        f"autogrow predict '{folder}' table.csv out=predictions.parquet",
+        f"autogrow evaluate '{folder}' table.csv",
+        f"net = autogrow.load({str(folder)!r})",
+        "net.predict_proba(table)",
+    ):
+        assert line in text
+    images = page_of(run.but(card=run.card | {"columns": [1, 8, 8]}), folder).text
+    assert "table.csv" not in images
+    assert "net.predict(images)" in images
 
 
 def test_what_was_taken_back_is_not_counted_as_grown(run):

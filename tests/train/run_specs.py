@@ -10,6 +10,6 @@ def eager_policy(**changes) -> LifeCycle:
     values = {
         "growth": Growth(when=LossPaced(), where=Cycle(), amount=Factor(cap=40)),
         "stop": Patience(checks=3, after_growth=3),
-        "finish": Finish(),
+        "finish": Finish(refit=True),
     }
     return LifeCycle(**{**values, **changes})

@@ -143,7 +143,7 @@ def test_a_resumed_run_ends_with_its_whole_story():
     display = Display(Console(file=file, width=80))
     display.start("digits", CARD)
     display.finish(RESULT | {"widths": [96], "best_epoch": 2.0}, "runs/1", rows=ROWS)
-    assert "Grew from 64 to 96 in 1 growth\n" in file.getvalue()
+    assert "Grew from 64 to 96 in 1 growth; test error 10.76 %\n" in file.getvalue()
 
 
 def test_a_loss_that_is_not_finite_is_said():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autogrow.errors import InterruptedRunError
-from autogrow.policy import EarlyRamp, Growth, Trial
+from autogrow.policy import EarlyRamp, Factor, Finer, Growth, Trial
 from autogrow.train.fit import checkpoint_writer
 from autogrow.train.fit import controller as controllers
 from autogrow.train.fit.run import fit
@@ -37,6 +37,11 @@ def same(a, b):
 CASES = {
     "one net": {"net": NetSpec(widths=[36])},
     "members": {"net": NetSpec(widths=[36], members=2)},
+    "refined columns": {
+        "net": NetSpec(widths=[8], members=2),
+        "policy": eager_policy(growth=Finer(Growth(when=EarlyRamp(4, 4), amount=Factor(cap=16)), above=0.0, every=2)),
+    },
+    "judged by a metric": {"net": NetSpec(widths=[8]), "metric": "balanced_accuracy"},
     "undone growths": {
         "policy": eager_policy(growth=Trial(Growth(when=EarlyRamp(2, 20)), checks=2, gain=0.9, rest=1, give_up=3)),
     },

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import call
 
+from autogrow.errors import InterruptedRunError
 from autogrow.train.fit.controller import LifeCycleController
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -56,3 +57,74 @@ def test_a_table_that_has_changed_is_refused_with_both_fingerprints_and_nothing_
 def test_a_folder_of_before_has_no_card_and_goes_on(interrupted):
     Path("run/data_card.json").unlink()
     assert call("fit", "resume=run") == 0
+
+
+@pytest.fixture
+def finished():
+    table()
+    assert call("fit", *FIT, "hydra.run.dir=first") == 0
+
+
+def goes_on(*more):
+    return call("fit", *FIT, "continue_from=first", "hydra.run.dir=then", *more)
+
+
+def test_a_file_with_more_rows_is_gone_on_with(finished):
+    table(rows=170)
+    assert goes_on() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "gone"), [({"changed": 7}, 1), ({"changed": 7, "rows": 150}, 1), ({"rows": 100}, 20)], ids=str
+)
+def test_a_file_that_lost_rows_is_not_gone_on_with(finished, change, gone, capsys):
+    """A row that was edited is a new one: it was in train, and would come back in test."""
+    table(**change)
+    assert goes_on() == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    began_with = json.loads(Path("first/data_card.json").read_text())["fingerprint"]
+    assert (
+        f"{gone} of the 120 rows that the net knows of t.csv are gone or changed (fingerprint {began_with[:12]}" in said
+    )
+    assert not Path("then").exists()
+    Path("t.csv").rename("later.csv")
+    assert goes_on("data.path=later.csv") == 0
+
+
+def test_a_sample_of_a_file_may_hold_others_of_its_rows(finished):
+    table(rows=400)
+    assert goes_on("data.max_rows=150") == 0
+
+
+@pytest.mark.parametrize("bad", [{"rows": "120"}, {"fingerprint": None}])
+def test_a_card_that_is_not_one_of_ours_is_named(finished, bad, capsys):
+    card = Path("first/data_card.json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), **bad}))
+    assert goes_on() == 2
+    assert "data_card.json has" in capsys.readouterr().err
+
+
+def test_a_search_is_gone_on_with_on_the_same_data_alone(capsys):
+    table()
+    search = ["search", *FIT, "trainer.max_epochs=4", "hydra.run.dir=searched"]
+    assert call(*search, "search.trials=1") == 0
+    Path("searched/result.json").unlink()
+    table(changed=7)
+    assert call(*search, "search.trials=2") == 2
+    assert "searched: the data have changed since this run began (fingerprint " in capsys.readouterr().err
+
+
+def test_a_comparison_is_gone_on_with_on_the_same_data_alone(capsys, monkeypatch):
+    def interrupted(*_):
+        raise InterruptedRunError(2)
+
+    monkeypatch.setattr("autogrow.commands.compare.run_jobs", interrupted)
+    table()
+    compare = ["compare", *FIT, "arms=[grow]", "hydra.run.dir=compared"]
+    assert call(*compare, "seeds=1") == 130
+    began_with = json.loads(Path("compared/plan.json").read_text())["fingerprint"]
+    assert call(*compare, "seeds=2") == 130
+    table(changed=7)
+    assert call(*compare, "seeds=2") == 2
+    said = capsys.readouterr().err
+    assert f"compared: the data have changed since this comparison began (fingerprint {began_with[:12]} then" in said

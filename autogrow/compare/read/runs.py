@@ -25,7 +25,8 @@ from autogrow.train.record.folder import (
 )
 from autogrow.train.record.ledger import read_ledger
 
-_NEEDED = ("task", "seed", "val", "test", "train_flops", "eval_flops", "seconds", "parameters", "flops_per_sample")
+_NEEDED = ("task", "seed", "val", "test", "epochs", "widths", "parameters", "flops_per_sample",
+           "train_flops", "eval_flops", "seconds")  # fmt: skip
 _NEEDED_OF_CARD = ("name", "fingerprint", "split", "splits")
 
 

@@ -24,7 +24,7 @@ from autogrow.train.record.folder import PLAN
 @dataclass(frozen=True)
 class Plan:
     """What is to be run into `folder`. `overrides`: what was typed for every arm; `search`: what was typed for searches
-    alone; `options`: further arguments of every command (--config-dir and its like).
+    alone; `options`: further arguments of every command (--config-dir and its like). `fingerprint`: of the data.
     """
 
     folder: Path
@@ -38,6 +38,7 @@ class Plan:
     target: float | None = None
     jobs: int = 1
     environment: Mapping[str, str] | None = None
+    fingerprint: str = ""
 
     def first_jobs(self) -> list[Job]:
         """The jobs that wait for nothing: seed by seed, the grown run first."""
@@ -77,6 +78,7 @@ class Plan:
             "seeds": list(self.seeds),
             "target": self.target,
             "jobs": self.jobs,
+            "fingerprint": self.fingerprint,
         }
 
     def _grow_first(self) -> list[Arm]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from autogrow.data.columns import is_date, is_numeric
 from autogrow.data.raw import Raw
+from autogrow.data.reading.written import joined
 from autogrow.data.spec import DataSpec, names_of
 from autogrow.errors import DataError, nearest
 
@@ -91,7 +92,8 @@ def read_files(spec: DataSpec, read: Callable[[DataSpec], Raw]) -> Raw:
     listed = ", ".join(names) if len(names) <= 4 else f"{names[0]}, …, {names[-1]}"
     notes = dict.fromkeys(note for part in parts for note in part.notes)
     origin = f"{len(names)} files in {folder}: {listed}"
-    return Raw(x, y, origin, notes=tuple(notes), files=file_of_row, file_names=tuple(names))
+    written = joined([part.written for part in parts if part.written is not None])
+    return Raw(x, y, origin, notes=tuple(notes), files=file_of_row, file_names=tuple(names), written=written)
 
 
 def _check_columns(table: pd.DataFrame, kinds: dict[str, str], file: str) -> None:

@@ -89,6 +89,7 @@ def at_stage(data: SplitData, when: pd.Series | None, spec: DataSpec) -> SplitDa
         replace(data.target, values=values, labels=labels),
         rows,
         data.numbered[there],
+        None if data.weight is None else data.weight[there],
     )
 
 

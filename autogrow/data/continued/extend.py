@@ -5,7 +5,7 @@ n rows, D encoded columns before, D' after, in the layouts of the two encoders.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +76,13 @@ def extend_target(target: Target, before: Pipeline, *, new_classes: str) -> Targ
     return replace(target, values=where[target.values], labels=labels)
 
 
-def extend_encoder(old: Encoder, new: Encoder, *, columns_given: Sequence[str]) -> Encoder:
+def extend_encoder(
+    old: Encoder, new: Encoder, *, columns_given: Sequence[str], silent: Collection[str] = ()
+) -> Encoder:
     """The encoder of the new rows that encodes what the old one knew as it did.
 
-    Old columns keep their kind and the categories they had; new categories and new columns come in addition. Raises
+    Old columns keep their kind and the categories they had; new categories and new columns come in addition. `silent`:
+    old columns that were constant, of which the net knows nothing: they are centred as the new rows ask. Raises
     DataError for a column that has gone or has become another kind.
     """
     if isinstance(old, ImageEncoder) or isinstance(new, ImageEncoder):
@@ -114,45 +117,52 @@ def extend_encoder(old: Encoder, new: Encoder, *, columns_given: Sequence[str]) 
         categories[name] = (*values, *fresh)
     categories |= {c: new.categories[c] for c in added if c in new.categories}
     dates = (*old.dates, *(c for c in added if c in new.dates))
-    return TableEncoder((*old.columns, *added), numeric, dates, categories, old.coding, new.ignored)
+    free = {*added, *silent}
+    centred = {
+        **{c: found for c, found in old.centred.items() if c not in free},
+        **{c: found for c, found in new.centred.items() if c in free},
+    }
+    return TableEncoder(
+        (*old.columns, *added), numeric, dates, categories, old.coding, new.ignored, centred,
+        {**old.readings, **new.readings}, tuple(dict.fromkeys((*old.missing, *new.missing))),
+        (*old.indicators, *(c for c in added if c in new.indicators)),
+        {**old.parts, **{c: found for c, found in new.parts.items() if c in added}},
+    )  # fmt: skip
 
 
 def column_sources(old: Encoder, new: Encoder) -> tuple[int, ...]:
     """For each encoded column of `new` the position of the same one in `old`, −1 where there is none."""
     if isinstance(old, ImageEncoder) or isinstance(new, ImageEncoder):
         return ()
-    where = {key: i for i, key in enumerate(_keys(old))}
-    return tuple(where.get(key, -1) for key in _keys(new))
-
-
-def _keys(encoder: TableEncoder) -> list[tuple[str, Any]]:
-    keys: list[tuple[str, Any]] = [(name, "number") for name in encoder.numeric]
-    for name, values in encoder.categories.items():
-        keys += [(name, "code")] if encoder.coding == "embed" else [(name, ("is", v)) for v in values]
-    return keys
+    where = {key: i for i, key in enumerate(old.encoded())}
+    return tuple(where.get(key, -1) for key in new.encoded())
 
 
 def refit_preprocess(
-    old: Standardise, encoded: Tensor, train: np.ndarray, source: Sequence[int], numeric: int
+    old: Standardise, encoded: Tensor, train: np.ndarray, source: Sequence[int], refitted: Sequence[bool]
 ) -> tuple[Standardise, Tensor, Tensor]:
     """(the preprocessing refitted on the training rows, factor, shift): see `Extension`.
 
     A missing value stays filled as it was, and a column in which some value is clamped, by the old statistics or by the
-    new, keeps the old ones: neither is linear, so a net could not follow. encoded: all rows (n, D') that the net is to
-    answer alike on.
+    new, keeps the old ones: neither is linear, so a net could not follow. A column that was constant is filled anew:
+    the net knows nothing of it. encoded: all rows (n, D') that the net is to answer alike on. refitted: of each column
+    that is standardised, whether it may get new statistics.
     """
+    numeric = len(refitted)
     fitted = fit_table(encoded[train], numeric)
     fill, mean, scale, clip = (v.clone() for v in (fitted.fill, fitted.mean, fitted.scale, fitted.clip))
     factor, shift = torch.ones(len(source)), torch.zeros(len(source))
     for j, i in enumerate(source[:numeric]):
         if i < 0:
             continue
-        values = torch.where(torch.isnan(encoded[:, j]), old.fill[i], encoded[:, j]).double()
+        then = float(old.scale[i])
+        if then != 0.0:
+            fill[j] = old.fill[i]
+        values = torch.where(torch.isnan(encoded[:, j]), fill[j], encoded[:, j]).double()
         mean_of, std_of = float(values[train].mean()), float(values[train].std(unbiased=False))
-        then, now = float(old.scale[i]), (0.0 if float(scale[j]) == 0 or std_of == 0 else 1 / std_of)
+        now = 0.0 if float(scale[j]) == 0 or std_of == 0 else 1 / std_of
         far = max(_furthest(values, float(old.mean[i]), then), _furthest(values, mean_of, now))
-        fill[j] = old.fill[i]
-        if now == 0.0 or far >= float(old.clip[i]):
+        if not refitted[j] or now == 0.0 or far >= float(old.clip[i]):
             mean[j], scale[j], clip[j] = old.mean[i], old.scale[i], old.clip[i]
             continue
         mean[j], scale[j] = mean_of, now

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.raw import Raw
-from autogrow.data.splits import Rows
+from autogrow.data.splits import PARTS, Rows
 from autogrow.data.target import Target
-
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -42,17 +40,26 @@ class KnownRows:
         order = np.argsort(marks, kind="stable")
         return KnownRows(marks[order], np.concatenate([self.parts, later.parts[fresh]])[order])
 
+    def parts_of(self, marks: np.ndarray) -> np.ndarray:
+        """The split of each row, as an index into `PARTS`, −1 for one that is not known: int64 (n,).
+
+        marks: fingerprints (n,).
+        """
+        if not len(self.marks):
+            return np.full(len(marks), -1)
+        at = np.searchsorted(self.marks, marks).clip(0, len(self.marks) - 1)
+        parts: np.ndarray = np.where(self.marks[at] == marks, self.parts[at].astype(np.int64), -1)
+        return parts
+
     def keep(self, rows: Rows, marks: np.ndarray) -> Rows:
         """`rows` with every known row in the split that it was in. marks: fingerprints (n,) of all rows."""
         now = np.empty(len(marks), dtype=np.int64)
         now.fill(-1)
         for i, part in enumerate(PARTS):
             now[getattr(rows, part)] = i
-        if not len(self.marks):
-            return rows
-        at = np.searchsorted(self.marks, marks).clip(0, len(self.marks) - 1)
-        known = (self.marks[at] == marks) & (now >= 0)
-        now[known] = self.parts[at[known]]
+        before = self.parts_of(marks)
+        known = (before >= 0) & (now >= 0)
+        now[known] = before[known]
         kept = []
         for i, part in enumerate(PARTS):
             order = np.concatenate([getattr(rows, other) for other in PARTS])  # the seeded order stays

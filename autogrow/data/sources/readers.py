@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autogrow.data.raw import Raw, from_arrays
-from autogrow.data.sources import idx, tables
+from autogrow.data.sources import delimited, idx, tables
 from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError, nearest
 
@@ -132,7 +132,7 @@ READERS: dict[str, Callable[[DataSpec], Raw]] = {
     "sklearn": read_sklearn,
     "generator": read_generator,
     "idx": read_idx,
-    "csv": tables.read_csv,
+    "csv": delimited.read_csv,
     "parquet": tables.read_parquet,
     "npz": tables.read_npz,
     "openml": read_openml,

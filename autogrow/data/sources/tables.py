@@ -1,17 +1,19 @@
-"""Tables from files: CSV, Parquet and NPZ."""
+"""Tables from typed files, Parquet and NPZ; and what becomes of any table that was read."""
 
 from __future__ import annotations
 
-import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogrow.data.columns import refuse_duplicates, with_text_names
+from autogrow.data.columns import is_text, refuse_duplicates, with_text_names, without_marks
 from autogrow.data.raw import Raw, from_arrays
+from autogrow.data.reading.column import Reading
+from autogrow.data.reading.find import Asked, find_reading
+from autogrow.data.reading.written import Written
+from autogrow.data.sources.sentinels import ask_about_sentinels
 from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError, nearest
 
@@ -19,45 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NPZ_INPUTS = ("x", "X", "x_train", "X_train", "data", "images")
-_ISO_DATE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
 NPZ_TARGETS = ("y", "Y", "y_train", "target", "targets", "labels")
-
-
-def read_csv(spec: DataSpec) -> Raw:
-    """A CSV file with a header. '?' and the usual words (empty, NA, NaN, null, None …) are missing values."""
-    import pandas as pd
-
-    path = existing(spec)
-    sep = spec.separator.replace(r"\t", "\t")
-    try:
-        header = list(pd.read_csv(path, sep=sep, header=None, nrows=1, dtype=str).iloc[0].dropna())
-        refuse_duplicates(header, path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # fields without a name would be cut off
-            table = pd.read_csv(path, sep=sep, na_values=["?"], low_memory=False, index_col=False)
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty: it must hold a header and rows") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot read {path} as CSV: {_line(error)}") from None
-    notes: tuple[str, ...] = ()
-    first = table.columns[0]
-    if first.startswith("Unnamed:") and np.array_equal(table[first].to_numpy(), np.arange(len(table))):
-        table, notes = table.drop(columns=first), ("the first column has no name and counts the rows: left out",)
-    return from_table(_with_dates(table), spec, str(path), notes)
-
-
-def _with_dates(table: pd.DataFrame) -> pd.DataFrame:
-    """Text columns of ISO dates alone (1990-05-01, with or without a time) as dates: CSV has no type for them."""
-    import pandas as pd
-
-    for name in table.columns:
-        values = table[name]
-        if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-            continue
-        given = values.dropna()
-        if len(given) and given.astype(str).str.match(_ISO_DATE).all():
-            table[name] = pd.to_datetime(values, format="ISO8601", errors="coerce")
-    return table
 
 
 def read_parquet(spec: DataSpec) -> Raw:
@@ -73,8 +37,33 @@ def read_parquet(spec: DataSpec) -> Raw:
             refuse_duplicates(list(file.schema_arrow.names), path)
             table = file.read().to_pandas()
     except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"cannot read {path} as Parquet: {_line(error)}") from None
-    return from_table(table.reset_index(drop=True), spec, str(path))
+        raise DataError(f"cannot read {path} as Parquet: {one_line(error)}") from None
+    table = with_text_names(table.reset_index(drop=True))
+    named = [name for name in (*spec.numeric, *spec.dates) if name in table and is_text(table[name])]
+    found = {name: find_reading(table[name], Asked(numeric=spec.numeric, dates=spec.dates)) for name in named}
+    table = table.assign(**{name: one.reading.read(table[name]) for name, one in found.items()})
+    notes = [note for one in found.values() for note in one.notes] + _texts_of_numbers(table, spec)
+    written = Written(readings={name: one.reading for name, one in found.items()}, missing=spec.missing)
+    return from_table(table, spec, str(path), (*notes, *ask_about_sentinels(table)), written)
+
+
+def _texts_of_numbers(table: pd.DataFrame, spec: DataSpec) -> list[str]:
+    """A note for each column that a typed file holds as text, though all of it could be read as numbers or dates."""
+    keys = {"number": "numeric", "date": "dates"}
+    readings = {name: _could_be(table[name]) for name in table.columns if is_text(table[name])}
+    return [
+        f"column {name!r} is text of {reading.said()}, and is kept as categories: data.{keys[reading.kind]}=[{name}] "
+        "reads it"
+        for name, reading in readings.items()
+        if reading.kind in keys and name not in (*spec.categorical, *spec.target)
+    ]
+
+
+def _could_be(column: pd.Series) -> Reading:
+    try:
+        return find_reading(column, Asked()).reading
+    except DataError:  # decimals in two ways: text that it is
+        return Reading("text")
 
 
 def read_npz(spec: DataSpec) -> Raw:
@@ -86,7 +75,7 @@ def read_npz(spec: DataSpec) -> Raw:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {path} as NPZ: {_line(error)}") from None
+        raise DataError(f"cannot read {path} as NPZ: {one_line(error)}") from None
     x_name, y_name = _key(arrays, NPZ_INPUTS, path), _key(arrays, spec.target or NPZ_TARGETS, path)
     x, y, test_rows = arrays[x_name], arrays[y_name], 0
     if {"x_test", "y_test"} <= {name.lower() for name in arrays}:
@@ -98,9 +87,11 @@ def read_npz(spec: DataSpec) -> Raw:
     return from_arrays(x, y, str(path), test_rows=test_rows)
 
 
-def from_table(table: pd.DataFrame, spec: DataSpec, origin: str, notes: tuple[str, ...] = ()) -> Raw:
+def from_table(
+    table: pd.DataFrame, spec: DataSpec, origin: str, notes: tuple[str, ...] = (), written: Written | None = None
+) -> Raw:
     """Inputs and targets of a whole table. Raises DataError where the target is not named or not there."""
-    table = with_text_names(table)
+    table = without_marks(with_text_names(table), spec.missing)
     columns = list(table.columns)
     refuse_duplicates(columns, origin)
     targets = list(spec.target)
@@ -109,7 +100,7 @@ def from_table(table: pd.DataFrame, spec: DataSpec, origin: str, notes: tuple[st
     for name in targets:
         if name not in columns:
             raise DataError(f"data.target {name!r} is not a column of {origin}; {nearest(name, columns)}")
-    return Raw(table.drop(columns=targets), table[targets], origin, notes=notes)
+    return Raw(table.drop(columns=targets), table[targets], origin, notes=notes, written=written)
 
 
 def existing(spec: DataSpec) -> Path:
@@ -134,5 +125,6 @@ def _key(arrays: dict[str, np.ndarray], wanted: tuple[str, ...], path: Path) -> 
     raise DataError(f"{path} has no array {wanted[0]!r}; {nearest(wanted[0], arrays)}")
 
 
-def _line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -10,7 +10,8 @@ any gradients), where a new optimizer would move it by one: so re-warm the rate 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -54,13 +55,19 @@ def _fits(value: Any, old: Tensor) -> bool:
 
 
 def check_state(optimizer: Optimizer, move: Move, state: Mapping[str, Any], powers: Mapping[str, int]) -> None:
-    """Raise `GrowthError` for state that cannot follow the move: of another shape, or of unknown power."""
+    """Raise `GrowthError` for state that cannot follow the move: of another shape, or of unknown power.
+
+    A tensor that was not touched keeps its state, whatever that is.
+    """
     old = move.old
     assert old is not None
+    if not move.index:
+        return
     for key, value in state.items():
-        if isinstance(value, Tensor) and value.numel() > 1 and value.shape != old.shape:
+        shapes = [tuple(t.shape) for t in _tensors(value) if t.numel() > 1]
+        if shapes and (not isinstance(value, Tensor) or value.shape != old.shape):
             raise GrowthError(
-                f"{type(optimizer).__name__} keeps {key!r} of shape {tuple(value.shape)} for {move.old_name} of shape "
+                f"{type(optimizer).__name__} keeps {key!r} of shape {shapes[0]} for {move.old_name} of shape "
                 f"{tuple(old.shape)}: it cannot follow the growth; use mode='fresh' or mode='reset'"
             )
         if _fits(value, old) and move.grad and key != _VALUE and _power(optimizer, key, powers) is None:
@@ -68,6 +75,15 @@ def check_state(optimizer: Optimizer, move: Move, state: Mapping[str, Any], powe
                 f"{type(optimizer).__name__} keeps {key!r}, whose power in the gradient is not known, and the gradient of "
                 f"{move.old_name} is rescaled: pass powers={{{key!r}: 1}} (2 for a second moment), or mode='reset'"
             )
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors in a state entry: Shampoo and SOAP keep lists of them."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _tensors(item)
 
 
 def has_new(move: Move) -> bool:
@@ -81,6 +97,8 @@ def carried_state(
     """The state of `move.new` from that of `move.old`; every tensor of it is new."""
     old = move.old
     assert old is not None
+    if not move.index:
+        return copy.deepcopy(dict(state))
     carried: dict[str, Any] = {}
     for key, value in state.items():
         if not _fits(value, old):

@@ -19,7 +19,8 @@ from autogrow.growth.carry.moments import carried_state, carried_tensor, check_s
 from autogrow.growth.surgery.moves import Move, Surgery
 
 Names = Mapping[nn.Parameter, str]
-MODES, NEW_ENTRIES = ("carry", "fresh", "reset"), ("zero", "mean")
+MODES, NEW_ENTRIES, UNKNOWN = ("carry", "fresh", "reset"), ("zero", "mean"), ("refuse", "reset")
+_LBFGS = "LBFGS keeps its history as one vector over all parameters: build a new one after a growth"
 
 
 def carry(
@@ -43,7 +44,7 @@ def carry(
     _check_choice("mode", mode, MODES)
     _check_choice("new_entries", new_entries, NEW_ENTRIES)
     if isinstance(optimizer, torch.optim.LBFGS):
-        raise GrowthError("LBFGS keeps its history as one vector over all parameters: build a new one after a growth")
+        raise GrowthError(_LBFGS)
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     moved = [(m.old, m) for m in surgery.moves if m.old is not None and id(m.old) in known]
     if mode != "reset":
@@ -82,15 +83,24 @@ def place_state(
     *,
     new_entries: str = "zero",
     powers: Mapping[str, int] | None = None,
-) -> None:
+    unknown: str = "refuse",
+) -> list[str]:
     """Give an optimizer built anew for the grown net the state that was saved by name before the growth.
 
     `names`: the name of each parameter of the grown net. A parameter that no move names takes the state saved under its
-    own name, so with no moves this restores a snapshot. Modes as in `carry`. State is copied.
+    own name, so with no moves this restores a snapshot. Modes as in `carry`. State is copied. `unknown`: what becomes
+    of state that cannot be carried: 'refuse' raises `GrowthError`, 'reset' lets its tensor start anew. Answers with the
+    names of the tensors that start anew because of that (all, where the optimizer keeps one history for them all).
     """
     _check_choice("mode", mode, MODES)
     _check_choice("new_entries", new_entries, NEW_ENTRIES)
+    _check_choice("unknown", unknown, UNKNOWN)
     optimizer.state.clear()
+    if isinstance(optimizer, torch.optim.LBFGS) and any(m.old is not m.new for m in moves):
+        if unknown == "refuse" and mode == "carry":
+            raise GrowthError(_LBFGS)
+        return list(names.values()) if saved else []
+    started: list[str] = []
     by_name = {m.new_name: m for m in moves}
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for parameter, name in names.items():
@@ -98,9 +108,16 @@ def place_state(
         state = saved.get(move.old_name or "", {})
         if not state or id(parameter) not in known or mode == "reset" or (mode == "fresh" and has_new(move)):
             continue
-        check_state(optimizer, move, state, powers or {})
+        try:
+            check_state(optimizer, move, state, powers or {})
+        except GrowthError:
+            if unknown == "refuse":
+                raise
+            started.append(name)
+            continue
         optimizer.state[parameter] = carried_state(optimizer, move, state, new_entries, powers or {})
     _start_state(optimizer)
+    return started
 
 
 def check_optimizer(optimizer: Optimizer | Sequence[Optimizer], net: nn.Module) -> None:

@@ -9,7 +9,7 @@ from torch import fx, nn
 from autogrow.errors import GrowthError
 from autogrow.growth.activations import activation_facts
 from autogrow.growth.blocks import ResidualBlock
-from autogrow.growth.layers import layer_type
+from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.axes import Axis, Width, length, resolve
 from autogrow.growth.sites.site import DepthSite, Sites, WidthSite
 from autogrow.growth.sites.trace import Trace, function_name
@@ -111,8 +111,7 @@ def _features(trace: Trace, node: fx.Node, origin: str, name: str) -> Axis:
     """The axis that a layer like `origin` would read behind a node."""
     like = trace.net.get_submodule(origin)
     layer = layer_type(like)
-    assert layer is not None
-    if layer.build is None:
+    if layer is None or layer.build is None:
         raise GrowthError(
             f"{origin!r}, the layer before {name!r}, is of a kind that cannot be inserted ({type(like).__name__})"
         )
@@ -131,8 +130,8 @@ def _origin(trace: Trace, node: fx.Node) -> tuple[str | None, str | None]:
         note = trace.notes[node]
         if note.kind in ("layer", "carry"):
             return note.module, norm
-        if note.kind.startswith("norm:") and norm is None:
-            norm = note.module
+        if note.kind.startswith("norm:") and norm is None and norm_type(trace.net.get_submodule(str(note.module))):
+            norm = note.module  # a norm that is part of another module cannot be made again
         sources = [n for n in node.all_input_nodes if n in trace.notes]
         if not sources:
             return None, norm

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.layers import layer_type
+from autogrow.nets.knots import Knots
 
 EXAMPLE_ROWS = 16  # enough to see any row or column go wrong, small against a training step
 
@@ -47,6 +48,8 @@ def call_arguments(
 
 
 def _inferred_example(net: nn.Module) -> Tensor:
+    knots = next((m for m in net.modules() if isinstance(m, Knots)), None)
+    components = 0 if knots is None else len(knots.column)  # the first layer reads them behind the columns
     for module in net.modules():
         layer = layer_type(module)
         if layer is None:
@@ -56,9 +59,9 @@ def _inferred_example(net: nn.Module) -> Tensor:
         if isinstance(module, nn.Embedding):
             return torch.randint(module.num_embeddings, (8, 4), generator=generator)
         if layer.spatial == 0 and weight.ndim == 2:
-            return torch.randn(8, weight.shape[1], generator=generator)
+            return torch.randn(8, weight.shape[1] - components, generator=generator)
         if layer.spatial == 0 and weight.ndim == 3:  # members side by side
-            return torch.randn(weight.shape[0], 8, weight.shape[2], generator=generator)
+            return torch.randn(weight.shape[0], 8, weight.shape[2] - components, generator=generator)
         break
     raise GrowthError(
         f"the input shape of {type(net).__name__} cannot be inferred from its first layer; pass example=<a batch of inputs>"

@@ -7,19 +7,22 @@ touched by something growth does not know is refused, by name and with the reaso
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import fx, nn
 from torch.optim.swa_utils import AveragedModel
 
-from autogrow.growth.sites.axes import Axis, Width, fix, resolve
+from autogrow.errors import GrowthError
+from autogrow.growth.sites.axes import Axis, Width, fix, resolve, unify
 from autogrow.growth.sites.depth import depth_sites, site_behind
 from autogrow.growth.sites.example import Example
-from autogrow.growth.sites.interpret import run_trace
-from autogrow.growth.sites.site import DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
+from autogrow.growth.sites.finer import column_sites, columns_read
+from autogrow.growth.sites.run import run_trace
+from autogrow.growth.sites.site import ColumnSite, ColumnsRead, DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.sites.state import normed
-from autogrow.growth.sites.trace import Trace, Value
+from autogrow.growth.sites.trace import Trace, Use, Value
 
 
 def unwrapped(net: nn.Module) -> nn.Module:
@@ -45,13 +48,16 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
       read by    2
     layers can be inserted behind
       1: 8 channels, identity or residual
+    columns can be refined
+      inputs[0], …, inputs[3]
     refused
       2: it is the net's output
     """
     net = unwrapped(net)
     trace = run_trace(net, example)
-    _fix_tied(trace)
+    trace.uses[:] = _tied_as_one(trace)
     _fix_normed_together(trace)
+    trace.numbers.refuse_broken()
     index = _index(trace)
     sites = {width: _site(trace, index, width) for width in index.ports}
     named = {s.name: s for s in sites.values() if s.writers}
@@ -59,20 +65,35 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     fixed = {n: s for n, s in named.items() if n not in widths}
     depths, no_depths = depth_sites(trace, sites)
     refused = {n: s.refused or s.only_multiples for n, s in fixed.items()} | no_depths | dict(trace.opaque)
-    return Sites(widths, depths, fixed, refused, _only(trace.inputs, sites), _only(trace.outputs, sites), trace, sites)
+    inputs, outputs = _only(trace.inputs, sites), _only(trace.outputs, sites)
+    found = Sites(widths, depths, fixed, refused, inputs, outputs, trace, sites)
+    try:
+        read, count = columns_read(trace)
+    except GrowthError as error:
+        return replace(found, not_finer=str(error))
+    return replace(found, finer=column_sites(trace, count, read.knots), columns=read)
 
 
-def _fix_tied(trace: Trace) -> None:
-    """A parameter that belongs to two modules cannot be replaced in one of them."""
-    owners: dict[int, list[str]] = {}
-    for name, module in trace.net.named_modules():
-        for parameter, value in module.named_parameters(recurse=False):
-            owners.setdefault(id(value), []).append(f"{name}.{parameter}".lstrip("."))
-    names = {name: same for same in owners.values() if len(same) > 1 for name in same}
+def _tied_as_one(trace: Trace) -> list[Use]:
+    """The uses with one for each dimension of a parameter that several modules hold: its widths are one.
+
+    A dimension that is written by one of them and read by another (an embedding that is the head's weight too) is
+    'tied': its new entries have to be right for both.
+    """
+    same = {name: id(tensor) for name, tensor in trace.net.named_parameters(remove_duplicate=False)}
+    kept: dict[tuple[int | str, int], Use] = {}
     for use in trace.uses:
-        same = names.get(f"{use.module}.{use.parameter}".lstrip("."))
-        if same:
-            fix(use.axis, f"its weight is tied: {' and '.join(map(repr, same))} are one parameter")
+        name = f"{use.module}.{use.parameter}".lstrip(".")
+        place = (same.get(name, name), use.dim)
+        known = kept.setdefault(place, use)
+        if known is use:
+            continue
+        unify(known.axis, use.axis)
+        if known.role != use.role:
+            reader = use if use.role == "read" else known
+            trace.tied[known.module] = reader.module
+            kept[place] = dataclasses.replace(known, role="tied", fill=0.0)
+    return list(kept.values())
 
 
 def _fix_normed_together(trace: Trace) -> None:
@@ -97,11 +118,18 @@ class _Index:
 def _index(trace: Trace) -> _Index:
     order = {str(n.target): i for i, n in enumerate(trace.graph.nodes) if n.op == "call_module"}
     index = _Index({}, {}, {}, {})
-    for use in sorted(trace.uses, key=lambda u: order.get(u.module, -1)):
+
+    def called(use: Use) -> int:  # a parameter may lie in a part of the module that is called
+        name = use.module
+        while name and name not in order:
+            name = name.rpartition(".")[0]
+        return order.get(name, -1)
+
+    for use in sorted(trace.uses, key=called):
         for width, spans in _spans(use.axis).items():
             port = Port(use.module, use.parameter, use.dim, use.role, spans, use.fill)
             index.ports.setdefault(width, []).append(port)
-            if use.role == "write":
+            if use.role in ("write", "tied"):
                 index.written.setdefault(use.module, set()).add(width)
     for sized in trace.sized:
         for width, spans in _spans(sized.axis).items():
@@ -134,8 +162,8 @@ def _widths_of(value: Value) -> set[Width]:
 def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
     """Everything that lies along one width."""
     ports, nodes = index.ports[width], index.nodes.get(width, [])
-    writers = tuple(p for p in ports if p.role == "write")
-    readers = tuple(p for p in ports if p.role == "read")
+    writers = tuple(p for p in ports if p.role in ("write", "tied"))
+    readers = tuple(p for p in ports if p.role in ("read", "tied"))
     carried = tuple(p for p in ports if p.role == "carry")
     ends = {p.module for p in (*writers, *readers)}
     unit = writers[0].spans[0].block if writers else 1
@@ -145,7 +173,11 @@ def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
         if n.op in ("call_module", "call_function", "call_method") and str(n.target) not in ends
     )
     refused = width.fixed if width.fixed or readers else "no layer that growth knows reads it"
-    state = normed(trace, width, nodes, {p.module for p in readers}) if refused is None else None
+    reading = {trace.tied[p.module] if p.role == "tied" else p.module for p in readers}
+    state = normed(trace, width, nodes, reading) if refused is None else None
+    tied = [trace.tied[p.module] for p in readers if p.role == "tied"]
+    if tied and state is not None and not state.reads_zero.issuperset(tied):
+        refused = f"its weight is tied, and what {tied[0]!r} reads of a new unit is not zero"
     name, attributes = _name(index, writers, width), tuple(index.attributes.get(width, ()))
     return WidthSite(
         name, width.size * unit, unit, writers, readers, carried, attributes, tuple(through), state, refused
@@ -171,6 +203,8 @@ def _only(axes: Sequence[Axis], sites: Mapping[Width, WidthSite]) -> WidthSite |
 
 
 __all__ = [
+    "ColumnSite",
+    "ColumnsRead",
     "DepthSite",
     "Port",
     "Sites",

@@ -1,4 +1,4 @@
-"""Runs a traced net on an example; for each node, the rule that says what it does to the widths of its tensors.
+"""For each call of a recorded forward, the rule that says what it does to the widths of its tensors.
 
 An operation that has no rule is opaque: the widths that go into it are refused, with its name. A tensor's value is a
 tuple of axes, one per dimension, None where a dimension is not a width (batch, space, time).
@@ -6,22 +6,23 @@ tuple of axes, one per dimension, None where a dimension is not a width (batch, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from inspect import signature
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, fx, nn
 
-from autogrow.errors import GrowthError
 from autogrow.growth.activations import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, activation_facts
 from autogrow.growth.layers import layer_type, norm_type
-from autogrow.growth.modes import quiet
 from autogrow.growth.sites.axes import Axis, fix, new_axis
-from autogrow.growth.sites.example import Example, call_arguments
-from autogrow.growth.sites.rules.layers import through_activation, through_layer, through_norm
+from autogrow.growth.sites.numbers import SizeFloat, SizeInt
+from autogrow.growth.sites.rules.attention import through_attention
+from autogrow.growth.sites.rules.functional import FUNCTIONAL
+from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
-from autogrow.growth.sites.rules.table import SHAPES
-from autogrow.growth.sites.trace import Call, Note, Trace, Use, Value, function_name, trace_graph
+from autogrow.growth.sites.rules.table import EXTREMES, SHAPES
+from autogrow.growth.sites.trace import Call, Note, Sized, Trace, Use, Value, function_name
+from autogrow.nets.knots import Knots
 
 _LINEAR_MODULES = (
     nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
@@ -31,64 +32,44 @@ _LINEAR_FUNCTIONS = {
     "stochastic_depth", "contiguous", "clone", "detach", "float", "double", "half", "bfloat16", "to", "type", "cuda", "cpu",
     "positive", "neg", "type_as",
 }  # fmt: skip
-_METADATA = {"size", "dim", "numel", "getattr", "ndimension", "is_floating_point", "len", "get_device", "stride"}
 
 
-def run_trace(net: nn.Module, example: Example | None) -> Trace:
-    """Trace the net and interpret it on the example.
-
-    Raises GrowthError where the net cannot be traced or does not run on the example.
-    """
-    args, kwargs = call_arguments(net, example)
-    with quiet(net):  # in eval mode: a forward that branches on self.training is traced as it predicts
-        names = [n for n in signature(type(net).forward).parameters if n != "self"]
-        graph, opaque = trace_graph(net, {*names[: len(args)], *kwargs})
-        trace = Trace(net, graph, opaque=opaque)
-        try:
-            Interpreter(trace).run(*_placeholders(graph, args, kwargs))
-        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
-            raise GrowthError(f"{type(net).__name__} does not run on the example: {reason}") from error
-    return trace
+# what takes sizes as sizes; everywhere else a size is a value
+_TAKE_SIZES = {"view", "reshape", "expand", "unflatten", "split", "split_with_sizes", "repeat_interleave", *FUNCTIONAL}
 
 
-def _placeholders(graph: fx.Graph, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
-    """Arguments in the order of the graph's placeholders."""
-    names = [str(n.target) for n in graph.nodes if n.op == "placeholder"]
-    unknown = [k for k in kwargs if k not in names]
-    if unknown:
-        raise GrowthError(f"the example's argument {unknown[0]!r} is not one of the net's: {', '.join(names)}")
-    if len(args) > len(names):
-        raise GrowthError(f"the example has {len(args)} arguments, the net takes {len(names)}")
-    missing = [name for name in names[len(args) :] if name not in kwargs]
-    if missing:
-        raise GrowthError(f"the example lacks the net's argument {missing[0]!r}")
-    return [*args, *(kwargs[name] for name in names[len(args) :])]
-
-
-class Interpreter(fx.Interpreter):
-    """Runs the graph on real tensors, filling the trace as it goes."""
+class Interpreter:
+    """The rule for each call, filling the trace as it goes."""
 
     def __init__(self, trace: Trace) -> None:
-        super().__init__(trace.net, garbage_collect_values=False, graph=trace.graph)
         self.trace = trace
+        self.direct: list[tuple[fx.Node, Value]] = []  # parameters that the forward uses itself
 
-    def run_node(self, n: fx.Node) -> Any:
-        """Compute the node's tensors, then the widths they are made of."""
-        args, kwargs = self.fetch_args_kwargs_from_env(n)
-        result = getattr(self, n.op)(n.target, args, kwargs)
-        values, shapes, read = self.trace.values, self.trace.shapes, n.all_input_nodes
-        module = self.trace.net.get_submodule(str(n.target)) if n.op == "call_module" else None
-        read_shapes = {source: shapes[source] for source in read if source in shapes}
-        call = Call(n, args, kwargs, {source: values[source] for source in read}, read_shapes, result, module)
-        if isinstance(result, Tensor):
-            shapes[n] = result.shape
-        rule: Callable[[Call], Value] = getattr(self, f"_{n.op}")
+    def __call__(self, call: Call) -> Value:
+        """The axes of what a call answered."""
+        call = dataclasses.replace(call, numbers=self.trace.numbers)
+        rule: Callable[[Call], Value] = getattr(self, f"_{call.node.op}")
+        if call.node.op in ("call_method", "call_module") and call.name.removesuffix("_") not in _TAKE_SIZES:
+            for number in _numbers_in((call.node.args, call.node.kwargs)):
+                self.trace.numbers.claim(number, None, f"its size enters what {call.name}() computes")
         value = rule(call)
+        result = call.result
         if isinstance(result, Tensor) and (not isinstance(value, tuple) or len(value) != result.ndim):
             value = self._opaque(call)
-        values[n] = value
-        return result
+        return value
+
+    def finish(self) -> None:
+        """What lies along the parameters that the forward uses itself: who reads them is known now."""
+        for node, axes in self.direct:
+            target = str(node.target)
+            owner, _, name = target.rpartition(".")
+            multiplied = any(function_name(user) in MUL | DIV for user in node.users if user.op != "output")
+            for dim, axis in enumerate(axes):
+                if axis is not None:
+                    role, fill = self.trace.roles.get((target, dim), ("carry", 1.0 if multiplied else "mean"))
+                    self.trace.uses.append(Use(owner, name, dim, axis, role, fill))
+        for (module, attribute), axis in self.trace.numbers.follows.items():
+            self.trace.sized.append(Sized(module, attribute, axis))
 
     # -- where tensors come from and go to
 
@@ -106,17 +87,14 @@ class Interpreter(fx.Interpreter):
         self._note(call, "param", target)
         if not isinstance(call.result, Tensor):
             return None
-        axes = tuple(new_axis(size) if size > 1 else None for size in call.result.shape)
-        owner, _, name = target.rpartition(".")
-        registered = self.trace.net.get_submodule(owner)
-        multiplied = any(function_name(user) in MUL | DIV for user in call.node.users if user.op != "output")
-        for dim, axis in enumerate(axes):
-            if axis is None:
-                continue
-            if name in registered._parameters or name in registered._buffers:
-                self.trace.uses.append(Use(owner, name, dim, axis, "carry", 1.0 if multiplied else "mean"))
-            else:
-                fix(axis, f"it meets the tensor {target!r}, which is neither a parameter nor a buffer")
+        axes = tuple(new_axis(int(size)) if size > 1 else None for size in call.result.shape)
+        known = {name for name, _ in (*self.trace.net.named_parameters(), *self.trace.net.named_buffers())}
+        if target in known:
+            self.direct.append((call.node, axes))
+        else:
+            for axis in axes:
+                if axis is not None:
+                    fix(axis, "it meets a tensor that the forward makes: neither a parameter nor a buffer")
         return axes
 
     def _output(self, call: Call) -> Value:
@@ -134,7 +112,11 @@ class Interpreter(fx.Interpreter):
         assert module is not None
         rule = SHAPES.get(type(module).__name__)
         out = None
-        if name in self.trace.opaque or not isinstance(call.result, Tensor) or not isinstance(value, tuple):
+        if name in self.trace.opaque or not isinstance(value, tuple):
+            pass
+        elif type(module) is nn.MultiheadAttention:
+            out = through_attention(self.trace, call, module)
+        elif not isinstance(call.result, Tensor):
             pass
         elif (layer := layer_type(module)) is not None:
             out = through_layer(self.trace, call.node, module, layer, value)
@@ -142,6 +124,8 @@ class Interpreter(fx.Interpreter):
             out = through_norm(self.trace, call.node, module, norm, value)
         elif isinstance(module, ACTIVATION_MODULES):
             out = through_activation(self.trace, call.node, module, value)
+        elif isinstance(module, Knots):
+            out = through_knots(self.trace, call.node, module, value)
         elif isinstance(module, _LINEAR_MODULES):
             self._note(call, "linear", name)
             out = value
@@ -158,13 +142,15 @@ class Interpreter(fx.Interpreter):
     def _call_function(self, call: Call) -> Value:
         name, value, result = call.name, call.value, call.result
         bare, tensor = name.removesuffix("_"), isinstance(result, Tensor)
-        if name in _METADATA or (not isinstance(result, (Tensor, tuple, list)) and name == "getitem"):
-            return None
         if bare in ELEMENTWISE and tensor and call.shapes and result.ndim >= max(map(len, call.shapes.values())):
             self._note(call, elementwise_kind(call))
             return elementwise(call)
-        if bare in SHAPES:
-            rule = SHAPES[bare]
+        layer = FUNCTIONAL[name](call, self.trace) if name in FUNCTIONAL and isinstance(value, tuple) else None
+        if layer is not None:
+            return layer
+        rule = EXTREMES.get(name) if isinstance(result, tuple) else SHAPES.get(bare)
+        rule = SHAPES.get(bare) if rule is None else rule
+        if rule is not None and isinstance(value, (tuple, list)):
             self._note(call, rule.kind)
             out = rule.of(call)
             return out if out is not None or not tensor else self._opaque(call)
@@ -199,6 +185,17 @@ class Interpreter(fx.Interpreter):
     def _note(self, call: Call, kind: str, module: str | None = None) -> Note:
         self.trace.notes[call.node] = Note(kind, module)
         return self.trace.notes[call.node]
+
+
+def _numbers_in(value: Any) -> Iterator[Any]:
+    """The sizes among the arguments of a call."""
+    if isinstance(value, (SizeInt, SizeFloat)):
+        yield value
+    elif isinstance(value, slice):
+        yield from _numbers_in([value.start, value.stop, value.step])
+    elif isinstance(value, (tuple, list, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _numbers_in(item)
 
 
 def _axes_in(value: Value) -> list[Axis]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autogrow.errors import GrowthError, nearest
@@ -118,12 +118,44 @@ class DepthSite:
 
 
 @dataclass(frozen=True)
+class ColumnSite:
+    """A column of the net's input whose resolution can be refined: a site of kind 'finer'.
+
+    `knots`: the positions of its knots now, increasing, the outer ones among them; none for a plain column.
+    """
+
+    name: str
+    column: int
+    knots: tuple[float, ...] = ()
+
+    @property
+    def pieces(self) -> int:
+        """In how many pieces the layer that reads it is linear in it."""
+        return max(1, len(self.knots) - 1)
+
+
+@dataclass(frozen=True)
+class ColumnsRead:
+    """How the columns are read: by layer `reader`, of `size` inputs.
+
+    `place`: the module that knots go behind, or with `front` the one they go in front of; `knots`: those there are.
+    """
+
+    reader: str
+    place: str
+    front: bool
+    knots: str | None
+    size: int
+
+
+@dataclass(frozen=True)
 class Sites:
     """Everything that can grow in a net, from input to output, and what cannot, with the reason.
 
     `widths`: growable hidden widths by name; `depths`: insertion sites by name; `fixed`: widths that cannot be grown;
     `refused`: name → reason, for widths, insertion places and modules nothing is known of. `inputs`, `outputs`: the
-    width the net reads and the one it answers with, where there is exactly one.
+    width the net reads and the one it answers with, where there is exactly one. `finer`: the columns of the input by
+    name, where one linear layer reads them as they are; `columns`: how, or else `not_finer`: why there are none.
     """
 
     widths: Mapping[str, WidthSite]
@@ -134,6 +166,9 @@ class Sites:
     outputs: WidthSite | None
     trace: Trace = field(repr=False, compare=False)
     by_width: Mapping[Width, WidthSite] = field(repr=False, compare=False)
+    finer: Mapping[str, ColumnSite] = field(default_factory=dict)
+    columns: ColumnsRead | None = None
+    not_finer: str = ""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -160,6 +195,16 @@ class Sites:
         parts = [str(site) for site in self.widths.values()]
         if self.depths:
             parts.append("layers can be inserted behind\n" + "\n".join(f"  {site}" for site in self.depths.values()))
+        if self.finer:
+            parts.append(f"columns can be refined\n  {_listed(self.finer.values())}")
         if self.refused:
             parts.append("refused\n" + "\n".join(f"  {name}: {why}" for name, why in self.refused.items()))
         return "\n".join(parts)
+
+
+def _listed(columns: Collection[ColumnSite]) -> str:
+    """The columns in a line; those that have knots with their pieces."""
+    names = [column.name for column in columns]
+    ends = names if len(names) < 3 else [names[0], "…", names[-1]]
+    fine = [f"{column.name} in {column.pieces} pieces" for column in columns if column.knots]
+    return ", ".join(ends) + (f" ({', '.join(fine)})" if fine else "")

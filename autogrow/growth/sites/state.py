@@ -26,7 +26,7 @@ class Normed:
     `kind`: 'layer' or 'rms'. `obstacle`: why fresh units cannot be added without changing the statistics, or None.
     `alive`: their outgoing weights may be drawn freely, for what they read is zero and passes gradients back. `scaled`:
     where each RMSNorm normalises one layer's output and nothing else reads that, these layers: their units can be split
-    by scaling rows; else None.
+    by scaling rows; else None. `reads_zero`: the layers that read zero of a new unit.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Normed:
     alive: bool
     obstacle: str | None
     scaled: tuple[str, ...] | None
+    reads_zero: frozenset[str] = frozenset()
 
     @property
     def any_width(self) -> bool:
@@ -50,28 +51,41 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
     if not norms:
         return None
     kind = trace.notes[norms[0]].kind.removeprefix("norm:")
-    names = tuple(dict.fromkeys(str(n.target) for n in norms))
+    names = tuple(dict.fromkeys(str(trace.notes[n].module) for n in norms))
     obstacle = None
     if any(trace.notes[n].kind != f"norm:{kind}" for n in norms):
         obstacle = "both a LayerNorm and an RMSNorm normalise it"
     bare = [n for n in names if getattr(trace.net.get_submodule(n), "weight", None) is None]
     if bare:
         return Normed(kind, names, False, f"{bare[0]!r} has no weight that could keep its scale", None)
+    hidden = [n for n in names if n in trace.bare_eps]
+    if hidden:
+        why = (
+            f"the eps of {hidden[0]!r} is a number in its forward, and has to grow with the width: keep it as self.eps"
+        )
+        return Normed(kind, names, False, why, None)
     states: dict[fx.Node, str] = {}
     for node in nodes:
         states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO)
         wanted = {MEAN} if kind == "layer" else {ZERO, DEAD}
         if node in norms and states.get(node.all_input_nodes[0], FREE) not in wanted:
-            obstacle = obstacle or f"what {str(node.target)!r} normalises is not simply a sum of layers' outputs"
-    read = [states.get(n.all_input_nodes[0], FREE) for n in trace.graph.nodes if _reads(n, readers)]
-    alive = all(s == ZERO for s in read)
+            obstacle = (
+                obstacle or f"what {trace.notes[node].module!r} normalises is not simply a sum of layers' outputs"
+            )
+    read: dict[str, set[str]] = {}
+    for node in trace.graph.nodes:
+        if _reads(trace, node, readers) and node.all_input_nodes[0] in states:
+            read.setdefault(str(trace.notes[node].module), set()).add(states[node.all_input_nodes[0]])
+    alive = all(found == {ZERO} for found in read.values())
+    zero = frozenset(name for name, found in read.items() if found <= {ZERO, DEAD})
     if kind == "rms" and not alive:
         obstacle = obstacle or f"a unit that is zero in front of {names[0]!r} gets no gradient behind it"
-    return Normed(kind, names, alive, obstacle, _scaled(trace, norms) if kind == "rms" else None)
+    return Normed(kind, names, alive, obstacle, _scaled(trace, norms) if kind == "rms" else None, zero)
 
 
-def _reads(node: fx.Node, readers: set[str]) -> bool:
-    return node.op == "call_module" and str(node.target) in readers
+def _reads(trace: Trace, node: fx.Node, readers: set[str]) -> bool:
+    note = trace.notes.get(node)
+    return note is not None and note.kind in ("layer", "carry") and note.module in readers
 
 
 def _scaled(trace: Trace, norms: list[fx.Node]) -> tuple[str, ...] | None:

@@ -1,30 +1,22 @@
-"""Run a net once on an example and note, node by node, which widths its tensors are made of.
+"""What a recording of a net holds: its calls as a graph, and node by node which widths its tensors are made of.
 
-torch.fx, not torch.export: a symbolic trace of a small net takes 4 ms (an export 2 s), keeps the qualified names of
-modules and the calls of them as they are, and leaves shapes open. What fx cannot trace (control flow on data) becomes
-one opaque node, and the widths that touch it are refused by name. The graph is then interpreted on real tensors
-(`structure_rules`); a rule, which says what a node does to the axes of its tensors, is told of the node by a `Call`.
+The net is run once on an example and its calls are written down (`record`); a rule, which says what a call does to the
+axes of its tensors, is told of it by a `Call`. An `fx.Graph` holds the nodes, with the qualified names of modules; what
+functions and methods are called is their bare name.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from inspect import Parameter, signature
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from autogrow.errors import GrowthError
 from autogrow.growth.activations import ActivationFacts
-from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.axes import Axis
-
-# what an untraceable forward raises: bool() or iteration of a proxy, len(), a proxy where a number is needed
-_TRACE_ERRORS = (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AttributeError)
+from autogrow.growth.sites.sizes import Sizes
 
 # the axes of a tensor, one per dimension (None: not a width); of a list of tensors; None for anything else
 Value = Any
@@ -71,7 +63,11 @@ class Trace:
     shapes: dict[fx.Node, torch.Size] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
     sized: list[Sized] = field(default_factory=list)
+    numbers: Sizes = field(default_factory=Sizes)  # what the forward does with sizes
+    roles: dict[tuple[str, int], tuple[str, float | str]] = field(default_factory=dict)  # of parameters used directly
     layers: dict[str, tuple[Axis, Axis]] = field(default_factory=dict)  # module name → its input and output axis
+    bare_eps: set[str] = field(default_factory=set)  # modules whose norm is given an eps that is not their attribute
+    tied: dict[str, str] = field(default_factory=dict)  # module that writes → module that reads the same parameter
     opaque: dict[str, str] = field(default_factory=dict)  # module name → why nothing is known of it
     inputs: list[Axis] = field(default_factory=list)
     outputs: list[Axis] = field(default_factory=list)
@@ -97,6 +93,7 @@ class Call:
     shapes: Mapping[fx.Node, torch.Size]
     result: Any
     module: nn.Module | None = None
+    numbers: Sizes = field(default_factory=Sizes)  # where a rule notes what the call does with sizes
 
     @property
     def name(self) -> str:
@@ -106,12 +103,17 @@ class Call:
     @property
     def value(self) -> Value:
         """The axes of the first tensor that it reads."""
-        return next(iter(self.values.values()), None)
+        return next((self.values[s] for s in self.shapes), next(iter(self.values.values()), None))
 
     @property
     def before(self) -> torch.Size:
         """The shape of the first tensor that it reads."""
-        return self.shapes[self.node.all_input_nodes[0]]
+        return next(iter(self.shapes.values()))
+
+    def given(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument as it stands in the graph: a node, or a number that is written in the code or was computed."""
+        args = self.node.args
+        return self.node.kwargs.get(name, args[position] if len(args) > position else default)
 
     def dim(self, position: int, default: int, name: str = "dim") -> int:
         """The dimension it runs along: given by name, by position, or left out; a module's own."""
@@ -123,66 +125,3 @@ class Call:
 def function_name(node: fx.Node) -> str:
     """The bare name of the function or method a node calls."""
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-
-
-class _Tracer(fx.Tracer):
-    """Knows our layers as leaves, gives optional arguments that the example leaves out their defaults."""
-
-    def __init__(self, opaque: Mapping[str, str], given: Collection[str]) -> None:
-        super().__init__()
-        self.opaque, self.given, self.failed = opaque, given, ""
-
-    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
-        function, args = super().create_args_for_root(root_fn, is_module, concrete_args)
-        defaults = {n: p.default for n, p in signature(root_fn).parameters.items() if p.default is not Parameter.empty}
-        for i, arg in enumerate(args):
-            name = str(arg.node.target) if isinstance(arg, fx.Proxy) else None
-            if name in defaults and name not in self.given:
-                args[i] = defaults[name]
-                self.graph.erase_node(arg.node)
-        return function, args
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        known = layer_type(m) is not None or norm_type(m) is not None
-        return known or module_qualified_name in self.opaque or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        try:
-            return super().call_module(m, forward, args, kwargs)
-        except _TRACE_ERRORS:
-            self.failed = self.failed or self.path_of_module(m)  # the innermost one
-            raise
-
-
-def trace_graph(net: nn.Module, given: Collection[str]) -> tuple[fx.Graph, dict[str, str]]:
-    """The symbolic graph of a net called with the given arguments, and what could not be traced in it, with the reason.
-
-    Raises GrowthError where the net's own forward cannot be traced.
-    """
-    opaque: dict[str, str] = {}
-    while True:
-        tracer = _Tracer(opaque, given)
-        try:
-            with _without_hooks(net):
-                return tracer.trace(net), opaque
-        except _TRACE_ERRORS as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            if not tracer.failed or tracer.failed in opaque:
-                raise GrowthError(
-                    f"the forward of {type(net).__name__} cannot be traced: {reason}. Control flow that depends on data has to "
-                    "go into a submodule of its own"
-                ) from error
-            opaque[tracer.failed] = f"its forward cannot be traced: {reason}"
-
-
-@contextmanager
-def _without_hooks(net: nn.Module) -> Iterator[None]:
-    """Hooks would be called with symbols in place of tensors."""
-    tables = [(m, m._forward_hooks, m._forward_pre_hooks) for m in net.modules()]
-    for module, _, _ in tables:
-        module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
-    try:
-        yield
-    finally:
-        for module, hooks, pre_hooks in tables:
-            module._forward_hooks, module._forward_pre_hooks = hooks, pre_hooks

@@ -33,7 +33,8 @@ class Entries:
             return given
         if port.role == "read":
             return self._drawn(units.draw_out, opposite=units.paired) if units.draw_out else 0.0
-        if growth.start != "draw" and (port.role == "write" or port.fill == "mean"):
+        # tied to a reader: zero where nothing is normalised, else what the norm takes for nothing
+        if port.role == "tied" or (growth.start != "draw" and (port.role == "write" or port.fill == "mean")):
             return "mean" if growth.start == "mean" else 0.0
         if (
             growth.norm_bias

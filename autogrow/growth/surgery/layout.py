@@ -26,8 +26,17 @@ def widening(net: nn.Module, growths: Sequence[Growth], generator: torch.Generat
     lying: dict[str, dict[int, list[tuple[Port, Growth]]]] = {}
     for growth in growths:
         for port in (*growth.site.readers, *growth.site.carried, *growth.site.writers):
-            lying.setdefault(port.name, {}).setdefault(port.dim, []).append((port, growth))
-    order = {"read": 0, "carry": 1, "write": 2}
+            laid = lying.setdefault(port.name, {}).setdefault(port.dim, [])
+            if port.role != "tied" or all(port is not known for known, _ in laid):  # it is among readers and writers
+                laid.append((port, growth))
+    order = {"read": 0, "carry": 1, "write": 2, "tied": 2}
+    for growth in growths:
+        tied = [port.module for port in growth.site.writers if port.role == "tied"]
+        if tied and bool((growth.units.share != 1).any()):
+            raise GrowthError(
+                f"{growth.site.name!r} cannot be grown by copies: the weight of {tied[0]!r} is tied, and would be both whole "
+                "(where it is written) and shared (where it is read); use ZeroOutgoing"
+            )
     tensors = []
     for name, dims in sorted(lying.items()):
         old = tensor_named(net, name)

@@ -7,8 +7,8 @@ is the net as it is, rounding of its weights included, and no more than one laye
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,11 @@ class _Float64(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func in _DROPOUTS:
             return _widened(args[0] if args else kwargs["input"])
+        if func is F.scaled_dot_product_attention:  # its dropout, and that of nn.MultiheadAttention, is an argument
+            named = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+            args, kwargs = (), {**dict(zip(named, args, strict=False)), **kwargs, "dropout_p": 0.0}
+        if func is F.multi_head_attention_forward:
+            kwargs["training"] = False
         if func is F.rms_norm and (args[4] if len(args) > 4 else kwargs.get("eps")) is None:
             args, kwargs["eps"] = args[:4], self.eps  # its default is the eps of the dtype it computes in
         return func(*(_widened(a) for a in args), **{k: _widened(v) for k, v in kwargs.items()})
@@ -126,12 +131,12 @@ class Probe:
         devices = list({p.device for p in self.net.parameters() if p.device.type == "cuda"})
         with (
             quiet(self.net, train=train),
-            torch.random.fork_rng(devices) if train else nullcontext(),
             torch.autocast(next(iter(devices), torch.device("cpu")).type, enabled=False),
             _Float64(self.dtype),
         ):
-            if train:  # what is random in train mode besides dropout is at least the same before and after
-                torch.manual_seed(0)
+            # what is random besides dropout (in eval mode too: a VAE) is the same before and after
+            torch.manual_seed(0)
+            random.seed(0)
             return _leaves(
                 self.net(*(_copied(a) for a in self.args), **{k: _copied(v) for k, v in self.kwargs.items()})
             )

@@ -7,7 +7,7 @@ structure (a weight average) with the same result for the new units.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -95,16 +95,18 @@ class TensorPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tensors to regrow, attributes to set, and at most one module to put behind another.
+    """Tensors to regrow, attributes to set, buffers to replace, and at most one module to put behind another.
 
     `attributes`: module name → attribute → value. `wrap`: name of the module that becomes
-    `Sequential(it, *inserted())`.
+    `Sequential(it, *inserted())`, or with `front` `Sequential(*inserted(), it)`. `replaced`: buffers by name.
     """
 
     tensors: tuple[TensorPlan, ...] = ()
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     wrap: str | None = None
     inserted: Callable[[], Sequence[nn.Module]] | None = None
+    front: bool = False
+    replaced: Mapping[str, Tensor] = field(default_factory=dict)
 
     def apply(self, net: nn.Module) -> tuple[list[Move], Callable[[], None]]:
         """Change the net in place. Returns the moves and how to undo them.
@@ -122,14 +124,15 @@ class Plan:
 
         try:
             for move in moves:
-                undo.append(_install(net, str(move.new_name), move.new))
+                for name in _holders(net, str(move.new_name), move.old):
+                    undo.append(_install(net, name, move.new))
             for name, values in self.attributes.items():
                 module = net.get_submodule(name)
                 for attribute, value in values.items():
                     undo.append(_set(module, attribute, value))
             if self.wrap is not None:
-                wrapped, back = _wrap(net, self.wrap, layers)
-                moves = wrapped + moves
+                wrapped, back = _wrap(net, self.wrap, layers, front=self.front)
+                moves = _joined(wrapped, moves)
                 undo.append(back)
         except BaseException:
             undo_all()
@@ -138,6 +141,7 @@ class Plan:
 
     def _tensor_moves(self, net: nn.Module) -> list[Move]:
         moves = []
+        names = {id(p): name for name, p in net.named_parameters()}
         with torch.no_grad():
             for plan in self.tensors:
                 old = tensor_named(net, plan.name)
@@ -147,19 +151,33 @@ class Plan:
                     new.__dict__.update(old.__dict__)  # marks that people set on parameters (no_decay, lr_scale)
                 index = {s.dim: s.index for s in plan.regrow}
                 grads = {s.dim: s.grad for s in plan.regrow if s.grad is not None}
-                moves.append(Move(old, new, plan.name, plan.name, index, plan.values(), grads))
+                name = names.get(id(old), plan.name)  # of a tied parameter the first one, as the net lists it
+                moves.append(Move(old, new, name, name, index, plan.values(), grads))
+            for name, value in self.replaced.items():
+                moves.append(Move(tensor_named(net, name), value.clone(), name, name))
         return moves
 
 
-def _wrap(net: nn.Module, name: str, layers: Sequence[nn.Module]) -> tuple[list[Move], Callable[[], None]]:
-    """Put layers behind a module; what it holds is called `<name>.0.…` from now on."""
+def _joined(wrapped: Sequence[Move], regrown: Sequence[Move]) -> list[Move]:
+    """One move per tensor: what was regrown and has got another name by the wrapping as well."""
+    names = {id(m.old): m.new_name for m in wrapped if m.old is not None}
+    own = {id(m.new) for m in regrown}
+    kept = [m for m in wrapped if m.old is None or id(m.old) not in own]
+    return kept + [replace(m, new_name=names.get(id(m.new), m.new_name)) for m in regrown]
+
+
+def _wrap(
+    net: nn.Module, name: str, layers: Sequence[nn.Module], *, front: bool
+) -> tuple[list[Move], Callable[[], None]]:
+    """Put layers behind (or in front of) a module; what it holds is called `<name>.0.…` (or the last) from now on."""
     parent_name, _, child = name.rpartition(".")
     parent, module = net.get_submodule(parent_name), net.get_submodule(name)
-    sequence = nn.Sequential(module, *layers)
+    sequence = nn.Sequential(*layers, module) if front else nn.Sequential(module, *layers)
+    at, first = (len(layers), 0) if front else (0, 1)
     sequence.training = module.training
     held = (*module.named_parameters(), *module.named_buffers())
-    moves = [Move(t, t, f"{name}.{inner}", f"{name}.0.{inner}") for inner, t in held]
-    for i, layer in enumerate(layers, start=1):
+    moves = [Move(t, t, f"{name}.{inner}", f"{name}.{at}.{inner}") for inner, t in held]
+    for i, layer in enumerate(layers, start=first):
         layer.train(module.training)
         new = (*layer.named_parameters(), *layer.named_buffers())
         moves += [Move(None, t, None, f"{name}.{i}.{inner}") for inner, t in new]
@@ -183,6 +201,12 @@ def tensor_named(net: nn.Module, name: str) -> Tensor:
     if tensor is None:
         raise GrowthError(f"the net has no parameter or buffer {name!r}; it is not the net this growth was made for")
     return tensor
+
+
+def _holders(net: nn.Module, name: str, old: Tensor | None) -> list[str]:
+    """The names of everything that holds a tensor: a tied parameter stays tied."""
+    held = [n for n, p in net.named_parameters(remove_duplicate=False) if p is old]
+    return held or [name]
 
 
 def _install(net: nn.Module, name: str, new: Tensor) -> Callable[[], None]:

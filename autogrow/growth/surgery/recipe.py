@@ -8,26 +8,30 @@ fresh net and a shorter recipe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from autogrow.errors import GrowthError
-from autogrow.growth.sites.find import DepthSite, unwrapped
+from autogrow.growth.layers import layer_type, norm_type
+from autogrow.growth.sites.find import ColumnsRead, DepthSite, unwrapped
 from autogrow.growth.surgery.deepen import inserted_layers, inserting
+from autogrow.growth.surgery.entry import Entry, check_entry
 from autogrow.growth.surgery.plan import Plan, Regrow, TensorPlan, tensor_named
+from autogrow.growth.surgery.refine import Components, knots_plan
+from autogrow.nets.knots import Knots
+from autogrow.plain import fault
 
-Entry = Mapping[str, Any]
 
-
-def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None) -> None:
+def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None, *, holds: int | None = None) -> None:
     """Give a fresh net the architecture that a recipe records, in place; load its weights afterwards.
 
     Old entries keep the fresh net's values, new ones are 0 (`example` is accepted for symmetry and not needed). The
-    global random state is not touched. Raises GrowthError where the net is not the one the recipe was recorded on; it
-    is then as it was.
+    global random state is not touched. `holds`: how many numbers the weights hold that are loaded afterwards; a step
+    that needs more is refused before it is taken. Raises GrowthError where the net is not the one the recipe was
+    recorded on; it is then as it was.
 
     >>> from autogrow.growth import widen
     >>> def fresh(): return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -40,7 +44,8 @@ def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None) -> N
     net = unwrapped(net)
     undo = []
     try:
-        for entry in recipe:
+        for number, entry in enumerate(recipe):
+            check_entry(entry, number, holds)
             undo.append(_plan(net, entry).apply(net)[1])
     except BaseException:
         for step in reversed(undo):
@@ -52,6 +57,8 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
     """One entry as a plan for this net."""
     if entry["op"] == "deepen":
         return _insertion(net, entry)
+    if entry["op"] == "refine":
+        return _refinement(net, entry)
     tensors = []
     for name, shape in entry["shapes"].items():
         old = tensor_named(net, name)
@@ -59,23 +66,18 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
             raise GrowthError(
                 f"the recipe was recorded on another net: {name!r} has shape {list(old.shape)}, the recipe makes it {list(shape)}"
             )
-        tensors.append(
-            TensorPlan(
-                name,
-                tuple(
-                    _appended(d, now, new)
-                    for d, (now, new) in enumerate(zip(old.shape, shape, strict=True))
-                    if new != now
-                ),
-            )
-        )
+        grown = [
+            _appended(d, now, new) for d, (now, new) in enumerate(zip(old.shape, shape, strict=True)) if new != now
+        ]
+        tensors.append(TensorPlan(name, tuple(grown)))
+    modules = dict(net.named_modules())
     attributes: dict[str, dict[str, Any]] = {}
     for name, values in entry["attributes"].items():
-        module = net.get_submodule(name)
+        for attribute, value in values.items():
+            now = getattr(modules.get(name), attribute, None)
+            if not any(fault(now, kind) == "" == fault(value, kind) for kind in (int, Sequence[int], float)):
+                raise GrowthError(f"the recipe was recorded on another net: {name!r} has no number {attribute!r}")
         attributes[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        missing = [k for k in values if not hasattr(module, k)]
-        if missing:
-            raise GrowthError(f"the recipe was recorded on another net: {name!r} has no {missing[0]!r}")
     return Plan(tuple(tensors), attributes)
 
 
@@ -83,11 +85,42 @@ def _appended(dim: int, now: int, new: int) -> Regrow:
     return Regrow(dim, torch.cat([torch.arange(now), torch.full((new - now,), -1)]))
 
 
+def _refinement(net: nn.Module, entry: Entry) -> Plan:
+    modules = dict(net.named_modules())
+    for key in ("reader", "place", "knots"):
+        if entry[key] is not None and entry[key] not in modules:
+            raise GrowthError(f"the recipe was recorded on another net: it has no module {entry[key]!r}")
+    layer, knots = layer_type(modules[entry["reader"]]), modules.get(entry["knots"] or "no module")
+    if layer is None or not layer.reads or not (knots is None or isinstance(knots, Knots)):
+        raise GrowthError(f"the recipe was recorded on another net: {entry['reader']!r} reads no columns")
+    read = ColumnsRead(*(entry[key] for key in ("reader", "place", "front", "knots", "size")))
+    count, added = entry["components"], entry["components"] - (len(knots.column) if isinstance(knots, Knots) else 0)
+    if added < 0:
+        raise GrowthError(f"the recipe was recorded on another net: it makes {entry['knots']!r} coarser")
+    weight = tensor_named(net, f"{entry['reader']}.weight")
+    grown = _appended(0, entry["size"], entry["size"] + added).index
+    low = torch.zeros(count, dtype=weight.dtype if weight.dtype.itemsize >= 4 else torch.float32)
+    zero = torch.zeros(count, dtype=torch.int64)
+    return knots_plan(net, read, Components(zero, low, low + 1, grown, torch.ones(len(grown), dtype=torch.float64)))
+
+
 def _insertion(net: nn.Module, entry: Entry) -> Plan:
     modules = dict(net.named_modules())
     for key in ("after", "like", "activation", "norm", "dropout"):
-        if entry[key] is not None and entry[key] not in modules:
+        if entry[key] is not None and (entry[key] not in modules or not entry[key]):
             raise GrowthError(f"the recipe was recorded on another net: it has no module {entry[key]!r}")
+    kind = layer_type(modules[entry["like"]])
+    norm, dropout = (modules.get(entry[key] or "no module") for key in ("norm", "dropout"))
+    fits = (
+        kind is not None
+        and kind.build is not None
+        and (entry["kind"] == "residual" or entry["activation"] is not None)
+        and (norm is None or norm_type(norm) is not None)
+        and (not entry["calibrated"] or isinstance(norm, nn.modules.batchnorm._BatchNorm))
+        and (dropout is None or isinstance(getattr(dropout, "p", None), float))
+    )
+    if not fits:
+        raise GrowthError(f"the recipe was recorded on another net: no such layer goes behind {entry['after']!r}")
     site = DepthSite(
         entry["after"], None, entry["size"], entry["like"], entry["activation"], entry["norm"], entry["dropout"], (entry["kind"],)
     )  # fmt: skip

@@ -62,5 +62,8 @@ def normed_units(request: Request, units: NewUnits) -> Growth:
     fresh = NewUnits(index, torch.ones(q), draw_out=1.0 if rule.alive else 0.0)
     start = "mean" if rule.kind == "layer" else "zero"
     # a new unit that is exactly 0 behind the norm gets no gradient through a ReLU: a bias of its own brings it to life
-    bias = 0.0 if rule.alive else 0.5
+    tied = any(
+        port.role == "tied" for port in site.writers
+    )  # a head that is tied to what is written brings life itself
+    bias = 0.0 if rule.alive or tied else 0.5
     return Growth(site, fresh, start, gain=torch.full((q,), shrink, dtype=torch.float64), epsilon=n / q, norm_bias=bias)

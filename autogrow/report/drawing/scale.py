@@ -94,6 +94,25 @@ def fit(values: Iterable[float], *, zero: bool = False, may_log: bool = True) ->
     return Scale(low if zero and low == 0 else low - air, high + air)
 
 
+def fit_late(values: Sequence[float], others: Iterable[float] = (), *, early: float = 0.25, room: float = 2.5) -> Scale:
+    """A linear scale for curves that may begin far above where they end, on which a late rise is a rise on paper.
+
+    It holds what is there behind their first quarter, and `others`, and of the start what is at most `room` times as
+    high; what is above that stands outside.
+
+    >>> scale = fit_late([0.9, 0.1, 0.02, 0.03])
+    >>> round(scale.low, 3), round(scale.high, 3), scale.log
+    (0.0, 0.265, False)
+    """
+    late = values[math.ceil(early * len(values)) :] if len(values) > 3 else values
+    finite = [v for v in (*late, *others) if math.isfinite(v)]
+    if not finite:
+        return Scale(0.0, 1.0)
+    top = max(finite)
+    shown = [*finite, *(min(v, room * top) for v in values if math.isfinite(v))]
+    return fit(shown, zero=min(shown) < max(shown) / 2, may_log=False)
+
+
 def path(xs: Sequence[float], ys: Sequence[float | None], cut: frozenset[int] = frozenset()) -> str:
     """SVG path data, in tenths of a percent, through the points that are there.
 

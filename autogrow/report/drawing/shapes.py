@@ -76,6 +76,21 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """One small square plot with axes of its own. `cloud`: path data of single rows as dots."""
+
+    title: str
+    summary: str
+    across: str
+    up: str
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    curves: Sequence[Curve]
+    cloud: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Mark:
     """Something that happened: 'growth', 'return' or 'trouble';
     `badge` is its sign, `level` the row of badges it stands in.

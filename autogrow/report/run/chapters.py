@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from autogrow.policy.history import Event, History, Keep, Row, Stop
 from autogrow.report.run.figure import anchor
 from autogrow.show import words
+from autogrow.show.check import judges, measured
 from autogrow.show.story import Episode, Story
 
 
@@ -80,28 +81,29 @@ def chapters(rows: History, story: Story, metric: str) -> list[Card | Kept]:
     return told + _kept(waiting, metric)
 
 
+def columns(metric: str) -> tuple[str, ...]:
+    """What the table of the checks shows of each, besides which it is and why."""
+    return ("train", "val", "score", metric, "gap")
+
+
 def _kept(rows: Sequence[Row], metric: str) -> list[Card | Kept]:
     """The checks of `rows` as one chapter, or as none."""
     if not rows:
         return []
     first, last = rows[0], rows[-1]
     span = words.passes(last.passes) if len(rows) == 1 else f"{words.span(first.passes, last.passes)}"
-    losses = " → ".join(dict.fromkeys(words.number(row.val_loss, 3) for row in (first, last)))
+    side = "val" if all(judges(row) for row in rows) else "train"
+    losses = " → ".join(dict.fromkeys(measured(row, metric, 3)[side] for row in (first, last)))
     lines = [
         Line(
-            (
-                str(row.check),
-                f"{row.passes:.4g}",
-                words.number(row.train_loss, 3),
-                words.number(row.val_loss, 3),
-                words.measure(metric, row.val_error),
-                words.percent(row.relative_gap, 0),
-            ),
+            (str(row.check), f"{row.passes:.4g}", *(found.get(name, "-") for name in columns(metric))),
             row.reason or words.intent(row.action),
         )
         for row in rows
+        if (found := measured(row, metric, 3))
     ]
-    return [Kept(f"{words.times(len(rows), 'check')}, {span}, val loss {losses}", lines)]
+    which = f"check {first.check}" if len(rows) == 1 else f"checks {first.check} to {last.check}"
+    return [Kept(f"{which}, {span}, {side} loss {losses}", lines)]
 
 
 def _applied(told: Episode, metric: str, widest: int) -> Card:
@@ -123,9 +125,8 @@ def _applied(told: Episode, metric: str, widest: int) -> Card:
 
 def _when(row: Row, metric: str) -> str:
     """The check that a decision was made on, and what it had measured."""
-    losses = f"train {words.number(row.train_loss)}, val {words.number(row.val_loss)}"
-    error = f"{metric} {words.measure(metric, row.val_error)}, gap {words.percent(row.relative_gap, 0)}"
-    return f"{words.passes(row.passes)}, check {row.check}: {losses}, {error}"
+    found = ", ".join(f"{name} {said}" for name, said in measured(row, metric).items() if name != "score")
+    return f"check {row.check}, {words.passes(row.passes)}: {found}"
 
 
 def _unapplied(row: Row, metric: str) -> Card:

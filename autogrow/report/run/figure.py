@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from autogrow.policy.history import History
-from autogrow.report.drawing.scale import Scale
+from autogrow.report.drawing.scale import Scale, Tick
 from autogrow.report.drawing.shapes import Axis, Figure, Mark, Phase
 from autogrow.report.run.panels import error_panel, gap_panel, loss_panel, widths_panel
 from autogrow.show import words
+from autogrow.show.check import in_trouble
 from autogrow.show.story import Episode, Story
 
 
-def draw(rows: History, story: Story, axis: Axis, metric: str, test: float | None) -> Figure:
-    """The figure of a run along one axis; `metric` is 'error' or 'rmse', `test` its value on the test set."""
+def draw(rows: History, story: Story, axis: Axis, metric: str, test: float | None, base: float | None = None) -> Figure:
+    """The figure of a run along one axis; `metric` is 'error' or 'rmse', `test` its value on the test set, `base` the
+    baseline's.
+    """
     marks = _marks(rows, story, axis)
     panels = [
         loss_panel(rows, story, axis),
-        error_panel(rows, story, axis, metric, test),
+        error_panel(rows, story, axis, metric, test, base),
         gap_panel(rows, story, axis),
         widths_panel(rows, axis),
     ]
@@ -28,11 +31,11 @@ def draw(rows: History, story: Story, axis: Axis, metric: str, test: float | Non
 
 
 def axes(rows: History) -> tuple[Axis, Axis]:
-    """The two ways to look at a run: by passes over the data,
+    """The two ways to look at a run: by checks, in which the reasons count,
     and by the floating point operations spent on training.
     """
     return (
-        _axis("passes", "passes over the training data", [row.passes for row in rows], lambda v: f"{v:g}"),
+        _checks(rows),
         _axis(
             "flops",
             "training FLOPs",
@@ -40,6 +43,23 @@ def axes(rows: History) -> tuple[Axis, Axis]:
             lambda v: words.flops(v).replace(".00 ", " ").replace(".0 ", " ") if v else "0",
         ),
     )
+
+
+def _checks(rows: History) -> Axis:
+    """Each check as far from left to right as the others; its tick stands where it ends."""
+    scale = Scale(0.0, float(len(rows) or 1))
+    numbered = Scale(0.0, float(max(1, len(rows) - 1))).round_values()
+    ticks = [Tick(scale.at(n + 1), f"{n:g}") for n in numbered if n == round(n) and n < len(rows)]
+    return Axis("checks", _label(rows), ticks, [scale.at(i + 1.0) for i in range(len(rows))])
+
+
+def _label(rows: History) -> str:
+    if not rows:
+        return "check"
+    step, passes = rows[0].step, rows[0].passes
+    even = all(row.step == step * (row.check + 1) for row in rows)
+    each = f"{words.times(step, 'step')}, {words.passes(passes)} over the training data, each"
+    return f"check ({each})" if even else "check"
 
 
 def _axis(key: str, label: str, values: Sequence[float], say: Callable[[float], str]) -> Axis:
@@ -55,7 +75,7 @@ def _marks(rows: History, story: Story, axis: Axis) -> list[Mark]:
         badge = str(told.number) if told.is_growth else "↩"
         marks.append(Mark(look, badge, words.deed(told.event), anchor(told), x, 0))
     for row in rows:
-        if not row.finite():
+        if in_trouble(row):
             marks.append(Mark("trouble", "!", f"check {row.check}: not finite", "", axis.at[rows.index(row)], 0))
     return _apart(sorted(marks, key=lambda mark: mark.x))
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 
 from autogrow.policy.history import History, Row
-from autogrow.report.drawing.scale import Scale, fit, path
+from autogrow.report.drawing.scale import Scale, fit, fit_late, path
 from autogrow.report.drawing.shapes import Axis, Band, Curve, Dot, Panel
 from autogrow.show import words
+from autogrow.show.check import judges
 from autogrow.show.story import Story
 
 
@@ -21,26 +22,37 @@ def loss_panel(rows: History, story: Story, axis: Axis) -> Panel:
         *_returns(rows, story, axis, scale, lambda row: row.val_loss),
     ]
     title = "Loss" + _spacing(scale, rows, lambda row: min(row.train_loss, row.val_loss))
-    dots = _delivered(rows, story, axis, scale, lambda row: row.val_loss)
+    dots = _delivered(rows, story, axis, scale, lambda row: row.val_loss if judges(row) else row.train_loss)
     return Panel(title, _from_to(rows, "loss", words.number), 200, scale.ticks(_short), curves, dots)
 
 
-def error_panel(rows: History, story: Story, axis: Axis, metric: str, test: float | None) -> Panel:
-    """Train and val error (a percentage) or rmse, and the one reading of the test set."""
+def error_panel(
+    rows: History, story: Story, axis: Axis, metric: str, test: float | None, base: float | None = None
+) -> Panel:
+    """Train and val error (a percentage) or rmse, the one reading of the test set, and the baseline where it is near.
+
+    The scale is linear and made for what came after the start: a late rise is seen, a high start is told.
+    """
     tested = test if test is not None and math.isfinite(test) else math.nan
-    scale = fit([tested, *(v for row in rows for v in (row.train_error, row.val_error))])
+    scale = fit_late([v for row in rows for v in (row.train_error, row.val_error)], [tested])
+    say = (lambda v: f"{100 * v:.4g} %") if metric == "error" else _short
+    near = [] if base is None or not base <= scale.high else [base]
     curves = [
+        *(
+            Curve(f"baseline {words.measure(metric, b)}", "baseline", f"M0 {10 * scale.from_top(b):.1f}H1000")
+            for b in near
+        ),
         Curve("train", "train", _line(rows, axis, scale, lambda row: row.train_error)),
         Curve("val", "val", _line(rows, axis, scale, lambda row: row.val_error)),
         *_returns(rows, story, axis, scale, lambda row: row.val_error),
     ]
-    dots = _delivered(rows, story, axis, scale, lambda row: row.val_error)
+    dots = _delivered(rows, story, axis, scale, lambda row: row.val_error if judges(row) else row.train_error)
     if story.delivered is not None and math.isfinite(tested):
         x = axis.at[rows.index(story.delivered)]
         dots = [*dots, Dot(f"test {words.measure(metric, tested)}", "test", x, scale.from_top(tested))]
-    say = (lambda v: f"{100 * v:.4g} %") if metric == "error" else _short
     title = "Error" if metric == "error" else "Error (rmse, in units of the target)"
-    title += _spacing(scale, rows, lambda row: min(row.train_error, row.val_error))
+    if rows and max(rows[0].train_error, rows[0].val_error) > scale.high:
+        title += f", from {words.measure(metric, rows[0].val_error)} at the start"
     return Panel(
         title, _from_to(rows, "error", lambda v: words.measure(metric, v)), 160, scale.ticks(say), curves, dots
     )
@@ -54,7 +66,7 @@ def gap_panel(rows: History, story: Story, axis: Axis) -> Panel:
         Curve("(val − train) / val", "gap", _line(rows, axis, scale, lambda row: row.relative_gap)),
         *_returns(rows, story, axis, scale, lambda row: row.relative_gap),
     ]
-    said = [words.percent(row.relative_gap, 0) for row in rows[-1:]]
+    said = [words.percent(row.relative_gap, 0) for row in rows if judges(row)][-1:]
     summary = f"Relative gap between val and train loss, {said[0]} at the end" if said else "No check was made"
     return Panel("Relative gap", summary, 110, scale.ticks(lambda v: f"{100 * v:.4g} %", 3), curves)
 
@@ -123,14 +135,16 @@ def _delivered(rows: History, story: Story, axis: Axis, scale: Scale, value: Cal
 
 
 def _place(scale: Scale, value: float) -> float | None:
-    return scale.from_top(value) if math.isfinite(value) else None
+    if not math.isfinite(value) or (value > scale.high and not scale.log):
+        return None
+    return scale.from_top(value)
 
 
 def _from_to(rows: History, what: str, say: Callable[[float], str]) -> str:
     if not rows:
         return "No check was made"
-    one, last = rows[0], rows[-1]
-    said = [say(getattr(row, f"{split}_{what}")) for split in ("train", "val") for row in (one, last)]
+    ends = {"train": (rows[0], rows[-1]), "val": (rows[0], [row for row in rows if judges(row)][-1])}
+    said = [say(getattr(row, f"{split}_{what}")) for split, both in ends.items() for row in both]
     return f"Train {what} from {said[0]} to {said[1]}, val {what} from {said[2]} to {said[3]}"
 
 

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from autogrow.data import Pipeline, Prepared
 from autogrow.data.continued.follow import TrainedOn
+from autogrow.data.continued.known_rows import KnownRows
+from autogrow.data.encode import TableEncoder
+from autogrow.data.splits import PARTS
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
+from autogrow.nets import Knots
 from autogrow.policy.event import Continued, Event
 from autogrow.train.fit.extend_net import extend_net, outputs64, receipt, shrink_and_perturb
 from autogrow.train.fit.net.build import rebuild
-from autogrow.train.fit.net.deliver import Delivered, load
+from autogrow.train.fit.net.deliver import BEFORE_REFIT, Delivered
+from autogrow.train.fit.net.load import from_content
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from autogrow.train.record.files import write_bytes
-from autogrow.train.record.folder import BEST, CHECKPOINTS, SPLIT, read_split
+from autogrow.train.record.folder import BEST, CARD, CHECKPOINTS, SPLIT, SPLITS, checkpoint_of, read_card, read_split
 
 
 @dataclass(frozen=True)
@@ -41,32 +48,61 @@ def read_finished(given: str | Path) -> FinishedNet:
     """The net of a run folder or a checkpoint. Raises CheckpointError, in one line,
     for one that cannot be continued.
     """
-    path = Path(given)
-    if path.is_dir():
-        best = path / CHECKPOINTS / BEST
-        if not best.is_file():
-            raise CheckpointError(
-                f"continue_from={path} is not the folder of a finished run: there is no {CHECKPOINTS}/{BEST}"
-            )
-        path = best
+    path = checkpoint_of(given)
     content = read_checkpoint(path)
-    net = load(path)
+    net = from_content(content, path)
     if not isinstance(net, Delivered):
         raise CheckpointError(
             f"continue_from={path} holds a net of your own class; only autogrow's own nets go on in autogrow fit"
         )
-    ours = content[CHECKPOINT_KEY]
-    inner = net.net if ours["delivery"]["members"] == 1 else net.net.net
-    assert isinstance(inner, nn.Module)
     known = read_split(path)
     if known is None:
         warnings.warn(
             f"{path.with_suffix(SPLIT)} is not there: which rows the net of {path} was trained on is not known, and new test rows may be among them",
             stacklevel=2,
         )
+    return finished(content, net, known, path, _card_of(path))
+
+
+def finished(
+    content: Mapping[str, Any],
+    net: Delivered,
+    known: KnownRows | None,
+    path: Path,
+    card: Mapping[str, Any] | None = None,
+) -> FinishedNet:
+    """The finished net of a checkpoint's content, which `net` was made from; `path` is what messages call it, `card`
+    that of its data.
+    """
+    ours = content[CHECKPOINT_KEY]
+    inner = net.net if ours["delivery"]["members"] == 1 else net.net.net
+    assert isinstance(inner, nn.Module)
     widths = tuple(content.get("result", {}).get("widths", ()))
-    before = TrainedOn(Pipeline.from_state(ours["delivery"]["pipeline"]), known)
-    return FinishedNet(path, ours, {k: v.clone() for k, v in inner.state_dict().items()}, widths, before)
+    pipeline = Pipeline.from_state(ours["delivery"]["pipeline"])
+    before = TrainedOn(pipeline, known, _refined(inner, pipeline), card)
+    weights = content.get(BEFORE_REFIT) or inner.state_dict()
+    return FinishedNet(path, ours, {k: v.clone() for k, v in weights.items()}, widths, before)
+
+
+def _card_of(path: Path) -> dict[str, Any] | None:
+    """The card of the data that a run folder's checkpoint learned from; None where there is none."""
+    folder = path.parent.parent
+    if path.parent.name != CHECKPOINTS or not (folder / CARD).is_file():
+        return None
+    kinds = {"origin": str, "rows": int, "fingerprint": str}
+    card = read_card(folder, tuple(kinds))
+    for key, kind in kinds.items():
+        if not isinstance(card[key], kind):
+            raise CheckpointError(f"{folder}: {CARD} has {card[key]!r} for {key!r}, which is not one of ours")
+    return card
+
+
+def _refined(net: nn.Module, pipeline: Pipeline) -> frozenset[str]:
+    """The columns that have knots."""
+    knots = next((m for m in net.modules() if isinstance(m, Knots)), None)
+    if knots is None or not isinstance(pipeline.encoder, TableEncoder):
+        return frozenset()
+    return frozenset(pipeline.encoder.numeric[i] for i in knots.column.unique().tolist())
 
 
 def continuing(spec: FitSpec, source: FinishedNet) -> FitSpec:
@@ -129,9 +165,15 @@ def continue_net(module: GrowingModule, source: FinishedNet, prepared: Prepared,
 
 
 def write_split(folder: Path, prepared: Prepared) -> None:
-    """Write which rows are in which split beside the delivered net."""
+    """Write which rows of the source are in which split, for anybody to read; and, beside the delivered net, what it
+    knows its rows by when it goes on.
+    """
+    train, val, test = (np.sort(getattr(prepared, part).rows.numpy()) for part in PARTS)
+    file = io.BytesIO()
+    np.savez_compressed(file, train=train, val=val, test=test)
+    write_bytes(folder / SPLITS, file.getvalue())
     if prepared.known_rows is not None:
         write_bytes((folder / CHECKPOINTS / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
 
 
-__all__ = ["FinishedNet", "continue_net", "continuing", "read_finished", "write_split"]
+__all__ = ["FinishedNet", "continue_net", "continuing", "finished", "read_finished", "write_split"]

@@ -17,15 +17,16 @@ import pytorch_lightning as pl
 import torch
 
 from autogrow.data import TensorStream
-from autogrow.errors import InterruptedRunError
+from autogrow.errors import CheckpointError, InterruptedRunError
 from autogrow.growth.carry.optimizer import check_optimizer
-from autogrow.policy import LifeCycle, deliverable, return_target
+from autogrow.policy import LifeCycle, deliverable, return_target, validated
 from autogrow.policy.book import Book, Measured
 from autogrow.policy.event import Event, FullVal
-from autogrow.policy.history import GROWTHS, Anneal, Keep, Row, Stop, Undo
+from autogrow.policy.history import GROWTHS, Anneal, Keep, Refit, Row, Stop, Undo
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observation, Observer
+from autogrow.train.fit.net.measure import NOT_MEASURED
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot, take
 from autogrow.train.fit.operate import grow, install
@@ -58,6 +59,7 @@ class LifeCycleController(pl.Callback):
         self.snapshots: dict[int, Snapshot] = {}
         self.interrupted: int | None = None
         self.hear: Callable[[], None] = lambda: None
+        self.has_begun = False  # what a checkpoint holds has been put back
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._check_seconds = 0.0
@@ -110,11 +112,24 @@ class LifeCycleController(pl.Callback):
         module = _ours(pl_module)
         check_optimizer(trainer.optimizers[0], module.net)
         check_ranks(trainer, [module])
+        self.check_progress(trainer)
+        self.has_begun = True
+        if any(isinstance(row.action, Refit) for row in self.rows) and not isinstance(self.book.pending, Refit):
+            self.learn_validation_rows()
         if len(self.rows) < trainer.current_epoch:  # saved on a check's last batch: Lightning skips that check's end
             self.close_check(trainer, module)
             self.apply_pending(trainer, module)
         if isinstance(self.book.pending, Stop):
             trainer.should_stop = True  # Lightning does not save it
+
+    def check_progress(self, trainer: pl.Trainer) -> None:
+        """Raise CheckpointError where Lightning's progress is not that of the rows."""
+        rows, last = len(self.rows), self.book.last
+        ahead = trainer.global_step - (last.step if last else 0)
+        if trainer.current_epoch - rows not in (0, 1) or not 0 <= ahead <= self.stream.steps_per_check:
+            raise CheckpointError(
+                f"its checkpoint is at check {trainer.current_epoch}, step {trainer.global_step}, and its rows are not"
+            )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply what the last check decided."""
@@ -155,21 +170,27 @@ class LifeCycleController(pl.Callback):
         action, book = self.book.take(), self.book
         if isinstance(action, GROWTHS):
             book.applied(grow(trainer, module, action, events=book.events, decided_at=book.decided_at))
-        elif isinstance(action, (Anneal, Undo)):
-            target = action.back_to if isinstance(action, Anneal) else action.to_check
+        elif isinstance(action, (Anneal, Refit, Undo)):
+            target = action.to_check if isinstance(action, Undo) else action.back_to
             event = install(trainer, module, action, self.snapshots[target], decided_at=book.decided_at)
             if isinstance(action, Anneal):
                 full = self.measurer.val(module, full=True)
-                found = FullVal(full.loss, full.error, full.score)
+                found = FullVal(full.loss, full.error, full.score, full.judged)
                 flops = full.rows * module.cost.flops_per_sample
                 event = dataclasses.replace(event, full_val=found, flops=flops)
             book.applied(event)
+            if isinstance(action, Refit):
+                self.learn_validation_rows()
+
+    def learn_validation_rows(self) -> None:
+        """From here on the net learns from validation rows too: the choice that they were kept for has been made."""
+        self.stream.learn_also(*(part for part in self.measurer.all_val if part is not None))
 
     # -- measure and decide -------------------------------------------------------------------------------------------
     def close_check(self, trainer: pl.Trainer, module: GrowingModule) -> None:
         """End a check: measure both splits, ask the policy, write the row."""
         began = time.perf_counter()
-        seen = self.observer.look(module)
+        seen, look = self.observer.look(module), self.observer.columns(module)
         options = options_of(
             module.net,
             module.example,
@@ -178,8 +199,11 @@ class LifeCycleController(pl.Callback):
             measured=seen.measured,
             steps_per_check=self.stream.steps_per_check,
             max_steps=self.max_steps,
+            columns=module.columns,
+            look=look,
         )
         row = self.book.decided(self.book.row(self.measured(trainer, module, seen)), options)
+        row = dataclasses.replace(row, eval_flops=row.eval_flops + look.flops)
         if trainer.world_size > 1:  # measured and decided once
             row = Row.from_plain(trainer.strategy.broadcast(row.to_plain()))
         self.book.enter(row)
@@ -195,7 +219,10 @@ class LifeCycleController(pl.Callback):
         """What this check finds, and what was spent since the last."""
         step, last = trainer.global_step, self.book.last
         train = self.measurer.train(module)
-        val = self.measurer.val(module, full=module.rate.anneal_from is not None)
+        if self.stream.more is None:
+            val = self.measurer.val(module, full=module.rate.anneal_from is not None)
+        else:
+            val = NOT_MEASURED  # these rows are learned from, and judge nothing
         trained = (step - (last.step if last else 0)) * self.stream.batch_size
         return Measured(
             step=step,
@@ -210,13 +237,14 @@ class LifeCycleController(pl.Callback):
             train_flops=trained * module.cost.train_flops_per_sample,
             eval_flops=(train.rows + val.rows) * module.cost.flops_per_sample + seen.flops,
             timing={"seconds": self.seconds(), "check_seconds": self._check_seconds},
+            judged=val.judged,
         )
 
     def keep_snapshots(self, trainer: pl.Trainer, module: GrowingModule) -> None:
-        """Keep the nets that may still be returned to: the best so far, the one before the last growth,
-        the deliverable.
+        """Keep the nets that may still be returned to: the best so far, the one before the last growth, the one that
+        validation judges best, the deliverable.
         """
-        wanted = {return_target(self.rows), deliverable(self.rows)}
+        wanted = {return_target(self.rows), validated(self.rows), deliverable(self.rows)}
         wanted.add(next((r.check for r in reversed(self.rows) if isinstance(r.action, GROWTHS)), None))
         here = self.rows[-1].check
         if here in wanted:

@@ -15,7 +15,7 @@ from autogrow.growth.cost import counting
 from autogrow.growth.neurons.learned import Learned
 from autogrow.growth.surgery.moves import Surgery
 from autogrow.policy.event import Event
-from autogrow.policy.history import Action, Anneal, Undo
+from autogrow.policy.history import Action, Anneal, Refit, Undo
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot, place_optimizer_state
 from autogrow.train.rewire.event import growth_event, perform, units_generator
@@ -24,7 +24,7 @@ from autogrow.train.rewire.rewire import rewire
 
 
 def grow(trainer: pl.Trainer, module: GrowingModule, action: Action, *, events: int, decided_at: int) -> Event:
-    """Widen or deepen net and weight average by one plan, re-warm the rate, and carry or reset the optimizer.
+    """Widen, deepen or refine net and weight average by one plan, re-warm the rate, and carry or reset the optimizer.
 
     New units are drawn from a generator keyed by the run's seed and the number of events before this one.
     """
@@ -56,6 +56,7 @@ def applied(module: GrowingModule, action: Action, generator: torch.Generator) -
             generator=generator,
             neurons=_neurons(module),
             calibration=module.calibration,
+            columns=module.columns,
         )
         surgery.replay(module.ema)
     module.recipe.append(dict(surgery.entry))
@@ -72,9 +73,9 @@ def _neurons(module: GrowingModule) -> Any:
 
 
 def install(
-    trainer: pl.Trainer, module: GrowingModule, action: Anneal | Undo, snapshot: Snapshot, *, decided_at: int
+    trainer: pl.Trainer, module: GrowingModule, action: Anneal | Refit | Undo, snapshot: Snapshot, *, decided_at: int
 ) -> Event:
-    """Return to a snapshot (its architecture too): weights, average, moments; then anneal, or train on."""
+    """Return to a snapshot (its architecture too): weights, average, moments; then anneal, or go on."""
     before = module.size
 
     def change() -> None:
@@ -84,7 +85,7 @@ def install(
     check_optimizer(trainer.optimizers[0], module.net)
     check_ranks(trainer, [module])
     step = trainer.global_step
-    if isinstance(action, Anneal):
+    if isinstance(action, (Anneal, Refit)):
         module.rate = module.rate.annealed(step, action.steps)
     else:
         module.rate = module.rate.rewarmed(step, 0)

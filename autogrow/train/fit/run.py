@@ -16,41 +16,50 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from autogrow.data import Prepared, Split, TensorStream, prepare
-from autogrow.errors import ConfigError, TrainingError
+from autogrow.data import Prepared, TensorStream, prepare
+from autogrow.errors import CheckpointError, ConfigError, GrowthError, TrainingError
 from autogrow.growth.modes import eval_mode
-from autogrow.policy import deliverable, requires, stop_reason
+from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
 from autogrow.train.fit.controller import LifeCycleController
+from autogrow.train.fit.looks.final import choose_threshold, take_final_look, training_prior
 from autogrow.train.fit.looks.measurer import Measurer
-from autogrow.train.fit.looks.metrics import check_metrics, final_metrics
 from autogrow.train.fit.looks.observe import Observer
-from autogrow.train.fit.net.deliver import Delivered, calibrate, deliver, save_delivered
-from autogrow.train.fit.net.measure import measure, outputs_of
+from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, deliver, delivered_content, scale_logits
+from autogrow.train.fit.net.kept import check_to_go_on
+from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
 from autogrow.train.fit.net.module import GrowingModule
+from autogrow.train.fit.net.snapshot import Snapshot
 from autogrow.train.fit.process import beside_others, leave_on_signal, quiet_lightning, threads, versions
-from autogrow.train.fit.setup import check_run, module_of, step_limit, stream_of
+from autogrow.train.fit.setup import check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
 from autogrow.train.fit.view import Silent, View
-from autogrow.train.record.checkpoint import newest_whole
+from autogrow.train.record.checkpoint import newest_whole, save_atomically
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, check_same_data, start_folder
 from autogrow.train.record.ledger import Ledger, write_metrics
 from autogrow.train.record.lock import lock
 
+_PUTTING_BACK = (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, GrowthError)
+"""How Lightning and torch end where the state that they are to put back is not theirs."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found. `summary` has the keys of `result.json`; `net` is ready for use."""
+    """What a run found. `summary` has the keys of `result.json`; `net` is ready for use; `checkpoint` is what
+    `best.ckpt` holds; `curves` is what the page draws of it, of the split that is named in it.
+    """
 
     summary: dict[str, Any]
     rows: Sequence[Row]
     net: Delivered
     card: dict[str, Any]
+    checkpoint: dict[str, Any]
     folder: Path | None = None
+    curves: dict[str, Any] = field(default_factory=dict)
 
     def write(self) -> None:
         """Write `result.json`, last of all: a run folder that has one is complete."""
@@ -67,35 +76,54 @@ class _Fit:
     stream: TensorStream
     trainer: pl.Trainer
     prepared: Prepared
+    source: FinishedNet | None = None
     checkpoint: Path | None = None
     complaints: list[str] = field(default_factory=list)
 
 
 def fit(
-    spec: FitSpec, *, display: View | None = None, resume: bool = False, prepared: Prepared | None = None
+    spec: FitSpec,
+    *given: Any,
+    display: View | None = None,
+    resume: bool = False,
+    prepared: Prepared | None = None,
+    source: FinishedNet | None = None,
 ) -> Result:
-    """Train as the spec says and hand back the net that did best on validation.
+    """Train as the spec says and hand back the net that did best on validation. For arrays and frames there are
+    `autogrow.GrowingClassifier` and `GrowingRegressor`.
 
-    `prepared`: the data of `spec.data`, where they have been prepared before. Without test rows the result has no
-    `test`.
+    `prepared`: the data of `spec.data`, where they have been prepared before. `source`: the net to go on with, where it
+    is not in a file for `spec.continue_from`. Without test rows the result has no `test`.
 
     With `resume` the run goes on from the newest whole checkpoint of its folder. Raises ConfigError or DataError before
     anything is written, TrainingError where nothing finite was ever measured.
     """
+    if given or not isinstance(spec, FitSpec):
+        raise ConfigError(
+            f"autogrow.fit takes one FitSpec, got {', '.join(type(v).__name__ for v in (spec, *given))}; for arrays and "
+            "frames: autogrow.GrowingClassifier().fit(X, y), or GrowingRegressor"
+        )
     validate(spec)
     display = display or Silent()
-    source = None if spec.continue_from is None else read_finished(spec.continue_from)
+    if spec.continue_from is not None:
+        source = read_finished(spec.continue_from)
     if source is not None:
         spec = continuing(spec, source)
     prepared = prepared or prepare(spec.data, None if source is None else source.before)
-    check_metrics(spec.metrics, prepared.task)
+    check_judges(spec, prepared)
     with threads(spec), quiet_lightning(), ExitStack() as held:
         run = _set_up(spec, prepared, display, source, held, resume=resume)
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
         for line in run.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
         with leave_on_signal(run.controller, spec.out), beside_others(run.trainer):
-            run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
+            try:
+                run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
+            except _PUTTING_BACK as error:
+                if run.checkpoint is None or run.controller.has_begun:
+                    raise
+                said = " ".join(str(error).split()) or type(error).__name__
+                raise CheckpointError(f"{run.checkpoint} cannot be gone on with: {said}") from error
         return _finish(spec, run)
 
 
@@ -107,14 +135,21 @@ def _set_up(
     stream = stream_of(spec, prepared)
     module = module_of(spec, prepared, source)
     continues = None if source is None else continue_net(module, source, prepared, spec)
-    module.delivery = {"pipeline": prepared.state(), "members": spec.net.members, "example": module.example}
+    module.delivery = {
+        "pipeline": prepared.state(),
+        "members": spec.net.members,
+        "example": module.example,
+        "prior": training_prior(prepared),
+    }
+    if spec.net.members > 1 and prepared.task == "classification":
+        module.delivery["mean"] = PROBABILITIES
     trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
     check_run(spec, module, stream, continued=source is not None)
     folder = spec.out
     if folder is not None:
         held.enter_context(lock(folder, "autogrow.fit"))
-    checkpoint, complaints = newest_whole(folder) if resume and folder is not None else (None, [])
+    checkpoint, complaints = newest_whole(folder, check_to_go_on) if resume and folder is not None else (None, [])
     ledger = Ledger(folder if trainer.is_global_zero else None)
     if resume and folder is not None:
         check_same_data(folder, prepared.card)
@@ -130,6 +165,7 @@ def _set_up(
             rows=spec.trainer.check_rows,
             temperature=spec.trainer.temperature,
             device=trainer.strategy.root_device,
+            metric=spec.metric,
         ),
         Observer(prepared, requires(spec.policy), trainer.strategy.root_device),
         max_steps=max_steps,
@@ -139,7 +175,7 @@ def _set_up(
         continues=continues,
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
-    return _Fit(module, controller, stream, trainer, prepared, checkpoint, complaints)
+    return _Fit(module, controller, stream, trainer, prepared, source, checkpoint, complaints)
 
 
 def _trainer(spec: FitSpec) -> pl.Trainer:
@@ -172,21 +208,31 @@ def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shar
 def _finish(spec: FitSpec, run: _Fit) -> Result:
     module, controller, prepared = run.module, run.controller, run.prepared
     rows = controller.rows
-    best = deliverable(rows)
-    if best is None:
+    chosen, best = validated(rows), deliverable(rows)
+    if chosen is None or best is None:
         raise TrainingError(f"no finite loss was ever measured ({rows[-1].reason}); try a lower optimizer.lr")
-    snapshot = controller.snapshots[best]
     module.to("cpu")
-    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
-    net = deliver(module, prepared.pipeline)
-    looks = len(prepared.val) + len(prepared.test)
-    if prepared.task == "classification" and spec.trainer.temperature:
-        with eval_mode(net):
-            calibrate(module.ema, outputs_of(net.net, prepared.val.x), prepared.val.y)
-        looks += len(prepared.val)
-    measured = {"val": evaluate(net, prepared.val, prepared, spec.metrics)}
+    net = _as_of(module, controller.snapshots[chosen], prepared)
+    factor = _best_factor(spec, net, prepared)
+    if factor is not None:
+        scale_logits(module, factor)
+        net = deliver(module, prepared.pipeline)
+    net.threshold = choose_threshold(net, prepared, spec.metric)
+    if net.threshold is not None:
+        module.delivery["threshold"] = net.threshold
+    temperature = 1 / (factor or 1.0)
+    found = {"val": take_final_look(net, prepared.val, prepared, spec.metrics, temperature=temperature)}
+    before_refit = None
+    if best != chosen:  # validation rows have been learned from since; what they said of the net before stands
+        before_refit = {name: value.clone() for name, value in module.ema.state_dict().items()}
+        net = _as_of(module, controller.snapshots[best], prepared)
+        if factor is not None:
+            scale_logits(module, factor)
     if len(prepared.test):  # the trials of a search have none
-        measured["test"] = evaluate(net, prepared.test, prepared, spec.metrics)
+        found["test"] = take_final_look(net, prepared.test, prepared, spec.metrics, temperature=temperature)
+    shown = "test" if "test" in found else "val"
+    val_looks = 1 + (factor is not None) + (net.threshold is not None)
+    looks = val_looks * len(prepared.val) + len(prepared.test)
     flops = module.cost.flops_per_sample
     summary = {
         "task": prepared.task,
@@ -197,35 +243,42 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "epochs": round(rows[-1].passes, 3),
         "widths": list(module.widths.values()),
         "depth": len(module.widths),
+        **({"knots": dict(knots)} if (knots := module.size.knots) else {}),
         "parameters": module.cost.parameters,
         "flops_per_sample": flops,
         "train_flops": rows[-1].train_flops,
         "eval_flops": rows[-1].eval_flops + flops * looks,
         "seconds": round(controller.seconds(), 3),
         "growth_events": sum(isinstance(row.action, GROWTHS) for row in rows[:-1]),
-        **measured,
+        **{name: look.measured for name, look in found.items()},
+        "metric": spec.metric,
+        "metrics": {name: look.metrics for name, look in found.items()},
+        "baseline": {name: look.baseline for name, look in found.items()},
+        **({} if factor is None else {"temperature": temperature}),
         "versions": versions(),
     }
-    if spec.continue_from is not None:
+    if run.source is not None:
         assert rows[0].event is not None
-        summary["continued_from"], summary["continued"] = str(spec.continue_from), rows[0].event.to_plain()
+        origin = run.source.path if spec.continue_from is None else spec.continue_from
+        summary["continued_from"], summary["continued"] = str(origin), rows[0].event.to_plain()
+    content = delivered_content(module, summary, before_refit=before_refit)
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
-        save_delivered(module, out / CHECKPOINTS / BEST, summary)
+        save_atomically(content, out / CHECKPOINTS / BEST)
         write_split(out, prepared)
         write_metrics(out, rows)
-    return Result(summary, rows, net, prepared.card, out)
+    return Result(summary, rows, net, prepared.card, content, out, {"split": shown, **found[shown].curves})
 
 
-def evaluate(net: Delivered, split: Split, prepared: Prepared, metrics: Sequence[str] = ()) -> dict[str, float]:
-    """Loss and error (or rmse) of a delivered net on a split of net inputs, and any further metrics by name."""
-    measured = measure(
-        net.net,
-        net.net,
-        split.x,
-        split.y,
-        task=prepared.task,
-        target_std=None if prepared.target_scale is None else prepared.target_scale[1],
-    )
-    name = "error" if prepared.task == "classification" else "rmse"
-    return {"loss": measured.loss, name: measured.error, **final_metrics(net, split, prepared, metrics)}
+def _as_of(module: GrowingModule, snapshot: Snapshot, prepared: Prepared) -> Delivered:
+    """The module's net as a snapshot has it, ready for use."""
+    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+    return deliver(module, prepared.pipeline)
+
+
+def _best_factor(spec: FitSpec, net: Delivered, prepared: Prepared) -> float | None:
+    """The factor on the logits that suits validation best; None where none is looked for."""
+    if prepared.task != "classification" or not spec.trainer.temperature:
+        return None
+    with eval_mode(net):
+        return best_inverse_temperature(outputs_of(net.net, prepared.val.x), prepared.val.y, prepared.val.weight)

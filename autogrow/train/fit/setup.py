@@ -5,20 +5,26 @@ and whether they go together.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from torch import Tensor
 
 from autogrow.data import Prepared, TensorStream
-from autogrow.errors import ConfigError
+from autogrow.data.encode import TableEncoder
+from autogrow.errors import ConfigError, nearest
+from autogrow.evaluation.judge import check_metric
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
-from autogrow.policy.history import Cost
+from autogrow.policy.history import Cost, Refine
 from autogrow.train.fit.continue_from import FinishedNet
+from autogrow.train.fit.looks.metrics import check_metrics
 from autogrow.train.fit.looks.observe import RECORDED, look_batches
 from autogrow.train.fit.net.build import builder_for
 from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.spec import AUTO, FitSpec
+from autogrow.train.rewire.columns import Columns
+from autogrow.train.rewire.event import perform
 
 
 def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:
@@ -37,6 +43,7 @@ def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
         burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
         seed=spec.seed,
         members=spec.net.members,
+        weight=prepared.train.weight,
     )
 
 
@@ -52,9 +59,39 @@ def module_of(spec: FitSpec, prepared: Prepared, source: FinishedNet | None = No
         calibration=example_rows(prepared.train.x, spec.net.members, rows=512),
         recipe=() if source is None else source.ours["recipe"],
         batches=_looked_at(spec, prepared),
+        columns=_columns(spec, prepared),
     )
     module.example = example
+    if source is None and spec.net.knots is not None:
+        _refine_start(module, spec.net.knots)
     return module
+
+
+def _refine_start(module: GrowingModule, knots: int | Mapping[str, int]) -> None:
+    """Resolve the starting net's columns more finely, with weights that are drawn as any net's are."""
+    columns = module.columns
+    for name in knots if isinstance(knots, Mapping) else ():
+        if name not in columns.names:
+            raise ConfigError(f"net.knots: no numeric column is called {name!r}; {nearest(name, columns.names)}")
+    wanted = dict(knots) if isinstance(knots, Mapping) else dict.fromkeys(columns.names, knots)
+    finer = {n: count for n, count in wanted.items() if n in columns.finer(module.sites, count)}
+    if not finer:
+        return
+    surgery = perform(module.net, Refine(finer), example=module.example, generator=None, columns=columns)
+    read = module.sites.columns
+    assert read is not None
+    reset = module.net.get_submodule(read.reader).reset_parameters
+    assert callable(reset)
+    reset()
+    module.install(module.net, None, [dict(surgery.entry)])
+
+
+def _columns(spec: FitSpec, prepared: Prepared) -> Columns:
+    """The columns that can be refined: those of numbers, of a table that a dense net reads."""
+    encoder = prepared.encoder
+    if spec.net.kind != "dense" or not isinstance(encoder, TableEncoder):
+        return Columns()
+    return Columns.of(encoder.numeric, prepared.train.x)
 
 
 def _looked_at(spec: FitSpec, prepared: Prepared) -> list[tuple[Tensor, Tensor]]:
@@ -72,6 +109,14 @@ def step_limit(spec: FitSpec, stream: TensorStream) -> int | None:
 def _asked_steps(spec: FitSpec, stream: TensorStream) -> int | None:
     epochs = spec.trainer.max_epochs
     return None if epochs is None else round(epochs * stream.steps_per_pass)
+
+
+def check_judges(spec: FitSpec, prepared: Prepared) -> None:
+    """Raise ConfigError where `metric=` or one of `metrics=` does not exist or does not go with the data."""
+    check_metrics(spec.metrics, prepared.task)
+    val = prepared.val
+    counts = val.y if val.weight is None else val.y[val.weight > 0]
+    check_metric(spec.metric, prepared.task, counts.numpy())
 
 
 def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:

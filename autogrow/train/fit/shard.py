@@ -35,11 +35,11 @@ class Shard:
         """Bursts in a check."""
         return len(self.stream)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         mine = slice(self.rank, None, self.ranks)
         index = (slice(None),) * self.dim + (mine,)
-        for xs, ys in self.stream:
-            yield xs[index], ys[index]
+        for burst in self.stream:
+            yield tuple(part[index] for part in burst)
 
     def state_dict(self) -> dict[str, Any]:
         """The stream's."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from autogrow.data import DataSpec
 from autogrow.errors import ConfigError, nearest
-from autogrow.policy import LifeCycle
+from autogrow.policy import LifeCycle, recipe
 
 AUTO = "auto"
 TINY = "tiny"  # widths: the smallest start
@@ -22,7 +22,8 @@ TINY = "tiny"  # widths: the smallest start
 @dataclass
 class NetSpec:
     """The starting net. `widths`: 'auto' (the recipe's start), 'tiny', or a list.
-    `dropout`: None, a number, or 'auto' (follows the width).
+    `dropout`: None, a number, or 'auto' (follows the width). `knots`: in how many pieces columns of numbers are
+    resolved from the start: None (read as they are), a number, or a number by column name.
     """
 
     kind: str = "dense"
@@ -32,6 +33,7 @@ class NetSpec:
     dropout: Any = None
     residual: bool = False
     members: int = 1
+    knots: Any = None
 
 
 @dataclass
@@ -83,14 +85,18 @@ class WarmStart:
 
 @dataclass
 class FitSpec:
-    """Everything `fit` needs. `policy` and `neurons` are values (see `autogrow.policy` and `autogrow.growth`).
+    """Everything `fit` needs, without Hydra: `fit(FitSpec(DataSpec(path="table.csv", target="price")))` is the recipe.
+
+    `policy` and `neurons` are values (see `autogrow.policy` and `autogrow.growth`; None: units that
+    answer with 0 at first).
 
     `out` is the run folder, None for a run that leaves nothing on disk. `continue_from`: a finished run's folder or
-    checkpoint, whose net goes on. `config` is the resolved config as YAML, kept in the run folder.
+    checkpoint, whose net goes on. `metric`: what chooses the net that is handed back, and the threshold on a
+    probability (see `evaluation.judge`). `config` is the resolved config as YAML, kept in the run folder.
     """
 
     data: DataSpec
-    policy: LifeCycle
+    policy: LifeCycle = field(default_factory=recipe)
     net: NetSpec = field(default_factory=NetSpec)
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
@@ -101,6 +107,7 @@ class FitSpec:
     out: Path | None = None
     continue_from: Path | None = None
     warm_start: WarmStart = field(default_factory=WarmStart)
+    metric: str = "auto"
     metrics: tuple[str, ...] = ()
     config: str = ""
 
@@ -122,6 +129,7 @@ def validate(spec: FitSpec) -> None:
     _one_of("optimizer.name", opt.name, OPTIMIZERS)
     _one_of("growth.optimizer_state", spec.optimizer_state, OPTIMIZER_STATES)
     _check_widths(net.widths)
+    _check_knots(net)
     if net.dropout not in (AUTO, None) and not (isinstance(net.dropout, (int, float)) and 0 <= net.dropout < 1):
         raise ConfigError(f"net.dropout must be 'auto', null or a number in [0, 1), got {net.dropout!r}")
     _positive("optimizer.lr", opt.lr)
@@ -161,6 +169,15 @@ def _check_widths(widths: Any) -> None:
             raise ConfigError(f"net.widths must hold whole numbers of at least 1, got {width!r} in {list(widths)}")
     if not list(widths):
         raise ConfigError("net.widths must name at least one hidden layer, got []")
+
+
+def _check_knots(net: NetSpec) -> None:
+    counts = list(net.knots.values()) if isinstance(net.knots, Mapping) else [] if net.knots is None else [net.knots]
+    for count in counts:
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ConfigError(f"net.knots must be a whole number of pieces of at least 1 (null: none), got {count!r}")
+    if counts and net.kind != "dense":
+        raise ConfigError(f"net.knots is for columns that a dense net reads, and net.kind is {net.kind!r}")
 
 
 def _check_seed(seed: Any) -> None:

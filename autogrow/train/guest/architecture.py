@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -143,9 +143,15 @@ def record_of(module: pl.LightningModule) -> GrowthRecord | None:
     return record
 
 
-class Growable(pl.LightningModule):
+if TYPE_CHECKING:
+    _Mixed = pl.LightningModule
+else:
+    _Mixed = object  # it is mixed with the LightningModule of either package
+
+
+class Growable(_Mixed):
     """Mixin for modules whose grown checkpoints are to be loaded by `load_from_checkpoint`:
-    `class Lit(Growable, LightningModule)`.
+    `class Lit(Growable, LightningModule)`, with the `LightningModule` of either package.
 
     Needed for nothing else. A module that has checkpoint hooks of its own calls `super()` in them.
     """

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import StochasticWeightAveraging, WeightAveraging
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from autogrow.errors import GrowthError
 from autogrow.train.guest.compiled import plain
+from autogrow.train.rewire.both_lightnings import either
 
 
 def averages_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()) -> list[nn.Module]:
@@ -41,12 +41,14 @@ def averaging_started(trainer: pl.Trainer, epoch: int) -> bool:
     it has then put its own schedule in place of the user's.
     """
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
-    return any(epoch >= c.swa_start for c in callbacks if isinstance(c, StochasticWeightAveraging))
+    stochastic = either("callbacks", "StochasticWeightAveraging")
+    return any(epoch >= c.swa_start for c in callbacks if isinstance(c, stochastic))
 
 
 def _held_by_callbacks(module: pl.LightningModule) -> Iterator[nn.Module]:
+    averaging = either("callbacks", "WeightAveraging", "StochasticWeightAveraging")
     for callback in getattr(module._trainer, "callbacks", ()):
-        if isinstance(callback, (WeightAveraging, StochasticWeightAveraging)) and callback._average_model is not None:
+        if isinstance(callback, averaging) and callback._average_model is not None:
             yield callback._average_model
         else:
             yield from (value for value in vars(callback).values() if isinstance(value, AveragedModel))

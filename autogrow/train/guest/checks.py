@@ -4,6 +4,7 @@ and what may not be decided there.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 import pytorch_lightning as pl
@@ -11,13 +12,13 @@ import pytorch_lightning as pl
 from autogrow.growth import Sites
 from autogrow.growth.cost import NetCost
 from autogrow.policy.book import Book, Measured
-from autogrow.policy.history import GROWTHS, Decision, Keep, Options, Row
+from autogrow.policy.history import GROWTHS, Action, Decision, Deepen, Keep, Options, Row, Widen
 from autogrow.train.guest.architecture import GrowthRecord
 from autogrow.train.guest.averages import averaging_started
 from autogrow.train.guest.compiled import eagerly
 from autogrow.train.guest.monitors import max_steps
 from autogrow.train.guest.resume import epochs_ended
-from autogrow.train.rewire.event import options_of, size_of
+from autogrow.train.rewire.event import in_steps, options_of, size_of
 
 
 def measured_by(
@@ -51,20 +52,31 @@ def measured_by(
 def options_for(
     trainer: pl.Trainer, book: Book, record: GrowthRecord, module: pl.LightningModule, sites: Sites
 ) -> Options:
-    """What the policy may choose from at this check."""
+    """What the policy may choose from at this check: no site whose growth was refused."""
     net = record.net(module)
-    return options_of(
+    options = options_of(
         net,
         record.inputs(net),
         sites,
         steps_per_check=trainer.global_step - (book.last.step if book.last else 0),
-        max_steps=max_steps(trainer),
+        max_steps=max_steps(trainer, epochs_ended(trainer)),
         within=eagerly,
+    )
+    refused = book.all_refused
+    return dataclasses.replace(
+        options,
+        widths={name: size for name, size in options.widths.items() if name not in refused},
+        depths={name: kinds for name, kinds in options.depths.items() if name not in refused},
     )
 
 
-def allowed_in(trainer: pl.Trainer) -> Callable[[Row, Decision], Decision]:
-    """Takes a decision for Keep where nothing may grow now."""
+def sites_in(action: Action) -> tuple[str, ...]:
+    """The sites that a growth is to happen at."""
+    return tuple(action.widths) if isinstance(action, Widen) else (action.after,) if isinstance(action, Deepen) else ()
+
+
+def allowed_in(trainer: pl.Trainer, sites: Sites, refused: Mapping[str, str]) -> Callable[[Row, Decision], Decision]:
+    """Takes a decision for Keep where nothing may grow now, and a width for the next one that the net can have."""
 
     def allowed(row: Row, decision: Decision) -> Decision:
         if not isinstance(decision.action, GROWTHS):
@@ -74,6 +86,12 @@ def allowed_in(trainer: pl.Trainer) -> Callable[[Row, Decision], Decision]:
         if averaging_started(trainer, trainer.current_epoch + 1):
             why = f"stochastic weight averaging has started, and its average cannot grow ({decision.reason})"
             return Decision(Keep(), f"kept: {why}")
+        again = [name for name in sites_in(decision.action) if name in refused]
+        if again:
+            return Decision(Keep(), f"kept: {again[0]} was refused before ({refused[again[0]]})")
+        possible = in_steps(decision.action, sites)
+        if possible != decision.action:
+            return Decision(possible, f"{decision.reason} (rounded up to whole units of the net)")
         return decision
 
     return allowed

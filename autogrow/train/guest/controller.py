@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
@@ -25,9 +24,9 @@ from autogrow.policy.book import Book, Policy
 from autogrow.policy.event import Event
 from autogrow.policy.history import GROWTHS, Action, Keep, Row, Stop
 from autogrow.train.guest.architecture import GrowthRecord, keep_record, record_of
-from autogrow.train.guest.checks import allowed_in, measured_by, options_for, sizes_to_log
+from autogrow.train.guest.checks import allowed_in, measured_by, options_for, sites_in, sizes_to_log
 from autogrow.train.guest.monitors import MEASURES, Measure, Monitors, check_policy, rows_in
-from autogrow.train.guest.reconnect import grow_hot, look_at
+from autogrow.train.guest.reconnect import SiteRefusedError, grow_hot, look_at
 from autogrow.train.guest.resume import (
     WITHIN_AN_EPOCH,
     Logged,
@@ -58,8 +57,9 @@ class GrowthController(pl.Callback):
     new entries ('fresh'), or 'reset' it. `averages`: names of submodules that average the net (Lightning's averaging
     callbacks and `AveragedModel`s are found). `ledger`: a folder for `ledger.jsonl`.
 
-    Raises ConfigError for what a running module of yours cannot do: undo, anneal, scores, a policy that watches an
-    error nobody logs.
+    A growth that fails at its site is a refusal in the next row (`refused`: site → reason): it is not tried again,
+    and the fit goes on. Raises ConfigError for what a running module of yours cannot do: undo, anneal, scores, a policy
+    that watches an error nobody logs.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class GrowthController(pl.Callback):
     ) -> None:
         """When a fit goes on: have the epoch finished that was not, and the random state of the moment."""
         ours = checkpoint.get(CHECKPOINT_KEY, {})
-        self._keep_rows = trainer.state.fn != TrainerFn.FITTING
+        self._keep_rows = trainer.state.fn is None or trainer.state.fn.value != "fit"
         if self._keep_rows or "ranks" not in ours:
             return
         where = ours["position"]
@@ -186,8 +186,14 @@ class GrowthController(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply what the last check decided."""
         action = self.book.take()
-        if isinstance(action, GROWTHS):
+        if not isinstance(action, GROWTHS):
+            return
+        try:
             self.book.applied(self.grow(trainer, pl_module, action))
+        except SiteRefusedError as error:
+            self.book.refuse(sites_in(action), str(error))
+            self._known = None
+            rank_zero_info(f"autogrow: {', '.join(sites_in(action))} cannot grow and is not tried again: {error}")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -231,7 +237,7 @@ class GrowthController(pl.Callback):
         values = self.monitors.read(trainer, module)
         measured = measured_by(trainer, values, sites, spent, seen=self._rows_seen, seconds=self.seconds())
         options = options_for(trainer, self.book, self._record(module), module, sites)
-        decided = self.book.decided(self.book.row(measured), options, allowed_in(trainer))
+        decided = self.book.decided(self.book.row(measured), options, allowed_in(trainer, sites, self.book.all_refused))
         row = Row.from_plain(trainer.strategy.broadcast(decided.to_plain()))
         self.book.enter(row)
         self._rows_seen, self._validated = {"train": 0, "val": 0}, False

@@ -73,11 +73,18 @@ def check_policy(policy: Policy, *, has_error: bool) -> None:
         raise ConfigError(f"the policy needs {', '.join(sorted(missing))}, which GrowthController does not offer")
 
 
-def max_steps(trainer: pl.Trainer) -> int | None:
-    """Optimizer steps of the whole fit; None where it has no end."""
+def max_steps(trainer: pl.Trainer, epochs: int) -> int | None:
+    """Optimizer steps of the whole fit; None where it has no end, or nobody can know it yet.
+
+    `epochs`: how many have ended. Where the loader has no length, what they took on average tells what the rest takes.
+    """
     limits = [float(trainer.max_steps)] if trainer.max_steps != -1 else []
     if trainer.max_epochs not in (None, -1):
-        limits.append(trainer.max_epochs * math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))
+        batches = trainer.num_training_batches
+        if not math.isinf(batches):
+            limits.append(trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches))
+        elif epochs:
+            limits.append(trainer.max_epochs * trainer.global_step // epochs)
     least = min(limits, default=math.inf)
     return None if math.isinf(least) else int(least)
 

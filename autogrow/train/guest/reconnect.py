@@ -9,27 +9,29 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_info
 from torch import nn
-from torch.optim import Optimizer
 
-from autogrow.errors import GrowthError
+from autogrow.errors import GrowthError, ParityError
 from autogrow.growth import Sites, growth_sites
-from autogrow.growth.carry.optimizer import place_state, state_by_name
 from autogrow.growth.cost import NetCost, cost, counting
 from autogrow.growth.surgery.moves import Move, Surgery
 from autogrow.policy.history import Action
 from autogrow.train.guest.architecture import GrowthRecord
 from autogrow.train.guest.averages import averages_of, averaging_started
 from autogrow.train.guest.compiled import eagerly, forget_compiled
+from autogrow.train.guest.wiring import Wiring, groups_of, place_all
 from autogrow.train.rewire.event import perform, units_generator
 from autogrow.train.rewire.invariants import check_ranks, check_reconnected, check_same_layout
 from autogrow.train.rewire.rewire import rewire
+
+
+class SiteRefusedError(GrowthError):
+    """A growth that failed at its site: net, averages and optimizers are exactly as they were."""
 
 
 def grow_hot(
@@ -46,8 +48,9 @@ def grow_hot(
     with the FLOPs it took.
 
     `mode`: what becomes of the optimizer state ('carry', 'fresh', 'reset'). Raises GrowthError where
-    `configure_optimizers` leaves the grown parameters out or stochastic weight averaging has started, and TrainingError
-    where the ranks of a distributed run no longer agree.
+    `configure_optimizers` leaves the grown parameters out or stochastic weight averaging has started, SiteRefusedError
+    where the net does not allow the growth and nothing has happened, and TrainingError where the ranks of a distributed
+    run no longer agree.
     """
     if averaging_started(trainer, trainer.current_epoch):
         raise GrowthError(
@@ -67,7 +70,11 @@ def grow_hot(
         moves = named_moves(done[0][0].moves, module, net)
         optimizers = trainer.strategy.optimizers
         check_same_layout("schedulers", len(schedules), len(trainer.strategy.lr_scheduler_configs))
-        place_all(before, optimizers, names, moves, mode)
+        started = place_all(before, optimizers, names, moves, mode)
+        if started:
+            rank_zero_info(
+                f"autogrow: the optimizer's state of {', '.join(started)} cannot be carried through the growth and starts anew"
+            )
         for schedule, config in zip(schedules, trainer.strategy.lr_scheduler_configs, strict=True):
             config.scheduler.load_state_dict(schedule)
         for wiring, optimizer in zip(before, optimizers, strict=True):
@@ -96,7 +103,10 @@ def grow_net(
     copies = [*averages_of(module, record.path, record.averages), *copies]
     net, generator = record.net(module), units_generator(seed, len(record.recipe))
     with eagerly(), counting() as counted:
-        surgery = perform(net, action, example=record.inputs(net), generator=generator, neurons=neurons)
+        try:
+            surgery = perform(net, action, example=record.inputs(net), generator=generator, neurons=neurons)
+        except (GrowthError, ParityError) as error:
+            raise SiteRefusedError(str(error)) from error
         for other in copies:
             surgery.replay(other)
     record.recipe.append(dict(surgery.entry))
@@ -108,56 +118,6 @@ def look_at(net: nn.Module, record: GrowthRecord) -> tuple[Sites, NetCost]:
     inputs = record.inputs(net)
     with eagerly():
         return growth_sites(net, inputs), cost(net, inputs)
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """An optimizer as it was before a growth: state by name, and the values of its groups."""
-
-    state: Mapping[str, Mapping[str, Any]]
-    groups: Sequence[Mapping[str, Any]]
-    members: Sequence[str]
-
-    @staticmethod
-    def of(optimizer: Optimizer, names: Mapping[nn.Parameter, str]) -> Wiring:
-        """What `optimizer` holds for the named parameters."""
-        groups = [
-            {k: v for k, v in group.items() if k not in ("params", "param_names")} for group in optimizer.param_groups
-        ]
-        members = [names[p] for group in optimizer.param_groups for p in group["params"] if p in names]
-        return Wiring(state_by_name(optimizer, names), copy.deepcopy(groups), members)
-
-    def place(self, optimizer: Optimizer, names: Mapping[nn.Parameter, str], moves: Sequence[Move], mode: str) -> None:
-        """Give an optimizer that was made anew the group values and, through the moves, the state."""
-        self.put_back_groups(optimizer)
-        mine = {p for group in optimizer.param_groups for p in group["params"]}
-        place_state(optimizer, {p: n for p, n in names.items() if p in mine}, self.state, moves, mode)
-
-    def put_back_groups(self, optimizer: Optimizer) -> None:
-        """Learning rate, momentum, … as they were: by the group's `name` where groups have one, else in order."""
-        by_name = {group.get("name"): group for group in self.groups}
-        named = len(by_name) == len(self.groups) and None not in by_name
-        for group, kept in zip(optimizer.param_groups, self.groups, strict=True):
-            group.update(copy.deepcopy(dict(by_name[group["name"]] if named else kept)))
-
-
-def place_all(
-    before: Sequence[Wiring],
-    optimizers: Sequence[Optimizer],
-    names: Mapping[nn.Parameter, str],
-    moves: Sequence[Move],
-    mode: str,
-) -> None:
-    """Give optimizers that were made anew what the ones before had. Raises GrowthError where they are not as many."""
-    check_same_layout("optimizers", len(before), len(optimizers))
-    for wiring, optimizer in zip(before, optimizers, strict=True):
-        check_same_layout("parameter groups", len(wiring.groups), len(optimizer.param_groups))
-        wiring.place(optimizer, names, moves, mode)
-
-
-def groups_of(before: Sequence[Wiring]) -> Counter[str]:
-    """In how many groups each parameter was."""
-    return Counter(name for wiring in before for name in wiring.members)
 
 
 def names_in(module: pl.LightningModule, net: nn.Module) -> dict[nn.Parameter, str]:

@@ -19,7 +19,8 @@ from autogrow.errors import CheckpointError, GrowthError
 from autogrow.growth.surgery.moves import Receipt, Surgery
 from autogrow.policy.history import GROWTHS, Action, Keep, action_from_plain, action_to_plain
 from autogrow.train.guest.architecture import GrowthRecord, keep_record
-from autogrow.train.guest.reconnect import Wiring, groups_of, grow_net, look_at, named_moves, names_in, place_all
+from autogrow.train.guest.reconnect import grow_net, look_at, named_moves, names_in
+from autogrow.train.guest.wiring import Wiring, groups_of, place_all
 from autogrow.train.record.checkpoint import read_checkpoint, save_atomically
 from autogrow.train.rewire.event import growth_event, size_of
 from autogrow.train.rewire.invariants import check_reconnected

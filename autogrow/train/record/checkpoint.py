@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from autogrow.errors import CheckpointError
+from autogrow.plain import DEEPEST, NotPlainError
 from autogrow.train.record.files import writing
 from autogrow.train.record.folder import CHECKPOINTS, LAST, PREVIOUS
 
@@ -17,6 +21,18 @@ CHECKPOINT_KEY = "autogrow"
 """Where in a checkpoint stands what rebuilds its net."""
 
 CHECKPOINT_VERSION = 1
+
+_DAMAGED = (
+    AttributeError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    AssertionError,
+    MemoryError,
+    struct.error,
+    RecursionError,
+)
+"""What else unpickling ends with where the pickle is not one that torch.save has written."""
 
 
 def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
@@ -43,14 +59,55 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} needs code to be unpickled, not only tensors and plain data: refused") from None
     except (RuntimeError, EOFError, ValueError, KeyError):
         raise CheckpointError(damaged) from None
+    except _DAMAGED as error:
+        raise CheckpointError(f"{damaged} ({type(error).__name__})") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a checkpoint of autogrow")
+    try:
+        for tensor in tensors_in(content):
+            check_tensor(tensor)
+    except NotPlainError as error:
+        raise CheckpointError(f"{path} {error}") from None
     return content
 
 
-def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
+def tensors_in(content: Any) -> Iterator[Tensor]:
+    """Every tensor in plain containers. Raises NotPlainError where they nest too deep."""
+    level = [content]
+    for _ in range(DEEPEST):
+        yield from (one for one in level if isinstance(one, Tensor))
+        level = [below for one in level for below in _below(one)]
+        if not level:
+            return
+    raise NotPlainError("nests its values too deep")
+
+
+def check_tensor(tensor: Tensor) -> None:
+    """Raise NotPlainError for a tensor that is not all there: what is made of it would be larger than the file."""
+    plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    held = tensor.untyped_storage().nbytes() if plain else 0
+    if not plain or tensor.numel() * tensor.element_size() > held:
+        raise NotPlainError(f"holds a tensor of shape {list(tensor.shape)} that is not all there")
+
+
+def numbers_held(weights: Mapping[str, Any]) -> int:
+    """How many numbers tensors hold: no net that fits them has more."""
+    stores = {
+        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() // t.element_size() for t in weights.values()
+    }
+    return sum(stores.values())
+
+
+def _below(one: Any) -> Iterable[Any]:
+    return one.values() if isinstance(one, Mapping) else one if isinstance(one, (list, tuple, set)) else ()
+
+
+def newest_whole(
+    folder: Path, check: Callable[[Path, dict[str, Any]], None] = lambda _path, _content: None
+) -> tuple[Path | None, list[str]]:
     """The newest checkpoint of a run folder that loads, and a line for each newer one that does not.
 
+    `check` raises CheckpointError for one that loads and is not what was written.
     None where none was ever written: the run died before its first and starts over. Raises CheckpointError, naming
     each, where there are some and none is whole.
     """
@@ -60,7 +117,7 @@ def newest_whole(folder: Path) -> tuple[Path | None, list[str]]:
         if not path.exists():
             continue
         try:
-            read_checkpoint(path)
+            check(path, read_checkpoint(path))
         except CheckpointError as error:
             complaints.append(str(error))
         else:

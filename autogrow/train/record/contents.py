@@ -41,8 +41,8 @@ class Growth(TypedDict):
     receipt: Receipt | None
 
 
-class StageRows(TypedDict):
-    """How many rows a stage had."""
+class Splits(TypedDict):
+    """How many rows there are in each split."""
 
     train: Count
     val: Count
@@ -55,7 +55,7 @@ class Stage(Total):
     stage: Count
     name: str
     folder: Name
-    rows: StageRows
+    rows: Splits
     classes: Count
     columns: Count | Sequence[Count]
     start_widths: Sequence[Positive]
@@ -70,6 +70,121 @@ class Stage(Total):
     growths: Sequence[Growth]
     continued: Continued | None
     stop_reason: str
+
+
+Label = str | int | float | bool
+
+
+class OfClass(TypedDict):
+    """How the rows of one class were answered."""
+
+    label: Label
+    rows: Count
+    precision: float | None
+    recall: float | None
+
+
+class Confused(TypedDict):
+    """A mistake, and how often it was made."""
+
+    truth: Label
+    answer: Label
+    rows: Amount
+
+
+class OfClasses(TypedDict):
+    """Every metric of a classification on one split."""
+
+    rows: Count
+    log_loss: float
+    error: float
+    balanced_accuracy: float
+    f1: float | None
+    auroc: float | None
+    average_precision: float | None
+    brier: NotRequired[float]
+    positive: NotRequired[Label]
+    threshold: NotRequired[float]
+    classes: Sequence[OfClass]
+    confusion: Sequence[Sequence[Amount]]
+    confused: NotRequired[Sequence[Confused]]
+
+
+class OfTarget(TypedDict):
+    """How one target was predicted."""
+
+    name: str
+    rmse: float
+    mae: float
+    r2: float | None
+
+
+class OfValues(TypedDict):
+    """Every metric of a regression on one split."""
+
+    rows: Count
+    rmse: float
+    mae: float
+    r2: float | None
+    targets: Sequence[OfTarget]
+
+
+class BaseOfClasses(TypedDict):
+    """What the commonest class is right about."""
+
+    answer: Label
+    error: float
+    log_loss: float
+    auroc: NotRequired[float]
+    average_precision: NotRequired[float]
+
+
+class BaseOfValues(TypedDict):
+    """What the mean is right about."""
+
+    answer: Mapping[str, float]
+    rmse: float
+    mae: float
+
+
+class Points(TypedDict):
+    """A curve of a class."""
+
+    label: Label
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+class Tenths(TypedDict):
+    """Probabilities, and the shares that were right."""
+
+    said: Sequence[float]
+    right: Sequence[float]
+
+
+class Calibration(TypedDict):
+    """As delivered, and before the temperature was set."""
+
+    before: NotRequired[Tenths]
+    after: Tenths
+
+
+class Rows(TypedDict):
+    """Some rows of a target."""
+
+    name: str
+    true: Sequence[float]
+    predicted: Sequence[float]
+
+
+class Curves(TypedDict, total=False):
+    """`curves.json`."""
+
+    split: str
+    roc: Sequence[Points]
+    precision_recall: Sequence[Points]
+    calibration: Calibration
+    cloud: Sequence[Rows]
 
 
 class Result(TypedDict, total=False):
@@ -91,6 +206,10 @@ class Result(TypedDict, total=False):
     growth_events: Count
     val: Measured
     test: Measured
+    metric: str
+    metrics: Mapping[str, OfClasses | OfValues]
+    baseline: Mapping[str, BaseOfClasses | BaseOfValues]
+    temperature: Amount
     versions: Mapping[str, str]
     command: str
     continued: Continued | None
@@ -128,7 +247,7 @@ class Card(TypedDict, total=False):
     rows: Count
     columns: Count | Sequence[Count]
     targets: Sequence[str]
-    splits: Mapping[str, Count]
+    splits: Splits
     split: str
     missing: Count
     fingerprint: str

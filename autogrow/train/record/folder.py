@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autogrow.errors import CheckpointError, ConfigError, DataError
 from autogrow.plain import DEEPEST, NotPlainError, check, check_plain, fault, read_json
-from autogrow.train.record.contents import Card, Result, Trial
+from autogrow.train.record.agree import fault_of_card, fault_of_curves, fault_of_result
+from autogrow.train.record.contents import Card, Curves, Result, Trial
 from autogrow.train.record.files import read_bytes, write_atomically, write_json
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ Plain = dict[str, Any]
 
 RESULT, CONFIG, CARD = "result.json", "config.yaml", "data_card.json"
 LEDGER, METRICS, REPORT, LOG = "ledger.jsonl", "metrics.csv", "report.html", "log.txt"
+CURVES = "curves.json"
+"""The points that the page draws of the delivered net's answers."""
 LOCK = ".lock"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
 SPLIT = ".split.npz"
 """In place of a checkpoint's `.ckpt`: which rows its net was trained, validated and tested on."""
+
+SPLITS = "splits.npz"
+"""Which rows of the source are train, val and test, by their numbers from 0: three arrays."""
 
 STAGES, STAGES_CSV = "stages.json", "stages.csv"
 """Of data in stages: what each stage found and cost."""
@@ -73,8 +79,6 @@ CARD_KEYS = (
     "notes",
 )
 
-_OF_A_TABLE = ("numeric", "categories", "encoded_columns")
-
 
 def start_folder(folder: Path, config: str, card: Plain | None = None) -> None:
     """Make a new run folder with its `config.yaml` and the card of its data.
@@ -95,19 +99,36 @@ def start_folder(folder: Path, config: str, card: Plain | None = None) -> None:
                 (folder / CARD).unlink()  # a card alone is no run: a signal came between the two
 
 
-def check_same_data(folder: Path, card: Plain) -> None:
-    """Raise DataError where a run that goes on would see other data than it began with.
+def check_same_data(folder: Path, card: Plain, *, key: str = "resume") -> None:
+    """Raise DataError where a run that goes on would see other data than it began with. key: what named the folder.
 
     A folder of an older autogrow has no card before its run is complete, and is not checked.
     """
     if not (folder / CARD).is_file():
         return
-    before, now = str(read_card(folder)["fingerprint"]), str(card["fingerprint"])
+    check_fingerprint(f"{key}={folder}", "this run", str(read_card(folder)["fingerprint"]), card)
+
+
+def check_fingerprint(where: str, what: str, before: str, card: Plain) -> None:
+    """Raise DataError where the data of `card` are not those of the fingerprint `before`, that `what` began with."""
+    now = str(card["fingerprint"])
     if before != now:
         raise DataError(
-            f"resume={folder}: the data have changed since this run began (fingerprint {before[:12]} then, {now[:12]} "
-            f"now, of {card['origin']}); put the old ones back, or start a new run"
+            f"{where}: the data have changed since {what} began (fingerprint {before[:12]} then, {now[:12]} now, of "
+            f"{card['origin']}); put the old ones back, or start a new one"
         )
+
+
+def checkpoint_of(source: str | Path) -> Path:
+    """The checkpoint that is meant: the file itself, or a run folder's best.ckpt."""
+    path = Path(source)
+    if not path.is_dir():
+        return path
+    best = path / CHECKPOINTS / BEST
+    if not best.is_file():
+        begun = f"; go on with: autogrow fit resume={path}" if is_begun(path) and not is_complete(path) else ""
+        raise CheckpointError(f"{path} holds no {CHECKPOINTS}/{BEST}: it is not the folder of a finished run{begun}")
+    return best
 
 
 def is_complete(folder: Path) -> bool:
@@ -129,22 +150,19 @@ def read_result(folder: Path, needs: Sequence[str] = RESULT_KEYS, *, name: str =
     """What a finished run found: its `result.json`, which must have the keys `needs`.
     `name`: what messages call the folder.
     """
-    result = _read_mapping(folder / RESULT, name or str(folder), needs, Result)
-    measure = "rmse" if result.get("task") == "regression" else "error"
-    for part in ("val", "test"):
-        if part in needs and not {"loss", measure} <= result[part].keys():
-            raise CheckpointError(f"{name or folder}: {RESULT} has no {part}.loss or no {part}.{measure}")
-    return result
+    return _read_mapping(folder / RESULT, name or str(folder), needs, Result, fault_of_result)
 
 
 def read_card(folder: Path, needs: Sequence[str] = CARD_KEYS, *, name: str = "") -> Plain:
     """What a run learned from: its `data_card.json`, which must have the keys `needs`."""
-    card = _read_mapping(folder / CARD, name or str(folder), needs, Card)
-    also = [*_OF_A_TABLE] * isinstance(card.get("columns"), int) + ["missing_by_column"] * bool(card.get("missing"))
-    for key in (*also, *["balance"] * ("classes" in card)):
-        if key not in card:
-            raise CheckpointError(f"{name or folder}: {CARD} has no {key!r}")
-    return card
+    return _read_mapping(folder / CARD, name or str(folder), needs, Card, fault_of_card)
+
+
+def read_curves(folder: Path, result: Plain) -> Plain:
+    """The points that the page draws of a net's answers; nothing for a run of before they were written."""
+    if not os.path.lexists(folder / CURVES) or "metrics" not in result:
+        return {}
+    return _read_mapping(folder / CURVES, str(folder), (), Curves, lambda curves: fault_of_curves(curves, result))
 
 
 def read_config(folder: Path, *, name: str = "") -> str:
@@ -213,8 +231,15 @@ def read_split(checkpoint: Path) -> KnownRows | None:
         raise CheckpointError(f"{path} does not say which rows are in which split ({said})") from None
 
 
-def _read_mapping(path: Path, name: str, needs: Sequence[str], kind: Any) -> Plain:
-    return _mapping(_read_text(path, name), f"{name}: {path.name}", needs, kind)
+def _read_mapping(
+    path: Path, name: str, needs: Sequence[str], kind: Any, disagrees: Callable[[Plain], str] = lambda _: ""
+) -> Plain:
+    what = f"{name}: {path.name}"
+    content = _mapping(_read_text(path, name), what, needs, kind)
+    found = disagrees(content)
+    if found:
+        raise CheckpointError(f"{what} is not as it was written: {found}")
+    return content
 
 
 def _mapping(text: str, what: str, needs: Sequence[str], kind: Any) -> Plain:

@@ -9,6 +9,7 @@ policy that goes by the clock does the same in both; for one that looks at the l
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from autogrow.data import Prepared
 from autogrow.policy.book import Book, Measured
 from autogrow.policy.event import Event
 from autogrow.policy.guards import growth_ended
-from autogrow.policy.history import GROWTHS, Action, Anneal, Keep, Options, Row, Stop, Undo
+from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Row, Stop, Undo
 from autogrow.policy.needs import by_the_clock, requires, schedule_over
 from autogrow.train.fit.looks.observe import Observation, Observer
 from autogrow.train.fit.net.module import GrowingModule
@@ -151,8 +152,8 @@ class _Play:
 
     def _apply(self, action: Action) -> None:
         before, decided_at = self.module.size, self.book.decided_at
-        if isinstance(action, (Anneal, Undo)):
-            target = self.rows[action.back_to if isinstance(action, Anneal) else action.to_check]
+        if isinstance(action, (Anneal, Refit, Undo)):
+            target = self.rows[action.to_check if isinstance(action, Undo) else action.back_to]
             self.module = copy.deepcopy(self.nets[target.lineage])
             self.module.architecture_changed()  # sites are of one net, and do not survive being copied
             flops = self.all_val * self.module.cost.flops_per_sample if isinstance(action, Anneal) else 0
@@ -174,8 +175,9 @@ class _Play:
         score = 1.0 if last is None else last.score * (_FALL if falls else 1.0)
         error = min(0.5, score)
         _, _, cost = self.starts[-1]
-        annealing = any(isinstance(action, Anneal) for _, action, _ in self.starts)
-        looks = self.looks[0] + (self.all_val if annealing else self.looks[1])
+        begun = {type(action) for _, action, _ in self.starts}
+        on_val = 0 if Refit in begun else self.all_val if Anneal in begun else self.looks[1]
+        looks = self.looks[0] + on_val
         steps = self.stream.steps_per_check
         step = (last.step if last else 0) + steps
         fresh = self.book.event is not None and isinstance(self.book.event.done, Anneal)
@@ -207,7 +209,16 @@ class _Play:
             measured=self.seen.measured,
             steps_per_check=self.stream.steps_per_check,
             max_steps=self.limit,
+            columns=module.columns,
+            look=self._columns,
         )
+
+    def _columns(self, knots: int) -> dict[str, Column]:
+        """All alike: each promises much where the score falls, nothing where it does not."""
+        falls = self.falls_for is None or len(self.rows) < self.falls_for
+        score = math.inf if falls else 0.0
+        found = self.module.columns.finer(self.module.sites, knots)
+        return {name: Column(now, most, score) for name, (now, most, _) in found.items()}
 
     def _stages(self) -> Sequence[Stage]:
         ends = [first for first, _, _ in self.starts[1:]] + [len(self.rows)]

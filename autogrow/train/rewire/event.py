@@ -12,17 +12,42 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
-from autogrow.growth import Sites, deepen, widen
+from autogrow.growth import Sites, deepen, growth_sites, refine, widen
 from autogrow.growth.cost import NetCost, dry_run
 from autogrow.growth.sites.example import Example
 from autogrow.growth.surgery.moves import Surgery
 from autogrow.policy.event import Event, Size
-from autogrow.policy.history import Action, Cost, Deepen, Options, Widen, action_name, action_to_plain
+from autogrow.policy.history import (
+    Action,
+    Column,
+    Cost,
+    Deepen,
+    Options,
+    Refine,
+    Widen,
+    action_name,
+    action_to_plain,
+    no_columns,
+)
+from autogrow.train.rewire.columns import Columns
 
 
-def size_of(sites: Sites, spent: NetCost) -> Size:
+def size_of(sites: Sites, spent: NetCost, columns: Columns | None = None) -> Size:
     """The size of a net with these sites and this cost."""
-    return Size(sites.sizes, spent.parameters, spent.flops_per_sample)
+    knots = (columns or Columns()).pieces(sites)
+    return Size(sites.sizes, spent.parameters, spent.flops_per_sample, knots)
+
+
+def in_steps(action: Action, sites: Sites) -> Action:
+    """The action with each width rounded up to a whole number of the net's units there (groups of channels, heads)."""
+    if not isinstance(action, Widen):
+        return action
+    widths = dict(action.widths)
+    for name, width in widths.items():
+        site = sites.widths.get(name)
+        if site is not None and width > site.size:
+            widths[name] = site.size - (site.size - width) // site.unit * site.unit
+    return Widen(widths)
 
 
 def options_of(
@@ -35,12 +60,19 @@ def options_of(
     scores: Mapping[str, float] | None = None,
     measured: Mapping[str, float] | None = None,
     within: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    columns: Columns | None = None,
+    look: Callable[[int], dict[str, Column]] = no_columns,
 ) -> Options:
-    """What a policy may choose from, with the net as it is. `within`: what a dry run happens in."""
+    """What a policy may choose from, with the net as it is. `within`: what a dry run happens in. `columns`: those that
+    can be refined, `look`: how a policy is shown them.
+    """
 
     def dry(action: Action) -> Cost:
+        plain = action_to_plain(in_steps(action, sites))
+        if isinstance(action, Refine):
+            plain["knots"] = (columns or Columns()).placed(action, sites)
         with within():
-            spent = dry_run(net, example, action_to_plain(action), sites=sites)
+            spent = dry_run(net, example, plain, sites=sites)
         return Cost(spent.parameters, spent.flops_per_sample)
 
     return Options(
@@ -51,6 +83,7 @@ def options_of(
         steps_per_check=steps_per_check,
         max_steps=max_steps,
         measured=measured or {},
+        columns=look,
     )
 
 
@@ -66,11 +99,13 @@ def perform(
     action: Action,
     *,
     example: Example,
-    generator: torch.Generator,
+    generator: torch.Generator | None,
     neurons: Any = None,
     calibration: Tensor | None = None,
+    columns: Columns | None = None,
 ) -> Surgery:
-    """Do to `net` what an action stands for. `neurons`: what new units start as, None for the default.
+    """Do to `net` what an action stands for. `neurons`: what new units start as, None for the default. `columns`: where
+    knots lie that an action gives the number of.
 
     Raises GrowthError for an action that is no growth of a running net.
     """
@@ -81,7 +116,10 @@ def perform(
         return deepen(
             net, action.after, kind=action.kind, example=example, generator=generator, calibration=calibration
         )
-    raise GrowthError(f"a running net can be widened and deepened, not {action_name(action)!r}")
+    if isinstance(action, Refine):
+        placed = (columns or Columns()).placed(action, growth_sites(net, example))
+        return refine(net, placed, example=example)
+    raise GrowthError(f"a running net can be widened, deepened and refined, not {action_name(action)!r}")
 
 
 def growth_event(action: Action, surgery: Surgery, before: Size, after: Size, *, decided_at: int, flops: int) -> Event:

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from autogrow.errors import GrowthError, TrainingError
+from autogrow.growth.carry.moments import is_moment
 from autogrow.growth.surgery.moves import Move
 
 _ASK_AGAIN = "let it ask self.parameters() each time it is called"
@@ -63,7 +64,7 @@ def check_reconnected(
 
 def _check_state(name: str, parameter: Tensor, state: Mapping[str, Any]) -> None:
     for key, value in state.items():
-        if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+        if is_moment(key) and isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
             raise GrowthError(
                 f"state {key!r} of {name} has shape {tuple(value.shape)}, its parameter {tuple(parameter.shape)}"
             )

@@ -12,16 +12,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, SingleDeviceStrategy
 
 from autogrow.errors import GrowthError
+from autogrow.train.rewire.both_lightnings import either
 
 
 def check_strategy(trainer: pl.Trainer) -> None:
     """Raise GrowthError where a net cannot be changed while the strategy holds it."""
     strategy = trainer.strategy
-    sharded = isinstance(strategy, DeepSpeedStrategy)  # a DDPStrategy by name only: it owns optimizer and parameters
-    if sharded or not isinstance(strategy, (SingleDeviceStrategy, DDPStrategy)):
+    # a DDPStrategy by name only: it owns optimizer and parameters
+    sharded = isinstance(strategy, either("strategies", "DeepSpeedStrategy"))
+    if sharded or not isinstance(strategy, either("strategies", "SingleDeviceStrategy", "DDPStrategy")):
         raise GrowthError(
             f"a net cannot grow inside a running fit under {type(strategy).__name__}; train a stage, stop, grow the "
             "checkpoint, and fit again from it (staged growth gives the same net), or use strategy 'auto' or 'ddp'"
@@ -44,10 +45,11 @@ def rewire(trainer: pl.Trainer, change: Callable[[], Any], place_state: Callable
         strategy.model = module
         gc.collect()  # the old reducer's hooks die with the wrapper
     module.zero_grad(set_to_none=True)
-    changed = change()
-    if wrapped:
-        assert isinstance(strategy, DDPStrategy)
-        strategy.configure_ddp()  # checks shapes over the ranks and sends rank 0's weights to all
+    try:
+        changed = change()
+    finally:  # a change that is refused leaves the module as it was, and it trains on
+        if wrapped:
+            strategy.configure_ddp()  # type: ignore[attr-defined]  # checks shapes, sends rank 0's weights to all
     strategy.setup_optimizers(trainer)
     if place_state is not None:
         place_state()

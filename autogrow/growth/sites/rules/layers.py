@@ -11,8 +11,9 @@ from torch import fx, nn
 
 from autogrow.growth.activations import activation_facts
 from autogrow.growth.layers import LayerType, NormType, untouchable
-from autogrow.growth.sites.axes import Axis, Segment, Width, fix, new_axis, unify
+from autogrow.growth.sites.axes import Axis, Segment, Width, fix, length, new_axis, unify
 from autogrow.growth.sites.trace import Note, Sized, Trace, Use, Value
+from autogrow.nets.knots import Knots
 
 _NORM_FILL: dict[str, float | str] = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": "mean"}
 
@@ -67,29 +68,38 @@ def _enter(trace: Trace, name: str, module: nn.Module, layer: LayerType) -> None
 def through_norm(trace: Trace, node: fx.Node, module: nn.Module, norm: NormType, value: Value) -> Value | None:
     """A norm carries its axis, and its parameters grow with it; None where it runs over several dimensions at once."""
     name = str(node.target)
-    trace.notes[node] = Note(f"norm:{norm.kind}", name)
     shape = getattr(module, norm.size_attribute)
     if not isinstance(shape, int) and len(shape) > 1:
+        trace.notes[node] = Note(f"norm:{norm.kind}", name)
         trace.opaque[name] = "it normalises over several dimensions at once"
         return None
+    first = name not in trace.layers
+    value = through_norm_of(trace, node, name, norm, value)
+    if first and name in trace.layers:
+        for parameter in norm.carried:
+            if getattr(module, parameter, None) is not None:
+                trace.uses.append(Use(name, parameter, 0, trace.layers[name][0], "carry", _NORM_FILL[parameter]))
+    return value
+
+
+def through_norm_of(trace: Trace, node: fx.Node, name: str, norm: NormType, value: Value) -> Value:
+    """What a module's norm, called or computed as a function, does to the axis that it normalises."""
+    trace.notes[node] = Note(f"norm:{norm.kind}", name)
+    module = trace.net.get_submodule(name)
     feature = len(value) - 1 if norm.features_last else 1
     if value[feature] is None:
         return value
-    size = shape if isinstance(shape, int) else shape[0]
     first = name not in trace.layers
     axis = _of_module(trace, name, value[feature])
     if norm.kind == "group":
         group = Width(int(module.num_groups))  # type: ignore[arg-type]
-        unify((Segment(group, size // group.size),), axis)
+        unify((Segment(group, length(axis) // group.size),), axis)
         if first:
             trace.sized.append(Sized(name, "num_groups", (Segment(group),)))
     reason = untouchable(module)
     if reason:
         fix(axis, f"{name!r} cannot be changed: {reason}")
-    if first:
-        for parameter in norm.carried:
-            if getattr(module, parameter, None) is not None:
-                trace.uses.append(Use(name, parameter, 0, axis, "carry", _NORM_FILL[parameter]))
+    if first and norm.size_attribute:
         trace.sized.append(Sized(name, norm.size_attribute, axis))
     return value
 
@@ -105,6 +115,21 @@ def through_activation(trace: Trace, node: fx.Node, module: nn.Module, value: Va
             trace.uses.append(Use(name, "weight", 0, axis, "carry", "mean"))
             trace.sized.append(Sized(name, "num_parameters", axis))
     return value
+
+
+def through_knots(trace: Trace, node: fx.Node, module: Knots, value: Value) -> Value | None:
+    """Columns pass, and behind them come their components; None where it reads no width."""
+    name = str(node.target)
+    trace.notes[node] = Note("mix", name)
+    columns = value[-1]
+    if columns is None:
+        return None
+    if name not in trace.layers:
+        components = new_axis(len(module.column), "its entries are ramps between knots")
+        trace.layers[name] = (columns, (*columns, *components))
+        trace.sized.append(Sized(name, "columns", columns))
+    unify(trace.layers[name][0], columns)
+    return (*value[:-1], trace.layers[name][1])
 
 
 def _of_module(trace: Trace, name: str, axis: Axis) -> Axis:

@@ -1,13 +1,13 @@
-"""Tensors that meet or are joined, and parts of them: sums, products, cat, stack, chunk, split, GLU, slices, expand."""
+"""Tensors that meet, are joined or spread: sums, products, cat, stack, expand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from autogrow.growth.sites.axes import Axis, Segment, Width, fix, length, new_axis, unify
+from autogrow.growth.sites.axes import Axis, fix, new_axis, unify
 from autogrow.growth.sites.trace import Call, Value
 
 ADD = {"add", "sub", "iadd", "isub", "add_", "sub_", "radd", "rsub"}
@@ -27,14 +27,19 @@ def elementwise_kind(call: Call) -> str:
 
 def elementwise(call: Call) -> Value:
     """Tensors that meet element by element: where both have a width it is the same one."""
+    return meet(call.result.shape, call.shapes, call.values)
+
+
+def meet(result: Sequence[int], shapes: Mapping[Any, Sequence[int]], values: Mapping[Any, Value]) -> Value:
+    """The axes of what has the shape `result`, of tensors that are broadcast against each other."""
     axes: list[Axis | None] = []
-    for back in range(call.result.ndim, 0, -1):
+    for back in range(len(result), 0, -1):
         met: list[tuple[int, Axis | None]] = []
-        for source, shape in call.shapes.items():
-            value = call.values[source]
+        for source, shape in shapes.items():
+            value = values[source]
             if isinstance(value, tuple) and len(shape) >= back:
                 met.append((shape[-back], value[-back]))
-        axes.append(_meet(call.result.shape[-back], met))
+        axes.append(_meet(result[-back], met))
     return tuple(axes)
 
 
@@ -94,71 +99,6 @@ def _joined(axes: Sequence[Axis | None]) -> Axis | None:
     return known[0] if known else None
 
 
-def chunk(call: Call) -> Value:
-    """Equal parts of an axis grow equally: [V, V, …], so that chunk finds the same borders again."""
-    value, count = call.value, len(call.result)
-    dim = call.dim(2, 0) % len(value)
-    axis = value[dim]
-    if axis is None:
-        return [value] * count
-    if len({part.shape[dim] for part in call.result}) > 1:
-        fix(axis, "chunk cuts it in unequal parts")
-        return [(*value[:dim], None, *value[dim + 1 :])] * count
-    part: Axis = (Segment(Width(length(axis) // count)),)
-    unify(part * count, axis)
-    return [(*value[:dim], part, *value[dim + 1 :])] * count
-
-
-def split(call: Call) -> Value:
-    """Parts of sizes written in the code: a width that is cut so cannot grow."""
-    value = call.value
-    dim = call.dim(2, 0) % len(value)
-    if value[dim] is not None:
-        fix(value[dim], "split writes the size of its parts into the code; use chunk")
-    return [(*value[:dim], None, *value[dim + 1 :])] * len(call.result)
-
-
-def glu(call: Call) -> Value:
-    """Gated linear unit: one half along the dimension gates the other, and one half is left."""
-    value, dim = call.value, call.dim(1, -1)
-    axis = value[dim]
-    if axis is None:
-        return value
-    part: Axis = (Segment(Width(length(axis) // 2)),)
-    unify(part * 2, axis)
-    out = list(value)
-    out[dim] = part
-    return tuple(out)
-
-
-def getitem(call: Call) -> Value:
-    """An element of a list of tensors, or dimensions of a tensor taken as a whole, in part or one entry of."""
-    value, index = call.value, call.args[1]
-    if isinstance(value, list):
-        return value[index]
-    if not isinstance(value, tuple):
-        return None
-    items = list(index) if isinstance(index, tuple) else [index]
-    if any(not (i is None or i is Ellipsis or isinstance(i, (int, slice))) for i in items):
-        return None
-    if Ellipsis in items:
-        at = items.index(Ellipsis)
-        taken = sum(i is not None for i in items) - 1
-        items[at : at + 1] = [slice(None)] * (len(value) - taken)
-    out: list[Axis | None] = []
-    axes = iter(value)
-    for item in items:
-        if item is None:
-            out.append(None)
-            continue
-        axis = next(axes)
-        if item != slice(None) and axis is not None:
-            fix(axis, "a part of it is taken by numbers written in the code")
-        if isinstance(item, slice):
-            out.append(axis if item == slice(None) else None)
-    return (*out, *axes)
-
-
 def expand(call: Call) -> Value:
     """Dimensions of size 1 are spread; what was a width stays one where its size is not written in the code."""
     before, after = call.before, call.result.shape
@@ -168,7 +108,17 @@ def expand(call: Call) -> Value:
     out: list[Axis | None] = [None] * lead
     for d, axis in enumerate(call.value):
         stays = before[d] == after[lead + d]
-        if axis is not None and (not stays or (isinstance(flat[lead + d], int) and flat[lead + d] != -1)):
+        written = type(flat[lead + d]) is int and flat[lead + d] != -1
+        if axis is not None and (not stays or written):
             fix(axis, "expand writes its size into the code; use -1")
         out.append(axis if stays else None)
+    for d, axis in enumerate(out):
+        if axis is not None:
+            call.numbers.link(flat[d], axis)
+        call.numbers.claim(flat[d], axis, "expand uses its size for another tensor")
     return tuple(out)
+
+
+def expand_as(call: Call) -> Value:
+    """Spread to the shape of another tensor: where both have a width it is the same one."""
+    return meet(call.result.shape, call.shapes, call.values)

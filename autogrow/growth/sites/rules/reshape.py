@@ -6,31 +6,85 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from autogrow.growth.sites.axes import Axis, blocked, fix
+from autogrow.growth.sites.axes import Axis, blocked, fix, length, new_axis, unify
+from autogrow.growth.sites.numbers import SizeInt
+from autogrow.growth.sites.sizes import Sizes
 from autogrow.growth.sites.trace import Value
 
+_ELSEWHERE = "a reshape uses its size, or one computed from it, for another tensor"
 
-def reshaped(value: Value, before: Sequence[int], after: Sequence[int], constant: Sequence[bool]) -> Value:
-    """Axes behind a reshape. `constant[d]`: output dimension d is a number written in the code."""
+
+def reshaped(numbers: Sizes, value: Value, before: Sequence[int], after: Sequence[int], sizes: Sequence[Any]) -> Value:
+    """Axes behind a reshape. `sizes[d]`: how output dimension d is given: a number in the code, a `SizeInt` that was
+    computed, or None, where it follows from the rest.
+    """
     out: list[Axis | None] = [None] * len(after)
     for ins, outs in _matched(before, after):
         tracked = [d for d in ins if value[d] is not None and before[d] > 1]
         wide = [d for d in outs if after[d] > 1]
         if not tracked:
-            continue
-        axes = tuple(value[d] for d in tracked)
-        if len(wide) != 1 or len(tracked) > 1:
-            fix_all(axes, "a reshape cuts or mixes it")
-            continue
-        (source,), (target,) = tracked, wide
-        repeats, block = prod(before[d] for d in ins if d < source), prod(before[d] for d in ins if d > source)
-        if 0 in ins and before[0] > 1 and source != 0:
-            fix_all(axes, "a reshape mixes it with the batch")
-            continue
-        if constant[target]:
-            fix_all(axes, f"a reshape writes the size {after[target]} into the code; use -1 or flatten(1)")
-        out[target] = blocked(value[source], block, repeats)
+            pass
+        elif len(tracked) == 1 and len(wide) > 1 and all(before[d] == 1 for d in ins if d != tracked[0]):
+            _cut(numbers, value[tracked[0]], after, wide, sizes, out)
+        elif len(wide) != 1 or len(tracked) > 1:
+            fix_all(tuple(value[d] for d in tracked), "a reshape cuts or mixes it")
+        else:
+            (source,), (target,) = tracked, wide
+            repeats, block = prod(before[d] for d in ins if d < source), prod(before[d] for d in ins if d > source)
+            if 0 in ins and before[0] > 1 and source != 0:
+                fix_all((value[source],), "a reshape mixes it with the batch")
+                continue
+            out[target] = blocked(value[source], block, repeats)
+            _measured(numbers, sizes[target], out[target], after[target])
+    for d, size in enumerate(sizes):
+        numbers.claim(size, out[d], _ELSEWHERE)
     return tuple(out)
+
+
+def _measured(numbers: Sizes, size: Any, axis: Axis | None, now: int) -> None:
+    """The axis has the size that is given for it."""
+    if axis is None or size is None:
+        return
+    if isinstance(size, SizeInt):
+        numbers.link(size, axis)
+    else:
+        fix(axis, f"a reshape writes the size {now} into the code; use -1 or flatten(1)")
+
+
+def _cut(
+    numbers: Sizes, axis: Axis, after: Sequence[int], wide: Sequence[int], sizes: Sequence[Any], out: list[Axis | None]
+) -> None:
+    """One axis is cut in several dimensions: the first of them whose size is not a number in the code can grow.
+
+    So of (heads, size of a head) it is the number of heads, where the code does not fix that.
+    """
+    growing = next((d for d in wide if sizes[d] is None or _may_grow(sizes[d])), None)
+    if growing is None:
+        listed = ", ".join(str(int(after[d])) for d in wide)
+        fix(axis, f"a reshape cuts or mixes it: into ({listed}), written in the code; use -1 for the one that may grow")
+        return
+    outer, inner = (prod(after[d] for d in wide if d < growing), prod(after[d] for d in wide if d > growing))
+    unit = new_axis(int(after[growing]))
+    unify(blocked(unit, inner, outer), axis)
+    out[growing] = unit
+    numbers.link(sizes[growing], unit)
+    for d in wide:
+        size = sizes[d]
+        if d == growing or not isinstance(size, SizeInt) or not isinstance(size.count.over, tuple):
+            continue
+        # width // heads: where the number of heads grows, what it divides grows by whole heads
+        if isinstance(sizes[growing], SizeInt) and size.count.over in sizes[growing].count.attributes:
+            whole = blocked(unit, int(after[d]))
+            if size.count.axes and length(size.count.axes[0]) == length(whole):
+                unify(size.count.axes[0], whole)
+            elif size.count.attributes and size.count.attributes[0] != size.count.over:
+                numbers.follow(size.count.attributes[0], whole)
+
+
+def _may_grow(size: Any) -> bool:
+    if not isinstance(size, SizeInt):
+        return False
+    return size.count.plain or isinstance(size.count.over, int)
 
 
 def _matched(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]]:

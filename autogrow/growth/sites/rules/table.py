@@ -7,13 +7,16 @@ fixed with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from autogrow.growth.sites.axes import fix
-from autogrow.growth.sites.rules.parts import cat, chunk, expand, getitem, glu, split, stack
+from autogrow.growth.sites.rules.attention import matmul, scaled_dot_product
+from autogrow.growth.sites.rules.parts import cat, expand, expand_as, meet, stack
+from autogrow.growth.sites.rules.pieces import chunk, extreme, getitem, glu, repeated, rolled, split, unbind
 from autogrow.growth.sites.rules.reshape import fix_all, reshaped
 from autogrow.growth.sites.trace import Call, Value
 
@@ -64,21 +67,30 @@ def _view(call: Call) -> Value:
         return None
     sizes = call.node.args[1:] or tuple(call.node.kwargs.values())[-1:]
     flat = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
-    constant = [isinstance(s, int) and s != -1 for s in flat] if isinstance(flat, (tuple, list)) else []
-    if len(constant) != call.result.ndim:  # a size computed as a whole, such as y.shape
-        constant = [False] * call.result.ndim
-    return reshaped(call.value, call.before, call.result.shape, constant)
+    given: list[Any] = list(flat) if isinstance(flat, (tuple, list)) else []
+    if len(given) != call.result.ndim or not all(isinstance(s, int) for s in given):  # view(dtype), view_as(y)
+        given = [None] * call.result.ndim
+    return reshaped(call.numbers, call.value, call.before, call.result.shape, _followed(given))
+
+
+def _followed(given: Sequence[Any]) -> list[Any]:
+    """Sizes with None for what follows from the rest (-1)."""
+    return [None if type(size) is int and size == -1 else size for size in given]
 
 
 def _same_elements(call: Call) -> Value:
     """flatten, squeeze, unsqueeze: sizes follow from the input."""
     if not isinstance(call.value, tuple):
         return None
-    return reshaped(call.value, call.before, call.result.shape, [False] * call.result.ndim)
+    return reshaped(call.numbers, call.value, call.before, call.result.shape, [None] * call.result.ndim)
 
 
 def _unflatten(call: Call) -> Value:
-    return reshaped(call.value, call.before, call.result.shape, [True] * call.result.ndim)
+    given: Any = call.given(2, "sizes") if call.module is None else call.module.unflattened_size
+    sizes: list[Any] = [None] * call.result.ndim
+    dim = call.dim(1, 0) % len(call.before)
+    sizes[dim : dim + len(given)] = _followed(given)
+    return reshaped(call.numbers, call.value, call.before, call.result.shape, sizes)
 
 
 # -- orders of dimensions
@@ -120,6 +132,21 @@ def _softmax(call: Call) -> Value:
     return call.value
 
 
+def _normalize(call: Call) -> Value:
+    value, dim = call.value, call.dim(2, 1)
+    fix_all((value[dim],), "normalize runs over it")
+    return value
+
+
+def _masked(call: Call) -> Value:
+    return meet(call.result.shape, call.shapes, call.values)
+
+
+def _whole_transpose(call: Call) -> Value:
+    value = call.value
+    return (*value[:-2], value[-1], value[-2]) if call.name == "mT" else tuple(reversed(value))
+
+
 def _table() -> dict[str, ShapeRule]:
     table: dict[str, ShapeRule] = {}
     for dims in (1, 2, 3):
@@ -136,7 +163,7 @@ def _table() -> dict[str, ShapeRule]:
     for kind, rule, names in (
         ("linear", _resize, "interpolate upsample Upsample UpsamplingNearest2d UpsamplingBilinear2d"),
         ("linear", _same_elements, "flatten squeeze unsqueeze Flatten"),
-        ("linear", _unflatten, "Unflatten"),
+        ("linear", _unflatten, "Unflatten unflatten"),
         ("linear", _view, "view reshape"),
         ("linear", _permute, "permute"),
         ("linear", _transpose, "transpose swapaxes t"),
@@ -147,7 +174,16 @@ def _table() -> dict[str, ShapeRule]:
         ("linear", cat, "cat concat concatenate"),
         ("linear", stack, "stack"),
         ("linear", chunk, "chunk"),
-        ("linear", split, "split"),
+        ("linear", split, "split split_with_sizes"),
+        ("linear", unbind, "unbind"),
+        ("linear", repeated, "repeat_interleave"),
+        ("linear", expand_as, "expand_as"),
+        ("linear", rolled, "roll flip tril triu"),
+        ("linear", _whole_transpose, "T mT"),
+        ("mix", matmul, "matmul bmm"),
+        ("mix", scaled_dot_product, "scaled_dot_product_attention"),
+        ("mix", _masked, "masked_fill"),
+        ("mix", _normalize, "normalize"),
         ("linear", getitem, "getitem"),
         ("linear", expand, "expand"),
         ("zero", _pad, "pad"),
@@ -158,3 +194,5 @@ def _table() -> dict[str, ShapeRule]:
 
 
 SHAPES = _table()
+# along one dimension these answer with the largest or smallest, and with where it is
+EXTREMES = dict.fromkeys(("max", "min"), ShapeRule("zero", extreme))

@@ -10,12 +10,9 @@ import torchmetrics.functional as tm
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.growth.modes import eval_mode
-from autogrow.train.fit.net.measure import outputs_of
 
 if TYPE_CHECKING:
-    from autogrow.data import Prepared, Split
-    from autogrow.train.fit.net.deliver import Delivered
+    from autogrow.data import Prepared
 
 Metric = Callable[[Tensor, Tensor, int], Tensor | None]
 
@@ -45,12 +42,8 @@ def check_metrics(names: Sequence[str], task: str) -> None:
             raise ConfigError(f"metrics: {name!r} {kind} a {task} task; {nearest(name, known)}")
 
 
-def final_metrics(net: Delivered, split: Split, prepared: Prepared, names: Sequence[str]) -> dict[str, float]:
-    """The named metrics of a delivered net on one split (net inputs)."""
-    if not names:
-        return {}
-    with eval_mode(net):
-        z, y = outputs_of(net.net, split.x), split.y
+def final_metrics(z: Tensor, y: Tensor, prepared: Prepared, names: Sequence[str]) -> dict[str, float]:
+    """The named metrics of a net's outputs `z` (N, O) on one split with targets `y`."""
     if prepared.target_scale is not None:
         mean, std = prepared.target_scale
         z, y = z * std + mean, y * std + mean

@@ -18,6 +18,7 @@ from autogrow.data import Prepared
 from autogrow.growth.cost import counting
 from autogrow.growth.modes import eval_mode
 from autogrow.growth.scores import score_sites
+from autogrow.train.fit.looks.columns import ColumnLook, look_rows
 from autogrow.train.fit.net.module import GrowingModule
 
 RECORDED = ("scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms")
@@ -44,6 +45,11 @@ class Observer:
         self.train_rows = len(prepared.train)
         self._x = prepared.train.x[:_LOOK_ROWS].to(device)
         self._y = prepared.train.y[:_LOOK_ROWS].to(device)
+        self._column_rows = look_rows(prepared, device)
+
+    def columns(self, module: GrowingModule) -> ColumnLook:
+        """How a policy that asks is shown the columns of the net as it is."""
+        return ColumnLook(module, self._column_rows)
 
     def look(self, module: GrowingModule) -> Observation:
         """What the policy asked to see of the net as it is."""

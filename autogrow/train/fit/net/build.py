@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from autogrow import nets
 from autogrow.data import Prepared
 from autogrow.errors import CheckpointError, ConfigError, nearest
 from autogrow.growth import replay
+from autogrow.plain import fault
 from autogrow.train.fit.spec import AUTO, TINY, NetSpec
 
 BUILDABLE = ("DenseNet", "ConvNet")
@@ -65,19 +67,58 @@ def build_net(builder: Mapping[str, Any]) -> nn.Module:
             f"the net {name!r} is not one of autogrow's, so it cannot be built from the checkpoint alone; "
             f"give a fresh instance: load(path, net=…); {nearest(name, BUILDABLE)}"
         )
-    net: nn.Module = getattr(nets, name)(**builder["arguments"])
+    kind, arguments = getattr(nets, name), builder["arguments"]
+    found = fault_of_call(arguments, kind.__init__)
+    if found:
+        raise CheckpointError(f"its {name} is not as it was written: {found}")
+    net: nn.Module = kind(**arguments)
     return net
+
+
+def fault_of_call(arguments: Mapping[str, Any], function: Any) -> str:
+    """What is wrong with arguments by name, by the annotations of what they are for."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    kinds = get_type_hints(function)
+    for name in arguments:
+        if name not in kinds:
+            return f"it has the unknown argument {name!r}; {nearest(name, [p.name for p in parameters])}"
+    for parameter in parameters:
+        if parameter.name in arguments:
+            found = fault(arguments[parameter.name], kinds[parameter.name], parameter.name)
+            if found:
+                return found
+        elif parameter.default is inspect.Parameter.empty:
+            return f"it has no {parameter.name!r}"
+    return ""
 
 
 def rebuild(
-    builder: Mapping[str, Any], recipe: Sequence[Mapping[str, Any]], example: Tensor, *, net: nn.Module | None = None
+    builder: Mapping[str, Any],
+    recipe: Sequence[Mapping[str, Any]],
+    example: Tensor,
+    *,
+    net: nn.Module | None = None,
+    holds: int | None = None,
 ) -> nn.Module:
     """The net that a recipe makes of the builder's starting net: its architecture; weights are to be loaded.
 
-    `net`, where given, is a fresh starting net to use in place of the builder's. Draws nothing from the global
-    generator.
+    `net`, where given, is a fresh starting net to use in place of the builder's. `holds`: how many numbers those
+    weights hold; a net that needs more is refused before it is made. Draws nothing from the global generator.
     """
     with torch.random.fork_rng(devices=[]):
+        if net is None and holds is not None:
+            _check_size(builder, holds)
         net = build_net(builder) if net is None else net
-        replay(net, list(recipe), example)
+        replay(net, list(recipe), example, holds=holds)
     return net
+
+
+def _check_size(builder: Mapping[str, Any], holds: int) -> None:
+    """Raise CheckpointError for a starting net larger than the weights that it is built for."""
+    try:
+        with torch.device("meta"):  # shapes alone
+            needed = sum(p.numel() for p in build_net(builder).parameters())
+    except (RuntimeError, OverflowError, TypeError):  # sizes whose product is beyond what torch can count
+        needed = 2**63
+    if needed > holds:
+        raise CheckpointError(f"its starting net has {needed:,} numbers, and its weights hold {holds:,}")

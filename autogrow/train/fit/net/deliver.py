@@ -5,34 +5,50 @@ N rows, O outputs.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from autogrow.data import Pipeline
-from autogrow.errors import CheckpointError, GrowthError
-from autogrow.growth import replay
+from autogrow.errors import UsageError
+from autogrow.evaluation.evaluate import answers
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
-from autogrow.train.fit.net.build import rebuild
-from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
+from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
-from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint, save_atomically
+from autogrow.train.record.checkpoint import read_checkpoint, save_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROBABILITIES = "probabilities"
+"""Of members, what their mean is taken of; an older autogrow's nets, and values, have the mean of their outputs."""
+
+BEFORE_REFIT = "before_refit"
+"""Of a delivered net's checkpoint: the weights before validation rows were learned from, where they were."""
 
 
 class Delivered(nn.Module):
-    """A grown net, ready for use: encoded rows in; logits, or targets in their own units, out.
+    """A grown net, ready for use: encoded rows in; logits in the order of `classes`, or targets in their units, out.
 
-    `forward` takes what `encode` gives: (N, columns) for tables (for all-numeric ones the raw columns in order),
-    (N, C, H, W) or flattened pixels for images. `predict` goes from a raw table to class labels or target values.
+    `forward` takes what `encode` gives: (N, columns) for tables (for all-numeric ones the raw columns in order, but for
+    those that 32-bit floats would round, such as Unix seconds: `encode` centres these first), (N, C, H, W) or flattened
+    pixels for images. `predict`, `predict_proba` and `outputs` start from a raw table.
     """
 
     target_mean: Tensor
     target_std: Tensor
+    path: Path | None = None
+    """The checkpoint that it was loaded from."""
+    threshold: float | None = None
+    """Of two classes: the second is answered from this probability on; None: where it is the likelier."""
+    prior: list[float] | None = None
+    """Shares of the classes, or means of the targets, in training; None for a net of before this was written."""
 
     def __init__(self, net: nn.Module, pipeline: Pipeline) -> None:
         super().__init__()
@@ -49,125 +65,107 @@ class Delivered(nn.Module):
         shape = self.pipeline.input_shape
         if len(shape) > 1:
             x = x.reshape(len(x), *shape)
-        z: Tensor = self.net(self.preprocess(x.float()))
+        z: Tensor = self.net(self.preprocess(x.to(self.preprocess.mean.dtype)))
         return z if self.pipeline.target_scale is None else z * self.target_std + self.target_mean
 
     def encode(self, table: Any) -> Tensor:
         """A raw table (DataFrame, array or list of records with the training columns) → encoded rows (N, …)."""
         return self.pipeline.encoder.encode(table)
 
+    @property
+    def classes(self) -> list[Any]:
+        """The class of each logit and of each column of `predict_proba`, in that order; empty for regression."""
+        return list(self.pipeline.labels)
+
+    def outputs(self, table: Any) -> Tensor:
+        """A raw table → logits (N, O), or target values (N, O), computed in float64: a row's answer is the same,
+        to 12 digits, whatever rows it comes with.
+        """
+        exact = copy.deepcopy(self).double()
+        with eval_mode(exact):
+            return outputs_of(exact, self.encode(table).double())
+
     def predict(self, table: Any) -> np.ndarray:
         """A raw table → class labels (N,), or target values (N,), (N, O) for several targets."""
-        with eval_mode(self):
-            z = outputs_of(self, self.encode(table))
+        z = self.outputs(table)
         if self.pipeline.task == "classification":
-            labels: np.ndarray = np.asarray(self.pipeline.labels)[z.argmax(1).numpy()]
+            codes = answers(z.double().softmax(1).numpy(), self.threshold)
+            labels: np.ndarray = np.asarray(self.pipeline.labels)[codes]
             return labels
         values: np.ndarray = z.numpy()
         return values[:, 0] if values.shape[1] == 1 else values
 
+    def predict_proba(self, table: Any) -> np.ndarray:
+        """A raw table → probabilities (N, O) in the order of `classes`. Raises UsageError for a net of values."""
+        if self.pipeline.task != "classification":
+            raise UsageError(
+                "predict_proba is for classes; this net predicts values of " + ", ".join(self.pipeline.targets)
+            )
+        p: np.ndarray = self.outputs(table).softmax(1).numpy()
+        return p
+
+    def explain(self, table: Any, *, repeats: int = 5, seed: int = 0) -> pd.DataFrame:
+        """Permutation importance of each column on a table that holds the targets too: see `explain_net`."""
+        from autogrow.train.fit.net.explain import explain_net
+
+        return explain_net(self, table, repeats=repeats, seed=seed)
+
 
 def deliver(module: GrowingModule, pipeline: Pipeline) -> Delivered:
     """The module's weight average with the run's preprocessing, in eval mode on the CPU."""
-    return _assemble(module.ema, module.spec.net.members, pipeline).cpu().eval()
+    net = assemble(module.ema, module.delivery, pipeline).cpu().eval()
+    net.threshold, net.prior = module.delivery.get("threshold"), module.delivery.get("prior")
+    return net
 
 
-def calibrate(net: nn.Module, outputs: Tensor, y: Tensor) -> float:
-    """Fold the temperature that suits validation best into the head: the same predictions, honest probabilities.
+def scale_logits(module: GrowingModule, factor: float) -> None:
+    """A factor on the logits (an inverse temperature) that the delivered net is to have: in the head of its average.
 
-    `net`: a net of ours, changed in place; `outputs` (N, O) its logits on validation, `y` (N,) the classes. Returns the
-    factor on the logits (Guo et al. 2017, arXiv 1706.04599). Label smoothing makes a net too modest; the many passes of
-    a run too sure.
+    The same predictions, honest probabilities: the factor is the one that suits validation best (Guo et al. 2017, arXiv
+    1706.04599). Label smoothing makes a net too modest; the many passes of a run too sure. Of members' mean
+    probabilities it sharpens the mean, and is kept beside the weights.
     """
-    factor = best_inverse_temperature(outputs, y)
-    head = net.head
+    if module.delivery.get("mean") == PROBABILITIES:
+        module.delivery = {**module.delivery, "sharpness": factor}
+        return
+    head = module.ema.head
     assert isinstance(head, nn.Module)
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.mul_(factor)
-    return factor
 
 
-def save_delivered(module: GrowingModule, folder_path: Path, result: Mapping[str, Any]) -> None:
-    """Write the weight average as a checkpoint that `load` rebuilds with nothing else supplied."""
-    content = {
+def delivered_content(
+    module: GrowingModule, result: Mapping[str, Any], *, before_refit: Mapping[str, Tensor] | None = None
+) -> dict[str, Any]:
+    """The weight average as a checkpoint that `load` rebuilds with nothing else supplied.
+
+    `before_refit`: the weights that validation judged, where the net has learned from validation rows since. A run that
+    goes on from this one goes on from them: the others could no longer be judged by those rows.
+    """
+    content: dict[str, Any] = {
         "state_dict": {k: v.detach().cpu().clone() for k, v in module.ema.state_dict().items()},
         "result": dict(result),
     }
+    if before_refit is not None:
+        content[BEFORE_REFIT] = dict(before_refit)
     module.on_save_checkpoint(content)
-    save_atomically(content, folder_path)
+    return content
 
 
-def relabel(path: Path, result: Mapping[str, Any]) -> None:
-    """Write another `result` into a delivered net's checkpoint."""
-    save_atomically({**read_checkpoint(path), "result": dict(result)}, path)
+def relabel(path: Path, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Write another `result` into a delivered net's checkpoint; what it holds now."""
+    content = {**read_checkpoint(path), "result": dict(result)}
+    save_atomically(content, path)
+    return content
 
 
-def load(path: str | Path, net: nn.Module | None = None) -> nn.Module:
-    """Rebuild the grown net of a checkpoint.
-
-    `path`: a run's `best.ckpt` (what it delivers) or `last.ckpt` (its weight average at that moment): a `Delivered`,
-    preprocessing included. Or a checkpoint of your own module grown by `GrowthController`, with `net` a fresh instance
-    of its net as it was before growth: that instance, grown. Returns a module in eval mode on the CPU.
-
-    Raises CheckpointError, in one line, for a file that is not one of ours, is damaged, is of another version, or whose
-    weights do not fit its recipe.
-    """
-    content = read_checkpoint(path)
-    ours = content.get(CHECKPOINT_KEY)
-    if not isinstance(ours, dict):
-        raise CheckpointError(f"{path} is not a checkpoint of autogrow: it has no {CHECKPOINT_KEY!r} entry")
-    if ours.get("version") != CHECKPOINT_VERSION:
-        raise CheckpointError(
-            f"{path} is a checkpoint of version {ours.get('version')!r}; this autogrow reads version {CHECKPOINT_VERSION}"
-        )
-    if "path" in ours:
-        return _load_own(path, content, net)
-    missing = [key for key in ("builder", "recipe", "delivery") if key not in ours]
-    if missing or "state_dict" not in content:
-        raise CheckpointError(f"{path} is incomplete: it has no {(missing or ['state_dict'])[0]!r}")
-    delivery = ours["delivery"]
-    grown = rebuild(ours["builder"], ours["recipe"], delivery["example"], net=net)
-    weights = content["state_dict"]
-    if any(name.startswith("ema.") for name in weights):
-        weights = {name.removeprefix("ema."): v for name, v in weights.items() if name.startswith("ema.")}
-    try:
-        grown.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
-        ) from None
-    return _assemble(grown, delivery["members"], Pipeline.from_state(delivery["pipeline"])).eval()
-
-
-def _load_own(path: str | Path, content: Mapping[str, Any], net: nn.Module | None) -> nn.Module:
-    """The net of somebody's own module, from the checkpoint that GrowthController's record is in."""
-    ours = content[CHECKPOINT_KEY]
-    if net is None:
-        raise CheckpointError(
-            f"{path} holds a net of your own class ({ours['builder']['net']} at {ours['path']!r}): give a fresh instance, load(path, net=…)"
-        )
-    try:
-        replay(net, ours["recipe"])
-    except GrowthError as error:
-        raise CheckpointError(f"{path}: its growths do not fit the net given: {error}") from None
-    prefix = f"{ours['path']}."
-    weights = {k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)}
-    _fill(net, {k.removeprefix("_orig_mod."): v for k, v in weights.items()}, path)
-    return net.eval()
-
-
-def _fill(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
-    try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its weights do not fit its recipe: {str(error).splitlines()[-1].strip()}"
-        ) from None
-
-
-def _assemble(net: nn.Module, members: int, pipeline: Pipeline) -> Delivered:
-    return Delivered(net if members == 1 else MeanOfMembers(net, members), pipeline)
+def assemble(net: nn.Module, delivery: Mapping[str, Any], pipeline: Pipeline) -> Delivered:
+    """A net of ours with its preprocessing; `delivery`: what the checkpoint says of members."""
+    if delivery["members"] == 1:
+        return Delivered(net, pipeline)
+    of = {"probabilities": delivery.get("mean") == PROBABILITIES, "sharpness": delivery.get("sharpness", 1.0)}
+    return Delivered(MeanOfMembers(net, delivery["members"], **of), pipeline)
 
 
 def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
@@ -176,4 +174,14 @@ def example_rows(x: Tensor, members: int, *, rows: int = 2) -> Tensor:
     return some if members == 1 else some.unsqueeze(0).repeat(members, *[1] * some.ndim)
 
 
-__all__ = ["Delivered", "calibrate", "deliver", "example_rows", "load", "relabel", "save_delivered"]
+__all__ = [
+    "BEFORE_REFIT",
+    "PROBABILITIES",
+    "Delivered",
+    "assemble",
+    "deliver",
+    "delivered_content",
+    "example_rows",
+    "relabel",
+    "scale_logits",
+]

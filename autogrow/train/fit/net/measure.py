@@ -5,6 +5,7 @@ N rows, O outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,6 +29,12 @@ class Measured:
     error: float
     score: float
     rows: int
+    judged: float | None = None
+    """Distance from the best value of the metric that the run is judged by; None where it has none of its own."""
+
+
+NOT_MEASURED = Measured(math.nan, math.nan, math.nan, 0)
+"""Of a split that nothing is measured on."""
 
 
 def outputs_of(predict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -37,11 +44,18 @@ def outputs_of(predict: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.cat([predict(chunk) for chunk in x.split(CHUNK)])
 
 
-def sample_loss(task: str, z: Tensor, y: Tensor, *, smoothing: float = 0.0) -> Tensor:
-    """Mean loss per sample: cross entropy of logits, or mean squared error in standardised target units."""
+def sample_loss(task: str, z: Tensor, y: Tensor, *, smoothing: float = 0.0, weight: Tensor | None = None) -> Tensor:
+    """Mean loss per sample: cross entropy of logits, or mean squared error in standardised target units.
+
+    weight: how much each sample counts (N,), with a mean of 1 over all rows that may be drawn.
+    """
+    if weight is None:
+        if task == "classification":
+            return F.cross_entropy(z, y, label_smoothing=smoothing)
+        return F.mse_loss(z, y)
     if task == "classification":
-        return F.cross_entropy(z, y, label_smoothing=smoothing)
-    return F.mse_loss(z, y)
+        return (F.cross_entropy(z, y, label_smoothing=smoothing, reduction="none") * weight).mean()
+    return ((z - y).square().mean(1) * weight).mean()
 
 
 def measure(
@@ -53,42 +67,62 @@ def measure(
     task: str,
     target_std: Tensor | None = None,
     temperature: bool = False,
+    weight: Tensor | None = None,
 ) -> Measured:
     """Measure `predict` (which runs `net`) on one split, in eval mode.
 
-    `y` holds classes (N,) or standardised targets (N, O); `target_std` (O,) turns their rmse into target units.
+    `y` holds classes (N,) or standardised targets (N, O); `target_std` (O,) turns their rmse into target units;
+    `weight` (N,), with a mean of 1, says how much each row counts.
     """
     with eval_mode(net):
         z = outputs_of(predict, x).float()
-        loss = sample_loss(task, z, y).item()
-        if task == "classification":
-            error = (z.argmax(1) != y).float().mean().item()
-            score = best_temperature_loss(z, y) if temperature else loss
-        else:
-            scale = 1.0 if target_std is None else target_std.to(z.device)
-            error = ((z - y) * scale).square().mean().sqrt().item()
-            score = loss
-    return Measured(loss, error, score, len(x))
+        return measure_outputs(z, y, task=task, target_std=target_std, temperature=temperature, weight=weight)
 
 
-def best_temperature_loss(z: Tensor, y: Tensor) -> float:
+def measure_outputs(
+    z: Tensor,
+    y: Tensor,
+    *,
+    task: str,
+    target_std: Tensor | None = None,
+    temperature: bool = False,
+    weight: Tensor | None = None,
+) -> Measured:
+    """The same for outputs `z` (N, O) that are there already."""
+    loss = sample_loss(task, z, y, weight=weight).item()
+    counts = 1.0 if weight is None else weight
+    if task == "classification":
+        error = ((z.argmax(1) != y).float() * counts).mean().item()
+        score = best_temperature_loss(z, y, weight) if temperature else loss
+    else:
+        scale = 1.0 if target_std is None else target_std.to(z.device)
+        squares = ((z - y) * scale).square()
+        error = (squares if weight is None else squares * weight[:, None]).mean().sqrt().item()
+        score = loss
+    return Measured(loss, error, score, len(z))
+
+
+def best_temperature_loss(z: Tensor, y: Tensor, weight: Tensor | None = None) -> float:
     """Cross entropy of logits `z` (N, O) at the one temperature that makes it least:
     never above that at temperature 1.
     """
-    return F.cross_entropy(z * best_inverse_temperature(z, y), y).item()
+    factor = best_inverse_temperature(z, y, weight)
+    return sample_loss("classification", z * factor, y, weight=weight).item()
 
 
-def best_inverse_temperature(z: Tensor, y: Tensor, *, steps: int = 8) -> float:
+def best_inverse_temperature(z: Tensor, y: Tensor, weight: Tensor | None = None, *, steps: int = 8) -> float:
     """The factor on logits `z` (N, O) that makes their cross entropy least; 1 where none of those tried is better.
 
     Newton's method, in the inverse temperature, in which the loss is convex (Guo et al. 2017, arXiv 1706.04599, §4.2).
     """
-    picked = z.gather(1, y[:, None]).squeeze(1).mean()
+    counts = 1.0 if weight is None else weight
+    picked = (z.gather(1, y[:, None]).squeeze(1) * counts).mean()
     inverse = torch.ones((), device=z.device)
     for _ in range(steps):
         p = torch.softmax(z * inverse, 1)
         mean = (p * z).sum(1)
-        curvature = ((p * z.square()).sum(1) - mean.square()).mean()
-        inverse = (inverse - (mean.mean() - picked) / curvature.clamp(min=1e-6)).clamp(0.05, 20.0)
-    better = F.cross_entropy(z * inverse, y) < F.cross_entropy(z, y)
+        curvature = (((p * z.square()).sum(1) - mean.square()) * counts).mean()
+        inverse = (inverse - ((mean * counts).mean() - picked) / curvature.clamp(min=1e-6)).clamp(0.05, 20.0)
+    task = "classification"
+    better = sample_loss(task, z * inverse, y, weight=weight) < sample_loss(task, z, y, weight=weight)
     return inverse.item() if better else 1.0

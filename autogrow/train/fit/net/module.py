@@ -27,6 +27,7 @@ from autogrow.train.fit.net.measure import sample_loss
 from autogrow.train.fit.net.rate import Rate
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
+from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import size_of
 
 
@@ -48,12 +49,14 @@ class GrowingModule(pl.LightningModule):
         calibration: Tensor,
         recipe: Sequence[Mapping[str, Any]] = (),
         batches: Sequence[tuple[Tensor, Tensor]] = (),
+        columns: Columns | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.spec, self.builder, self.task, self.example = spec, dict(builder), task, example
         self.calibration = calibration  # what an inserted BatchNorm takes its statistics from
         self.batches = batches  # what new units are computed from, where the initializer does that
+        self.columns = columns or Columns()  # what can be refined
         self.average = 2.0 / steps_per_check  # the weight average forgets within about one check
         self.recipe: list[dict[str, Any]] = []
         self.rate = Rate(spec.optimizer.lr, spec.schedule.warmup)
@@ -100,8 +103,8 @@ class GrowingModule(pl.LightningModule):
 
     @property
     def size(self) -> Size:
-        """Widths, parameters and FLOPs of the net as it is."""
-        return size_of(self.sites, self.cost)
+        """Widths, parameters, FLOPs and knots of the net as it is."""
+        return size_of(self.sites, self.cost, self.columns)
 
     def restore(self, recipe: list[dict[str, Any]], net: Mapping[str, Tensor], ema: Mapping[str, Tensor]) -> None:
         """Rebuild the architecture of `recipe` and load the given weights into net and average."""
@@ -120,28 +123,31 @@ class GrowingModule(pl.LightningModule):
     def predict(self, x: Tensor) -> Tensor:
         """(N, *shape) → (N, O) by the weight average: what is measured, and what will be delivered."""
         members = self.spec.net.members
-        out: Tensor = self.ema(x) if members == 1 else MeanOfMembers(self.ema, members)(x)
-        return out
+        if members == 1:
+            out: Tensor = self.ema(x)
+            return out
+        mean: Tensor = MeanOfMembers(self.ema, members, probabilities=self.task == "classification")(x)
+        return mean
 
     # -- training -----------------------------------------------------------------------------------------------------
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Decay on matrices only; the order of parameters is the net's own, the same that a resume will build."""
         return make_optimizer(self.spec, self.net)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """One burst: `batch` holds inputs (S, [M,] B, …) and targets (S, [M,] B[, O])."""
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
+        """One burst: `batch` holds inputs (S, [M,] B, …), targets (S, [M,] B[, O]), and weights (S, [M,] B) if any."""
         wrapped = self.optimizers()
         inner = wrapped.optimizer  # type: ignore[union-attr]
         step = self.trainer.global_step
         one_process = self.trainer.world_size == 1 and self.trainer.precision in ("32-true", "64-true")
         clip = self.spec.optimizer.gradient_clip
         forward = self._compiled[0] if self._compiled else self.net
-        for x, y in zip(*batch, strict=True):
+        for x, y, *weight in zip(*batch, strict=True):
             rate = self.rate(step)
             for group in inner.param_groups:
                 group["lr"] = rate
             inner.zero_grad()
-            loss = self.loss(forward(x), y)
+            loss = self.loss(forward(x), y, *weight)
             if one_process:
                 loss.backward()
             else:
@@ -152,11 +158,12 @@ class GrowingModule(pl.LightningModule):
             self.update_average()
             step += 1
 
-    def loss(self, z: Tensor, y: Tensor) -> Tensor:
+    def loss(self, z: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss per sample of training-mode outputs ([M,] B, O); members count as samples of their own."""
         if self.spec.net.members > 1:
             z, y = z.flatten(0, 1), y.flatten(0, 1)
-        return sample_loss(self.task, z, y, smoothing=self.spec.trainer.label_smoothing)
+            weight = None if weight is None else weight.flatten()
+        return sample_loss(self.task, z, y, smoothing=self.spec.trainer.label_smoothing, weight=weight)
 
     def update_average(self) -> None:
         """ema ← ema + (net − ema)·2/K, running statistics included."""

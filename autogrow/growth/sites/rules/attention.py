@@ -1,0 +1,109 @@
+"""Products of tensors, as attention makes them: what they sum over, and what they keep side by side.
+
+Shape legend: B batch, H heads, T tokens, D the size of a head, E the width of the stream. The number of heads passes
+through: a new head answers zero until its output weights learn. The size of a head is summed over, in a product of two
+tensors that would both have to grow, and sets the scale of the scores: it is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from autogrow.growth.layers import untouchable
+from autogrow.growth.sites.axes import Axis, Segment, Width, blocked, fix, length, unify
+from autogrow.growth.sites.rules.parts import meet
+from autogrow.growth.sites.rules.reshape import fix_all
+from autogrow.growth.sites.trace import Call, Note, Sized, Trace, Use, Value
+
+_SUMMED = "a product of two tensors sums over it (the inner width of a head); give its heads as -1, or as an attribute, to grow their number"  # fmt: skip
+
+
+def matmul(call: Call) -> Value:
+    """(…, n, k) @ (…, k, m): the leading dimensions meet, k is summed over."""
+    sources: list[Any] = [source for source in call.node.args[:2] if source in call.shapes]
+    if len(sources) != 2 or min(len(call.shapes[s]) for s in sources) < 2:
+        return None
+    left, right = (call.values[s] for s in sources)
+    if not isinstance(left, tuple) or not isinstance(right, tuple):
+        return None
+    if any(not call.shapes[s][:-2] for s in sources):  # a matrix: it would be a layer's weight
+        return None
+    _summed(left[-1], right[-2])
+    shapes, values = {s: call.shapes[s][:-2] for s in sources}, {s: call.values[s][:-2] for s in sources}
+    lead = meet(call.result.shape[:-2], shapes, values)
+    return (*lead, left[-2], right[-1])
+
+
+def _summed(*axes: Axis | None) -> None:
+    for axis in axes:
+        if axis is not None:
+            fix(axis, _SUMMED)
+
+
+def scaled_dot_product(call: Call) -> Value:
+    """Queries (B, H, T, D), keys and values (B, H or fewer, T, D): answers (B, H, T, D of the values)."""
+    given = [call.given(i, name) for i, name in enumerate(("query", "key", "value"))]
+    query, key, value = (call.values[source] for source in given)
+    if not all(isinstance(v, tuple) for v in (query, key, value)):
+        return None
+    _summed(query[-1], key[-1])
+    for source in call.values:
+        if source not in given:
+            fix_all(call.values[source], "an attention mask lies along it")
+    lead: list[Axis | None] = list(query[:-2])
+    for mine, *others in zip(lead, key[:-2], value[:-2], strict=True):
+        for theirs in others:
+            if mine is None or theirs is None:
+                fix_all((mine, theirs), "its heads meet a tensor whose heads are not a width")
+            else:  # grouped queries: some heads share their keys
+                unify(blocked(theirs, length(mine) // length(theirs)), mine)
+    return (*lead, query[-2], value[-1])
+
+
+def through_attention(trace: Trace, call: Call, module: nn.MultiheadAttention) -> Value:
+    """`nn.MultiheadAttention`: its width is heads × the size of a head, so it grows by whole heads, with the stream.
+
+    New rows of queries, keys and values belong to new heads, whose output weights start at zero.
+    """
+    name = str(call.node.target)
+    trace.notes[call.node] = Note("layer", name)
+    given = [call.given(i, name) for i, name in enumerate(("query", "key", "value"))]
+    values = [call.values.get(source) for source in given]
+    fused = module._qkv_same_embed_dim and module.bias_k is None and all(isinstance(v, tuple) for v in values)
+    if not fused or not isinstance(call.result, tuple):
+        trace.opaque[name] = "its keys or values have widths of their own, or biases of their own"
+        return None
+    heads: Axis = (Segment(Width(module.num_heads), module.head_dim),)
+    if name not in trace.layers:
+        trace.layers[name] = (heads, heads)
+        lying = [
+            ("in_proj_weight", 0, heads * 3, "write"), ("in_proj_bias", 0, heads * 3, "write"),
+            ("in_proj_weight", 1, heads, "read"), ("out_proj.weight", 1, heads, "read"),
+            ("out_proj.weight", 0, heads, "write"), ("out_proj.bias", 0, heads, "write"),
+        ]  # fmt: skip
+        for parameter, dim, axis, role in lying:
+            owner, _, last = f"{name}.{parameter}".rpartition(".")
+            if getattr(trace.net.get_submodule(owner), last) is not None:
+                trace.uses.append(Use(owner, last, dim, axis, role, "draw" if last.endswith("weight") else 0.0))
+        trace.sized += [Sized(name, attribute, heads) for attribute in ("embed_dim", "kdim", "vdim")]
+        trace.sized += [Sized(name, "num_heads", (Segment(heads[0].width),))]
+        trace.sized += [Sized(f"{name}.out_proj", attribute, heads) for attribute in ("in_features", "out_features")]
+        if reason := untouchable(module.out_proj):
+            fix(heads, f"{name!r} cannot be changed: {reason}")
+    heads = trace.layers[name][0]
+    for value in values:
+        if isinstance(value, tuple) and value[-1] is not None:
+            unify(heads, value[-1])
+        else:
+            fix(heads, f"what {name!r} reads is not a width")
+    for source in call.values:  # masks
+        if source not in given:
+            fix_all(call.values[source], "an attention mask lies along it")
+    first: Value = values[0]
+    weights = (None,) * call.result[1].ndim if isinstance(call.result[1], Tensor) else None
+    return [(*first[:-1], heads), weights]
+
+
+__all__ = ["matmul", "scaled_dot_product", "through_attention"]

@@ -1,0 +1,65 @@
+"""What an entry of a recipe holds, checked before anything is made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from autogrow.errors import GrowthError
+from autogrow.plain import Count, Positive, fault
+
+Entry = Mapping[str, Any]
+
+
+class Regrown(TypedDict):
+    """An entry that makes tensors larger: their shapes afterwards, and the attributes of modules that name a size."""
+
+    op: str
+    shapes: Mapping[str, Sequence[Count]]
+    attributes: Mapping[str, Mapping[str, Any]]
+
+
+class Deepened(TypedDict):
+    """An entry that inserts a layer."""
+
+    op: str
+    after: str
+    kind: Literal["identity", "residual"]
+    size: Positive
+    like: str
+    activation: str | None
+    norm: str | None
+    dropout: str | None
+    calibrated: bool
+
+
+class Refined(TypedDict):
+    """An entry that resolves columns of the input more finely."""
+
+    op: str
+    reader: str
+    place: str
+    front: bool
+    knots: str | None
+    size: Positive
+    components: Positive
+
+
+def check_entry(entry: Entry, number: int, holds: int | None) -> None:
+    """Raise GrowthError unless it is an entry of a recipe, of sizes that weights of so many numbers can have."""
+    op = entry.get("op") if isinstance(entry, Mapping) else None
+    found = fault(entry, Deepened if op == "deepen" else Refined if op == "refine" else Regrown)
+    if found:
+        raise GrowthError(f"entry {number} of the recipe is not as it was written: {found}")
+    if holds is not None and (needed := _needed(entry)) > holds:
+        raise GrowthError(f"entry {number} of the recipe asks for {needed:,} numbers, and the weights hold {holds:,}")
+
+
+def _needed(entry: Entry) -> int:
+    """How many numbers the weights have at least, of a net with this entry."""
+    if entry["op"] == "deepen":
+        return int(entry["size"] ** 2)
+    if entry["op"] == "refine":
+        return int(entry["size"] + entry["components"])
+    return max((math.prod(shape) for shape in entry["shapes"].values()), default=0)
