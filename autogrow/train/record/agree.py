@@ -14,7 +14,7 @@ _OF_A_TABLE = ("numeric", "categories", "encoded_columns")
 _OF_CLASSES, _OF_VALUES = ("roc", "precision_recall", "calibration"), ("cloud",)
 
 
-def fault_of_result(result: Plain) -> str:  # noqa: PLR0911  (a list of checks, one line each)
+def fault_of_result(result: Plain) -> str:
     """What is wrong between the parts of `result.json`; empty where nothing is."""
     values = result.get("task") == "regression"
     parts = [part for part in ("val", "test") if part in result]
