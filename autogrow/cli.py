@@ -58,7 +58,9 @@ def _code(arguments: Sequence[str]) -> int:
     wait_for_the_first_rank()
     debug = "--debug" in arguments or os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
-        return run([a for a in arguments if a != "--debug"])
+        code = run([a for a in arguments if a != "--debug"])
+        sys.stdout.flush()
+        return code
     except (AutogrowError, MemoryError, OSError) as error:
         if debug:
             raise

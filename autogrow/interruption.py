@@ -44,18 +44,17 @@ def heard_signals(act: Callable[[int], None]) -> Iterator[Callable[[], None]]:
         yield lambda: None  # only the main thread may set handlers
         return
     before = {number: signal.getsignal(number) for number in ASK_TO_END}
-    heard = {number: there for number, there in before.items() if there not in (signal.SIG_IGN, None)}
 
     def hear() -> None:
-        for number in heard:
-            signal.signal(number, lambda number, _frame: act(number))
+        for number, there in before.items():
+            signal.signal(number, there if there == signal.SIG_IGN else lambda number, _frame: act(number))
 
     try:
         hear()
         with _let_through():
             yield hear
     finally:
-        for number, there in heard.items():
+        for number, there in before.items():
             signal.signal(number, there)
 
 

@@ -18,13 +18,20 @@ _GONE = (errno.EPIPE, errno.EIO)  # the other end of a pipe, or of a terminal
 
 
 class _Outliving(io.FileIO):
-    """A descriptor to write to; once its reader is gone everything goes to nowhere."""
+    """A descriptor to write to; once its reader is gone everything goes to nowhere.
+    What else is wrong with it (a full disk) is said once.
+    """
+
+    _failed = False
 
     def write(self, data: Any) -> int:
         """How much of the data was taken."""
+        if self._failed:
+            return len(data)
         try:
             return super().write(data)
         except OSError as error:
+            self._failed = True
             if error.errno not in _GONE:
                 raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -43,8 +50,10 @@ def standing_streams() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream, there in zip((sys.stdout, sys.stderr), before, strict=True):
+            stream.flush()
+            if there is None:
+                stream.close()
         sys.stdout, sys.stderr = before
 
 

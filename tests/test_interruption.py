@@ -2,17 +2,21 @@
 readers that go away.
 """
 
+import errno
 import importlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 
 import pytest
 from command_line import call
+from sklearn.datasets import load_iris
 
-from autogrow.interruption import ASK_TO_END, Interrupted, heard_signals, raise_interrupted
+from autogrow.interruption import ASK_TO_END
+from autogrow.standing_streams import standing_streams
 from autogrow.train.record.folder import read_trials
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -131,6 +135,8 @@ STAGED = [*FIT, "data.arrival=fraction", "data.stages=[0.5,1]"]
 SEARCH = ["search", *SMALL, "search.trials=3", "hydra.run.dir=run"]
 SWEEP = ["fit", "-m", *SMALL, "hydra/launcher=basic", "seed=0,1", "hydra.sweep.dir=sweep"]
 COMPARE = ["compare", *SMALL, "seeds=1", "arms=[grow]", "hydra.run.dir=run"]
+WATCH = ["watch", "drops", "data.target=target", *SMALL[1:], "watch.settle_seconds=0", "watch.poll_seconds=0.01",
+         "watch.once=true", "hydra.run.dir=run"]  # fmt: skip
 TRANSFER = ["transfer", "checkpoint=whole", "widths=[16]", "out=larger.ckpt"]
 
 MOMENTS_OF_OTHERS = [
@@ -149,6 +155,13 @@ MOMENTS_OF_OTHERS = [
     (SWEEP, Moment("autogrow.commands.fit:write_report", 2)),
     (COMPARE, Moment("autogrow.commands.compare:checked_plan")),
     (COMPARE, Moment("autogrow.commands.compare:run_jobs")),
+    (WATCH, Moment("autogrow.chain.inbox:found_files")),
+    (WATCH, Moment("autogrow.chain.inbox:Dropped.copy", 2)),
+    (WATCH, Moment(f"{RUN}:prepare", 2)),
+    (WATCH, Moment(f"{CONTROLLER}.on_train_batch_end", 3)),
+    (WATCH, Moment("autogrow.commands.watch:finish_folder")),
+    (WATCH, Moment("autogrow.chain.watch:write_latest", 2)),
+    (WATCH, Moment("autogrow.chain.watch:_Watch.ending")),
     (TRANSFER, Moment("autogrow.commands.transfer:transfer")),
     (["plan", *SMALL], Moment("autogrow.commands.plan:rehearse")),
     (["replay", "whole", "growth=gap"], Moment("autogrow.commands.replay:replay")),
@@ -163,12 +176,20 @@ MOMENTS_OF_OTHERS = [
 )
 def test_every_command_ends_in_one_line_and_the_same_command_goes_on(arguments, moment, whole, tmp_path, capsys):
     (tmp_path / "whole").symlink_to(whole)
+    if arguments is WATCH:
+        (tmp_path / "drops").mkdir()
+        table = load_iris(as_frame=True).frame
+        for part in range(2):
+            table.iloc[part::2].to_csv(tmp_path / "drops" / f"{part}.csv", index=False)
     ends_in_one_line(arguments, moment, capsys)
     assert not (tmp_path / "larger.ckpt").exists()
     if arguments is STAGED and (tmp_path / "run" / "config.yaml").exists():
         arguments = ["fit", "resume=run"]
     if arguments not in (COMPARE, SWEEP):  # whose runs are processes of their own, and which is Hydra's own way
         assert call(*arguments) == 0, capsys.readouterr().err
+    if arguments is WATCH:
+        drops = json.loads((tmp_path / "run" / "watch.json").read_text())["drops"]
+        assert [(drop["state"], drop["run"]) for drop in drops] == [("taken", "run_0"), ("taken", "run_1")]
     if arguments is SEARCH:
         assert len(read_trials(tmp_path / "run")) == 3
 
@@ -176,3 +197,154 @@ def test_every_command_ends_in_one_line_and_the_same_command_goes_on(arguments, 
 def test_a_signal_while_a_comparison_runs_is_for_its_children(tmp_path, capsys):
     line = ends_in_one_line(COMPARE, Moment("autogrow.children.jobs:_start"), capsys)
     assert "go on with: autogrow compare data=iris" in line
+
+
+def test_ctrl_c_a_second_time_does_not_wait_for_the_step(capsys):
+    from autogrow.train.fit.net.module import GrowingModule
+
+    steps = []
+
+    def endless(module, *_):
+        steps.append(module)
+        while True:  # a step that takes longer than anybody waits
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(GrowingModule, "training_step", endless)
+        assert call(*FIT) == 130
+    assert len(steps) == 1
+    said = capsys.readouterr().err
+    assert (said.count("\n"), "go on with: autogrow fit resume=" in said) == (1, True)
+
+
+@pytest.mark.parametrize("number", ASK_TO_END)
+def test_a_signal_that_was_ignored_from_the_start_stays_so(number, capsys):
+    """Under nohup, and in the background of a script."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            Moment(f"{RUN}:prepare").send(patched, number)
+            assert call("plan", *SMALL) == 0
+        with pytest.MonkeyPatch.context() as patched:
+            Moment(f"{CONTROLLER}.on_train_batch_end").send(patched, number)
+            assert call(*FIT) == 0
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_handlers_are_as_before_and_a_library_call_raises(monkeypatch):
+    from autogrow.train.fit import run
+
+    before = [signal.getsignal(number) for number in ASK_TO_END]
+    monkeypatch.setattr(run, "prepare", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert call(*FIT) == 130
+    assert [signal.getsignal(number) for number in ASK_TO_END] == before
+
+
+IMPORTS = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from autogrow.cli import main
+main(["fit", "data=iris", "hydra.run.dir=run"])
+"""
+
+
+@pytest.mark.parametrize("name", ["hydra", "torch"])
+def test_a_signal_while_modules_are_imported(name, tmp_path):
+    ended = subprocess.run([sys.executable, "-c", IMPORTS, name], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "autogrow: interrupted by SIGINT\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_does_not_end_training(tmp_path):
+    """As in `autogrow fit … | head -1`."""
+    command = [sys.executable, "-m", "autogrow", *FIT, "trainer.check_every=1"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert b"autogrow fit data=iris" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert (tmp_path / "run" / "result.json").is_file()
+
+
+def unread_pipe():
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+def closed_terminal():
+    terminal, writer = pty.openpty()
+    os.close(terminal)
+    return writer
+
+
+@pytest.mark.parametrize("broken", [unread_pipe, closed_terminal])
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+@pytest.mark.parametrize("buffering", [-1, 1])
+def test_what_nobody_reads_is_dropped(broken, name, buffering, monkeypatch):
+    with os.fdopen(broken(), "w", buffering) as stream:
+        monkeypatch.setattr(sys, name, stream)
+        with standing_streams():
+            for _ in range(3):
+                print("x" * 100_000, file=getattr(sys, name), flush=True)
+            os.write(stream.fileno(), b"of a library")
+        assert getattr(sys, name) is stream
+
+
+def test_a_full_disk_under_the_output_is_not_passed_over(monkeypatch, capsys):
+    """What is lost there, nobody went away from."""
+    with open("/dev/full", "w", buffering=1) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert call("--version") == 1
+        monkeypatch.undo()
+    assert capsys.readouterr().err == "autogrow: No space left on device\n"
+
+
+def test_streams_that_are_none_and_names_that_no_terminal_has(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stderr", None)
+    with (tmp_path / "out").open("w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with standing_streams():
+            print("ünï")
+            print("lost", file=sys.stderr)
+    assert (tmp_path / "out").read_text() == "\\xfcn\\xef\n"
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("place", "time"),
+    [
+        *(("autogrow.train.record.files:Draft.put", time) for time in range(1, 12)),
+        ("autogrow.train.record.ledger:open_to_append", 1),
+        ("autogrow.train.record.ledger:open_to_append", 3),
+    ],
+)
+def test_a_disk_that_is_full_at_any_write_leaves_a_folder_that_goes_on(place, time, whole, tmp_path, capsys):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(signal, "raise_signal", lambda _: throw(FULL))
+        Moment(place, time).send(patched)
+        code = call(*FIT)
+    said, run = capsys.readouterr().err, tmp_path / "run"
+    assert (code in (1, 2), said.count("\n"), "No space left on device" in said) == (True, 1, True), said
+    if (run / "config.yaml").exists():
+        assert f"go on with: autogrow fit resume={run}" in said
+        assert call("fit", "resume=run") == 0
+    else:
+        assert not run.exists()
+        assert call(*FIT) == 0
+    assert losses(run) == losses(whole)
+    assert not [path for path in run.rglob("*") if path.name.startswith(".")]
+
+
+def throw(error):
+    raise error

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from autogrow.children import child
-from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, Job, environment, run_jobs
+from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SINGLE, SKIPPED, Job, environment, run_jobs
 from autogrow.errors import InterruptedRunError
 from autogrow.train.record.lock import locked
 
@@ -48,6 +48,16 @@ def test_a_run_of_another_command_is_not_overwritten(tmp_path):
     (outcome,) = run_jobs([other])
     assert outcome.state == FAILED
     assert "holds a run of another command" in outcome.message
+
+
+def test_a_run_of_an_older_autogrow_is_known_by_its_command(tmp_path):
+    """Which did not say that it is a single run."""
+    old = job(tmp_path / "one", WRITES)
+    run_jobs([old])
+    now = Job((*old.command, SINGLE), old.folder)
+    assert now.is_done()
+    assert not Job((*old.command, "seed=1", SINGLE), old.folder).begun()
+    assert not Job((*old.command, SINGLE, SINGLE), old.folder).begun()
 
 
 def test_what_was_begun_goes_on_with_the_command_for_it(tmp_path):

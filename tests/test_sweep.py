@@ -13,7 +13,7 @@ import pytest
 from command_line import call
 from rich.console import Console
 
-from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Job, Outcome
+from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SINGLE, SKIPPED, WAITING, Job, Outcome
 from autogrow.errors import InterruptedRunError
 from autogrow.launcher import plugin
 from autogrow.launcher.board import Board
@@ -71,8 +71,38 @@ def test_a_job_is_a_plain_run_that_can_be_typed_again(started, tmp_path):
     job = started[0]
     assert job.folder == Path("my, sweep/net-tiny")
     own, run = ["--config-dir", str(tmp_path / "own")], f"hydra.run.dir='{tmp_path}/my, sweep/net-tiny'"
-    assert list(job.command[2:]) == ["autogrow", "fit", *own, "data=iris", "net=tiny", run]
-    assert list(job.resume[2:]) == ["autogrow", "fit", f"resume='{tmp_path}/my, sweep/net-tiny'"]
+    assert list(job.command[2:]) == ["autogrow", "fit", *own, "data=iris", "net=tiny", run, SINGLE]
+    resume = f"resume='{tmp_path}/my, sweep/net-tiny'"
+    assert list(job.resume[2:]) == ["autogrow", "fit", *own, "data=iris", "net=tiny", resume, SINGLE]
+
+
+def test_a_job_is_a_single_run_also_where_a_config_file_asks_for_a_sweep(started, tmp_path):
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    mine = "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {seed: '0,1'}}}\n"
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text(mine)
+    quick = ["data=iris", "net.widths=[4]", "trainer.max_epochs=2", "trainer.check_every=3"]
+    assert call("fit", "--config-dir", "own", "experiment=mine", *quick, "hydra.sweep.dir=s") == 0
+    assert [job.name.split()[0] for job in started] == ["seed=0", "seed=1"]
+    jobs = list(started)
+    for job in jobs:
+        assert call(*job.command[3:]) == 0
+        assert (job.folder / "result.json").is_file()
+        (job.folder / "result.json").unlink()
+        assert call(*job.resume[3:]) == 0
+    assert started == jobs
+
+
+@pytest.mark.parametrize("command", ["compare", "search", "watch", "plan", "transfer"])
+@pytest.mark.parametrize("launcher", ["process", "basic"])
+def test_only_fit_sweeps_whoever_asks_for_it(command, launcher, tmp_path, capsys):
+    words = ["hydra.mode=MULTIRUN", f"hydra/launcher={launcher}", "hydra.sweep.dir=s"]
+    assert call(command, *(["drops"] if command == "watch" else []), *words) == 2
+    said = capsys.readouterr().err
+    assert (
+        said
+        == f"autogrow: {command} is no sweep: -m, and hydra.mode: MULTIRUN in a config file, are for autogrow fit\n"
+    )
+    assert not list(tmp_path.glob("s/*/*"))
 
 
 def test_folder_names_stay_the_same_in_a_larger_sweep_and_can_be_chosen(started):

@@ -82,6 +82,42 @@ def test_what_is_there_is_taken_in_and_what_does_not_fit_is_set_aside(tmp_path, 
     assert list(rows[0]["widths"].values()) == result["widths"]
 
 
+def test_names_and_tables_of_any_kind_are_taken_in_or_set_aside(tmp_path, monkeypatch, capsys):
+    """A name is data: nothing is looked up in it, and the disk's bytes need not be text. What a reader of tables raises
+    is the file's own.
+    """
+    monkeypatch.setenv("AUTOGROW_SECRET", "s3cr3t")
+
+    def table(line):
+        return "t,a,target\n" + "".join(line(i) for i in range(60))
+
+    drops = {
+        "0.csv": table(lambda i: f"2020-01-{i % 28 + 1:02d},{i % 7},c{i % 3}\n"),
+        "1${oc.env:AUTOGROW_SECRET}, [a=b].csv": table(lambda i: f"2020-02-{i % 28 + 1:02d},{i % 5},c{i % 3}\n"),
+        "2\udcff\x1b[31m.csv": table(lambda i: f"2020-03-{i % 28 + 1:02d},{i % 4},c{i % 3}\n"),
+        "3.csv": "\0\1",
+        "4.csv": table(lambda i: f"2020-04-{i % 28 + 1:02d},{'x' * i},c{i % 3}\n"),
+        "5.csv": table(lambda i: f"2020-05-{i % 28 + 1:02d},{i % 3},c{i % 3}\n"),
+    }
+    for name, text in drops.items():
+        (tmp_path / "drops" / name).write_text(text)
+    quick = [*QUICK, "watch.settle_seconds=0", "watch.attempts=1", "watch.once=true"]
+    assert call("watch", "drops", *quick) == 0
+    assert state(tmp_path) == {
+        "0.csv": "taken",
+        "1${oc.env:AUTOGROW_SECRET}, [a=b].csv": "taken",
+        "2\\xff\\x1b[31m.csv": "taken",
+        "3.csv": "set aside",
+        "4.csv": "set aside",
+        "5.csv": "taken",
+    }
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "\x1b" not in said.out
+    written = b"".join(path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file())
+    assert b"s3cr3t" not in written + said.out.encode()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -166,3 +202,31 @@ def test_three_drops_with_kills_in_the_middle(tmp_path, parts):
     assert sorted(p.name for p in out.iterdir()) == [
         "files", "latest.json", "run_0", "run_1", "run_2", "watch.json",
     ]  # fmt: skip
+
+
+def test_names_of_files_are_names_whatever_they_look_like(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SECRET", "the secret itself")
+    names = [
+        "a,b.csv",
+        "${oc.env:SECRET}.csv",
+        "x=1.csv",
+        "~x.csv",
+        "[a].csv",
+        "it's \\\\' \"so\".csv",
+        "two\nlines.csv",
+    ]
+    for k, name in enumerate(sorted(names)):
+        rows = "".join(f"{i % 7},{i % 5 + k},{'ab'[i % 7 > 3]}\n" for i in range(60 * k, 60 * k + 60))
+        (tmp_path / "drops" / name).write_text(f"u,v,target\n{rows}")
+    quick = [*QUICK, "trainer.max_epochs=2", "trainer.check_every=5", "growth=never"]
+    assert call("watch", "drops", *quick, "watch.once=true") == 0
+    assert list(state(tmp_path).values()) == ["taken"] * len(names)
+    out = tmp_path / "runs" / "watch" / "drops"
+    assert not [path for path in out.rglob("*") if path.is_file() and b"the secret itself" in path.read_bytes()]
+    last = json.loads((out / "latest.json").read_text())["run"]
+    (out / last / "result.json").unlink()  # it goes on with the config that it kept
+    watched = json.loads((out / "watch.json").read_text())
+    watched["drops"][-1]["state"] = "pending"
+    (out / "watch.json").write_text(json.dumps(watched))
+    assert call("watch", "drops", *quick, "watch.once=true") == 0
+    assert json.loads((out / last / "result.json").read_text())["task"] == "classification"

@@ -5,14 +5,29 @@ anything but an error of ours, in one line; nobody may need more memory than the
 """
 
 import itertools
+import json
+import os
+import resource
 import shutil
 import warnings
 
 import pytest
+import torch
 
 import autogrow
-from autogrow.errors import AutogrowError
-from autogrow.policy import LifeCycle
+from autogrow.chain.inbox import Inbox
+from autogrow.commands import report
+from autogrow.commands.fit import finish_folder
+from autogrow.compare.read.comparison import compare_folder
+from autogrow.data import DataSpec
+from autogrow.errors import AutogrowError, CheckpointError
+from autogrow.policy import FixedSchedule, Growth, LifeCycle
+from autogrow.policy.replay import replay
+from autogrow.train.fit.continue_from import read_finished
+from autogrow.train.fit.spec import FitSpec, NetSpec, TrainerSpec
+from autogrow.train.record.checkpoint import read_checkpoint
+from autogrow.train.record.ledger import read_ledger
+from autogrow.train.record.progress import read_progress
 
 WRONG = (None, "x", -1, 3, 0.5, 1e300, True, [], {}, [None], {"x": None}, 200_000, "")
 """What a value is made: some of it may be what could have been written there."""
@@ -31,8 +46,6 @@ DAMAGE = {
     "a number too long": b'{"parameters": 1' + b"0" * 400 + b"}\n",
     "half of a character": b'{"task": "\\ud800"}\n',
 }
-FILES = ("result.json", "data_card.json", "curves.json", "ledger.jsonl", "config.yaml", "checkpoints/best.ckpt",
-         "checkpoints/last.ckpt", "checkpoints/best.split.npz")  # fmt: skip
 
 
 def line_of(error):
@@ -92,26 +105,7 @@ def wrong_ones(value, some):
             yield f"{at} is {wrong!r}", changed(value, at, wrong)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A run that has grown, and a second one beside it."""
-    home = tmp_path_factory.mktemp("whole")
-    for seed in (0, 1):
-        run(home / "runs" / f"run_{seed}", seed)
-    return home
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    shutil.copytree(whole / "runs", tmp_path / "runs")
-    return tmp_path / "runs" / "run_0"
-
-
 def spec_of(folder, seed=0):
-    from autogrow.data import DataSpec
-    from autogrow.policy import FixedSchedule, Growth
-    from autogrow.train.fit.spec import FitSpec, NetSpec, TrainerSpec
-
     return FitSpec(
         data=DataSpec(source="sklearn", name="iris"),
         policy=LifeCycle(growth=Growth(when=FixedSchedule((1,)))),
@@ -123,15 +117,191 @@ def spec_of(folder, seed=0):
     )
 
 
-def run(folder, seed=0):
-    from autogrow.commands.fit import finish_folder
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The folder of two runs that have grown; each test puts back what it changes."""
+    home = tmp_path_factory.mktemp("whole") / "runs"
+    for seed in (0, 1):
+        result = autogrow.fit(spec_of(home / f"run_{seed}", seed))
+        finish_folder(result, "seed: 0\n", [f"seed={seed}"])
+    return home
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = autogrow.fit(spec_of(folder, seed))
-    finish_folder(result, "seed: 0\n", [f"seed={seed}"])
+
+def page(folder):
+    report.run([str(folder)])
 
 
-def go_on(folder):
-    (folder / "result.json").unlink(missing_ok=True)
-    autogrow.fit(spec_of(folder), resume=True)
+def decisions(folder):
+    replay(read_ledger(folder), LifeCycle())
+
+
+def comparison(folder):
+    compare_folder(folder.parent)
+
+
+def net(folder):
+    autogrow.load(folder / "checkpoints" / "best.ckpt")
+
+
+def go_on(folder, tmp_path):
+    """A resume from last.ckpt alone."""
+    here = tmp_path / "here"
+    shutil.rmtree(here, ignore_errors=True)
+    shutil.copytree(folder, here, ignore=shutil.ignore_patterns("result.json", "previous.ckpt", "best.*"))
+    autogrow.fit(spec_of(here), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "readers"),
+    [
+        ("result.json", (page, comparison)),
+        ("data_card.json", (page, comparison)),
+        ("curves.json", (page,)),
+        ("ledger.jsonl", (page, decisions, read_progress)),
+    ],
+)
+def test_a_value_that_was_not_written_is_read_or_refused_in_a_line(name, readers, runs):
+    folder = runs / "run_0"
+    path = folder / name
+    text = path.read_text()
+    lines = text.splitlines(keepends=True) if name == "ledger.jsonl" else []
+    refused = read = 0
+    try:
+        for what, wrong in wrong_ones(json.loads(lines[2] if lines else text), 1):
+            path.write_text("".join([*lines[:2], json.dumps(wrong) + "\n", *lines[3:]]) if lines else json.dumps(wrong))
+            for reader in readers:
+                said = asked(reader, folder)
+                refused, read = refused + bool(said), read + (not said)
+                assert not said or name in said or "run_0" in said, what
+    finally:
+        path.write_text(text)
+    assert refused > 20  # it is looked at
+    assert read > 5  # and not everything is refused
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_refused_in_a_line(damage, runs, tmp_path):
+    """Half a file and an empty one are in the tests of each reader."""
+    folder = runs / "run_0"
+    asks = {
+        "result.json": (page, comparison),
+        "data_card.json": (page, comparison),
+        "curves.json": (page,),
+        "ledger.jsonl": (page, decisions),
+        "checkpoints/best.ckpt": (net,),
+        "checkpoints/best.split.npz": (read_finished,),
+        "checkpoints/last.ckpt": (lambda there: go_on(there, tmp_path),),
+    }
+    for name, readers in asks.items():
+        path = folder / name
+        content = path.read_bytes()
+        path.write_bytes(DAMAGE[damage])
+        try:
+            for reader in readers:
+                # of the runs of a folder the others are compared; a mapping without keys is one of curves
+                said = asked(reader, folder)
+                assert said or reader is comparison or (name, damage) == ("curves.json", "an empty mapping"), name
+        finally:
+            path.write_bytes(content)
+
+
+def test_one_bad_run_does_not_end_the_comparison_of_the_others(runs):
+    path = runs / "run_0" / "result.json"
+    text = path.read_text()
+    path.write_text(text.replace('"seconds":', '"seconds": NaN, "x":'))
+    try:
+        plain = compare_folder(runs).plain
+    finally:
+        path.write_text(text)
+    assert [arm["runs"] for arm in plain["arms"].values()] == [1]
+    assert any("run_0: result.json holds NaN: left out" in warning for warning in plain["warnings"])
+
+
+@pytest.mark.parametrize(("name", "every"), [("best", 1), ("last", 12)])
+def test_a_checkpoint_that_was_not_written_so_is_read_or_refused_in_a_line(name, every, runs, tmp_path):
+    """Of the last one, by which a run goes on, only some: each takes a run to its end."""
+    path = runs / "run_0" / "checkpoints" / f"{name}.ckpt"
+    content = path.read_bytes()
+    refused = read = 0
+    try:
+        for what, wrong in itertools.islice(wrong_ones(read_checkpoint(path), 1), 0, None, every):
+            torch.save(wrong, path)
+            said = asked(net, runs / "run_0") if name == "best" else asked(go_on, runs / "run_0", tmp_path)
+            refused, read = refused + bool(said), read + (not said)
+            assert not said or f"{name}.ckpt" in said, what
+    finally:
+        path.write_bytes(content)
+    assert refused > 20
+    assert read > 5
+
+
+def claims(ours):
+    """What a checkpoint may say of sizes that its weights do not have."""
+    builder, (entry, *rest) = ours["builder"], ours["recipe"]
+    wide = {**builder, "arguments": {**builder["arguments"], "widths": [200_000, 200_000]}}
+    yield "a starting net", {**ours, "builder": wide}
+    many = {**builder, "arguments": {**builder["arguments"], "members": 10**12}}
+    yield "members", {**ours, "builder": many}
+    shapes = {name: [10**6 * size for size in shape] for name, shape in entry["shapes"].items()}
+    yield "a growth", {**ours, "recipe": [{**entry, "shapes": shapes}, *rest]}
+    deep = {"op": "deepen", "after": "hidden.0.act", "kind": "residual", "size": 200_000, "like": "hidden.0.linear",
+            "activation": "hidden.0.act", "norm": None, "dropout": None, "calibrated": False}  # fmt: skip
+    yield "a layer", {**ours, "recipe": [*ours["recipe"], deep]}
+
+
+def test_sizes_are_compared_with_the_weights_before_anything_is_made(runs):
+    path = runs / "run_0" / "checkpoints" / "best.ckpt"
+    content, whole = path.read_bytes(), read_checkpoint(path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        for what, ours in claims(whole["autogrow"]):
+            torch.save({**whole, "autogrow": ours}, path)
+            with pytest.raises(CheckpointError, match=r"best\.ckpt is not as it was written: .*numbers, and"):
+                autogrow.load(path)
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 100_000, what  # kB
+        torch.save({**whole, "state_dict": {"head.weight": torch.zeros(1).expand(10**6, 10**6)}}, path)
+        with pytest.raises(CheckpointError, match="is not all there"):
+            autogrow.load(path)
+    finally:
+        path.write_bytes(content)
+
+
+# -- links and pipes ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["config.yaml", "data_card.json", "curves.json", "ledger.jsonl", "result.json"])
+def test_a_link_is_not_read_into_a_page(name, runs, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(runs / "run_0", folder)
+    secret = tmp_path / "secret"
+    (folder / name).rename(secret)
+    (folder / name).symlink_to(secret)
+    assert f"{name} is a link" in asked(page, folder)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "data_card.json", "ledger.jsonl"])
+def test_nobody_waits_for_a_pipe(name, runs, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(runs / "run_0", folder)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert name in asked(page, folder)
+
+
+# -- a watched folder --------------------------------------------------------------------------------------------------
+def test_the_state_of_a_watch_is_read_or_refused_in_a_line_and_leads_nowhere(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.csv").write_text("x,y\n1,2\n")
+    inbox = Inbox(folder, out, settle_seconds=0)
+    assert inbox.settled() == ["a.csv"]
+    inbox.take("a.csv", "run_0")
+    state = json.loads((out / "watch.json").read_text())
+    said = {}
+    for what, wrong in wrong_ones(state, 3):
+        (out / "watch.json").write_text(json.dumps(wrong))
+        said[what] = asked(Inbox, folder, out)
+        assert not said[what] or "watch" in said[what]
+    assert sum(map(bool, said.values())) > 20
+    for key in ("copy", "run", "name"):
+        away = {**state, "drops": [{**state["drops"][0], key: "../../precious"}]}
+        (out / "watch.json").write_text(json.dumps(away))
+        assert f"{key} must be a name without a way in it" in asked(Inbox, folder, out)

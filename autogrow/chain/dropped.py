@@ -24,7 +24,7 @@ _LONGEST = 160  # bytes of a copy's name before its suffix: file systems take 25
 
 
 class ChangedError(Exception):
-    """The file was written to while it was copied."""
+    """The file was written to while it was copied, or has gone."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Dropped:
         """Copy it as it was when it had this stamp; the sha256 of what was copied.
 
         Raises DataError where it cannot be read or is larger than the room there is, ChangedError where it is being
-        written to, OSError where the copy cannot be written.
+        written to or has gone, OSError where the copy cannot be written.
         """
         free = shutil.disk_usage(copy.path.parent).free
         if stamp[0] > free:
@@ -58,6 +58,8 @@ class Dropped:
         digest, copied = hashlib.sha256(), 0
         try:
             source = open(self.path, "rb", opener=_without_waiting)  # noqa: SIM115  (closed below)
+        except FileNotFoundError:
+            raise ChangedError from None
         except OSError as error:
             raise DataError(f"it cannot be read: {error.strerror}") from None
         with source:

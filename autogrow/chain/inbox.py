@@ -154,6 +154,11 @@ class Inbox:
         self.save()
         return file.starts
 
+    def not_started(self, file: WatchedFile) -> None:
+        """Take the note of a start back: there was none."""
+        file.starts -= 1
+        self.save()
+
     def taken(self, file: WatchedFile) -> None:
         """Note that a file has been learned from."""
         file.state, file.why = TAKEN, ""

@@ -146,6 +146,7 @@ class _Watch:
         except InterruptedRunError:
             raise
         except InUseError as error:
+            inbox.not_started(file)
             self.say_once(f"{file.name}: waits: {error}")
             return
         except Exception as error:

@@ -19,15 +19,17 @@ NOISE = 4  # last digits of the largest value: a column that varies by no more i
 
 @dataclass(frozen=True)
 class Centring:
-    """What is done to a column in 64 bits: (value − origin)·scale. scale is 0 for one that is constant."""
+    """What is done to a column in 64 bits: (value − origin) / spread. A spread of 0: it is constant, and says 0."""
 
     origin: float
-    scale: float
+    spread: float
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """float64 (n,) → float64 (n,)."""
+        """float64 (n,) → float64 (n,). What is missing stays so."""
+        if self.spread == 0:
+            return np.where(np.isfinite(values), 0.0, values)
         with np.errstate(over="ignore"):
-            moved: np.ndarray = (values - self.origin) * self.scale
+            moved: np.ndarray = (values - self.origin) / self.spread
         return moved
 
 
@@ -39,7 +41,7 @@ def centring_of(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     >>> centring_of(np.array([0.1, 0.25, np.nan])) is None
     True
     >>> centring_of(np.array([1_700_000_000.0, 1_700_000_060.0]))
-    Centring(origin=1700000030.0, scale=0.03333333333333333)
+    Centring(origin=1700000030.0, spread=30.0)
     """
     seen = values[~np.isnan(values)]
     if not len(seen):
@@ -50,7 +52,7 @@ def centring_of(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     std = spread_of(seen)
     if rounding_is_harmless(seen, std):
         return None
-    return Centring(float(mean_of(seen)), 1 / std)
+    return Centring(mean_of(seen), std)
 
 
 def is_constant(values: np.ndarray, *, precision: float = np.finfo(np.float64).eps) -> bool:

@@ -185,7 +185,7 @@ class TableEncoder:
             "categories": {k: list(v) for k, v in self.categories.items()},
             "coding": self.coding,
             "ignored": list(self.ignored),
-            "centred": {name: [c.origin, c.scale] for name, c in self.centred.items()},
+            "centred": {name: [c.origin, c.spread] for name, c in self.centred.items()},
             "readings": {name: reading.state() for name, reading in self.readings.items()},
             "missing": list(self.missing),
             "indicators": list(self.indicators),

@@ -5,6 +5,7 @@ n rows.
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +85,13 @@ def rows_of_parts(
         for own, rest in zip(held, (drawn.val, drawn.test), strict=True)
     )
     return Rows(train[drawn.train], val_rows, test_rows)
+
+
+def rows_to_bytes(rows: Rows) -> bytes:
+    """Which rows are in which part, in the order of the table, as the file that `parts_of_file` reads."""
+    file = io.BytesIO()
+    np.savez_compressed(file, train=np.sort(rows.train), val=np.sort(rows.val), test=np.sort(rows.test))
+    return file.getvalue()
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

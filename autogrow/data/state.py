@@ -104,5 +104,5 @@ def _check_names(encoder: Mapping[str, Any]) -> None:
         for name in names:
             if name not in columns:
                 raise NotPlainError(f"encoder.{key} names {name!r}, which is not among its columns")
-    if any(len(found) != 2 or not found[1] > 0 for found in encoder.get("centred", {}).values()):
-        raise NotPlainError("encoder.centred must hold an origin and a scale above 0 for each column")
+    if any(len(found) != 2 or found[1] < 0 for found in encoder.get("centred", {}).values()):
+        raise NotPlainError("encoder.centred must hold an origin and a spread of 0 or more for each column")

@@ -177,7 +177,7 @@ def _pipeline(scaler: StandardScaler | None, mlp: Any, estimator: Any, offset: n
         scale = 1 / np.asarray(scaler.scale_, np.float64)
     far = [not scaled_values_round_well(m, 1 / s) for m, s in zip(mean, scale, strict=True)]
     centred = {
-        name: Centring(m, s)
+        name: Centring(m, 1 / s)
         for name, m, s, is_far in zip(columns, mean.tolist(), scale.tolist(), far, strict=True)
         if is_far
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from autogrow.policy.budget import Budget, WithinBudget, steps_left
+from autogrow.policy.finer import Finer
 from autogrow.policy.finish import Finish, FinishRule
 from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
@@ -15,8 +16,10 @@ from autogrow.policy.stop import Patience, StopRule
 
 
 def recipe_growth() -> GrowthPolicy:
-    """The default growth: loss-paced, the cycle of D and W, ×1.5 up to the cap, until the gap opens."""
-    return GapCloses(Growth())
+    """The default growth: loss-paced, the cycle of D and W, ×1.5 up to the cap, and by turns finer columns, until the
+    gap opens.
+    """
+    return GapCloses(Finer(Growth(), turn=True))
 
 
 def recipe(*, refit: bool = True) -> LifeCycle:

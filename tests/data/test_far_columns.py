@@ -122,7 +122,8 @@ def test_noise_in_the_last_digits_is_constant_and_a_spread_of_a_thousandth_on_a_
     data = prepared(table)
     assert (data.preprocess.scale == 0).tolist() == [True, False]
     later = pd.DataFrame({"noise": [0.0, 5.0], "speaks": [1e9, 1e9]})
-    assert data.pipeline.inputs(later)[:, 0].tolist() == [0.0, 0.0]
+    for pipeline in (data.pipeline, Pipeline.from_state(data.state())):
+        assert pipeline.inputs(later)[:, 0].tolist() == [0.0, 0.0]
 
 
 def test_the_noise_of_32_bit_columns_is_constant_too():

@@ -11,7 +11,7 @@ from torch import nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth import carry, deepen, extend_inputs, growth_sites, refine, replay, widen
-from autogrow.growth.carry.optimizer import check_optimizer
+from autogrow.growth.carry.optimizer import check_optimizer, place_state, state_by_name
 from autogrow.growth.column_scores import score_columns
 from autogrow.growth.cost import cost, dry_run
 from autogrow.nets import DenseNet, Knots
@@ -155,6 +155,22 @@ def test_momentum_goes_on_moving_the_function_as_before_where_a_ramp_is_split():
     assert furthest(net, grown, x) < ROUNDING
 
 
+def test_state_that_was_saved_by_name_finds_what_has_got_another_name():
+    net, x = made("a user's", 1)
+    optimizer = torch.optim.AdamW(net.parameters())
+    net(x).square().mean().backward()
+    optimizer.step()
+    saved = copy.deepcopy(state_by_name(optimizer, {p: n for n, p in net.named_parameters()}))
+    surgery = refine(net, "inputs[1]", [-1, 0, 1], example=x)
+    names = [m.new_name for m in surgery.moves]
+    assert len(names) == len(set(names))
+    fresh = torch.optim.AdamW(net.parameters())
+    place_state(fresh, {p: n for n, p in net.named_parameters()}, saved, surgery.moves)
+    moment = fresh.state[net.get_submodule("0.1").weight]["exp_avg"]
+    assert torch.equal(moment[:, :COLUMNS], saved["0.weight"]["exp_avg"])
+    assert not moment[:, COLUMNS:].any()
+
+
 # -- copies, recipes, what follows
 
 
@@ -187,6 +203,7 @@ def test_other_growths_go_on_behind_a_refined_column():
     sites = sites_of(net, more)
     assert list(sites.finer) == [f"inputs[{i}]" for i in range(6)]
     assert [s.pieces for s in sites.finer.values()] == [1, 1, 1, 2, 1, 1]
+    assert "columns=6, components=2" in str(net)
     refine(net, "inputs[5]", [-1, 0, 1], example=more)
     assert float((before(x) - net(more)).detach().abs().max()) < 1e-9
 
@@ -245,7 +262,7 @@ def test_the_column_that_bends_scores_above_noise_and_the_straight_ones_do_not()
         design = torch.cat([x, torch.ones(2048, 1)], 1)
         solved = torch.linalg.lstsq(design, y).solution
         net.head.weight.copy_(solved[:-1].T)
-        net.head.bias.copy_(solved[-1])
+        net.head.bias.copy_(solved[-1] + 0.2)  # what a bias could do is no reason for a knot
     knots = {f"inputs[{i}]": torch.quantile(x[:, i], torch.linspace(0, 1, 17)).tolist() for i in range(COLUMNS)}
     scores = score_columns(net, (x, y), nn.functional.mse_loss, growth_sites(net, x), knots)
     assert scores["inputs[1]"] > 10

@@ -4,6 +4,7 @@ one run by two processes, also in a sweep, also killed and resumed.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +62,34 @@ def test_two_processes_train_the_run_of_one_and_resume_after_a_kill(tmp_path):
     command = [sys.executable, "-m", "autogrow", "fit", "resume=three"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
     assert rows_of(tmp_path / "three") == two
+
+
+def children_of(process):
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
+    return [int(line) for line in found.stdout.split()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "code", "line"),
+    [
+        (lambda process: os.killpg(process.pid, signal.SIGINT), 130, "interrupted by SIGINT"),  # as a terminal does
+        (lambda process: os.killpg(process.pid, signal.SIGTERM), 143, "interrupted by SIGTERM"),
+        (lambda process: os.kill(children_of(process)[0], signal.SIGKILL), 1, "process 0 of this run has lost the "),
+    ],
+)
+def test_every_process_ends_in_one_line(end, code, line, tmp_path):
+    process = start(tmp_path, *DDP, "stop.checks=100000", "trainer.max_epochs=100000", "hydra.run.dir=run")
+    last, deadline = tmp_path / "run" / "checkpoints" / "last.ckpt", time.monotonic() + 200
+    while not last.exists():
+        assert process.poll() is None, (tmp_path / "output.txt").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    end(process)
+    assert process.wait(timeout=120) == code
+    said = (tmp_path / "output.txt").read_text()
+    assert "Traceback" not in said
+    assert [one[: len(line)] for one in re.findall("(?m)^autogrow: (.*)$", said)] == [line]
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def run(tmp_path, make_spec):
     data = DataSpec(name="t", source="csv", path=str(tmp_path / "t.csv"), target="y")
     spec = make_spec(
         tmp_path / "run", data=data, policy=eager_policy(growth=FINER), net=NetSpec(widths=[16]),
-        trainer=TrainerSpec(max_epochs=60, check_every=10, check_rows=300),
+        trainer=TrainerSpec(max_epochs=200, check_every=10, check_rows=300),
     )  # fmt: skip
     return fit(spec), tmp_path / "run", spec
 

@@ -101,7 +101,7 @@ def test_a_card_that_is_not_one_of_ours_is_named(finished, bad, capsys):
     card = Path("first/data_card.json")
     card.write_text(json.dumps({**json.loads(card.read_text()), **bad}))
     assert goes_on() == 2
-    assert "data_card.json has" in capsys.readouterr().err
+    assert "data_card.json is not as it was written" in capsys.readouterr().err
 
 
 def test_a_search_is_gone_on_with_on_the_same_data_alone(capsys):

@@ -2,16 +2,32 @@
 killed.
 """
 
+import errno
 import json
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from autogrow.chain import dropped
+from autogrow.chain.dropped import ChangedError, Dropped, copy_name, printable
 from autogrow.chain.inbox import Inbox
-from autogrow.chain.watch import WatchSpec, check_watch, watch
-from autogrow.errors import CheckpointError, ConfigError, DataError, TrainingError
+from autogrow.chain.watch import MOST_STARTS, WatchSpec, check_watch, watch
+from autogrow.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    GrowthError,
+    InterruptedRunError,
+    InUseError,
+    TrainingError,
+)
+from autogrow.train.record import files
 
 RESULT = {
     "task": "classification",
@@ -69,9 +85,12 @@ class World:
         return watch(spec, inbox, self.learn, self.said.append, sleep=self.sleep)
 
     @property
+    def drops(self):
+        return json.loads((self.out / "watch.json").read_text())["drops"]
+
+    @property
     def states(self):
-        drops = json.loads((self.out / "watch.json").read_text())["drops"]
-        return {file["name"]: file["state"] for file in drops}
+        return {file["name"]: file["state"] for file in self.drops}
 
     @property
     def latest(self):
@@ -156,31 +175,242 @@ def test_killed_at_any_run_and_started_again_it_ends_the_same(tmp_path, killed_a
     assert set(world.states.values()) == {"taken"}
 
 
-@pytest.mark.parametrize("step", range(1, 10))
-def test_killed_at_any_write_of_the_state_it_ends_the_same(tmp_path, step, monkeypatch):
-    from autogrow.chain import inbox
-    from autogrow.chain import watch as watching
+STEPS = [(files.Draft, "put"), (Dropped, "copy"), (Inbox, "_remove_copy")]
 
-    whole, writes = inbox.write_json, []
 
-    def dying(path, value):
-        writes.append(path.name)
-        if len(writes) == step:
-            raise KilledError
-        whole(path, value)
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", range(1, 24))
+def test_killed_between_any_two_steps_it_ends_the_same(tmp_path, step, after, monkeypatch):
+    """One file that is learned from at once, one at the second look, one with known contents, one that is set aside."""
+    steps = []
 
-    monkeypatch.setattr(inbox, "write_json", dying)
-    monkeypatch.setattr(watching, "write_json", dying)
-    world = World(tmp_path)
-    for name, text in (("a.csv", "A"), ("b.csv", "B"), ("c.csv", "A")):
+    def dies(whole):
+        def dying(*arguments):
+            steps.append(whole)
+            here = len(steps) == step
+            if here and not after:
+                raise KilledError
+            made = whole(*arguments)
+            if here:
+                raise KilledError
+            return made
+
+        return dying
+
+    world = World(tmp_path, fails=[("bad", TrainingError("not finite"))])
+    looks, learn = [], world.learn
+
+    def not_yet(file, copies, before):
+        if (world.out / "files" / file.copy).read_text() == "B" and len(looks) < 1:
+            looks.append(file)
+            raise DataError("cut short")
+        return learn(file, copies, before)
+
+    world.learn = not_yet
+    for name, text in (("a.csv", "A"), ("b.csv", "B"), ("c.csv", "A"), ("d.csv", "bad")):
         world.put(name, text)
-    with suppress(KilledError):
+    with suppress(KilledError), monkeypatch.context() as patched:
+        for home, name in STEPS:
+            patched.setattr(home, name, dies(getattr(home, name)))
         world.watch(once=True)
+    assert len(steps) == step or step > 22
     world.watch(once=True)
-    assert world.states == {"a.csv": "taken", "b.csv": "taken", "c.csv": "skipped"}
+    assert world.states == {"a.csv": "taken", "b.csv": "taken", "c.csv": "skipped", "d.csv": "set aside"}
     assert world.latest["files"] == ["a.csv", "b.csv"]
-    assert sorted(p.name for p in (world.out / "files").iterdir() if not p.name.startswith(".")) == ["a.csv", "b.csv"]
     assert sorted(world.learned[-1][1].values()) == ["A", "B"]
+    kept = {p.name for p in (world.out / "files").iterdir() if not p.name.startswith(".")}
+    assert {"a.csv", "b.csv"} <= kept
+
+
+WHATEVER = [
+    ValueError("Mixed timezones detected"),
+    OverflowError("Python int too large to convert to C long"),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:124] can't allocate memory"),
+    RecursionError("maximum recursion depth exceeded"),
+    KeyError("column"),
+    UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"),
+    AssertionError(),
+    OSError(errno.EIO, "Input/output error"),
+    PermissionError(errno.EACCES, "Permission denied"),
+    ConfigError("metrics: 'r2' is not for a classification task"),
+    CheckpointError("best.ckpt is not a whole checkpoint"),
+    GrowthError("no room"),
+    TrainingError("not finite"),
+]
+
+
+@pytest.mark.parametrize("error", WHATEVER, ids=repr)
+def test_whatever_a_file_brings_about_it_is_set_aside_and_the_next_is_taken(error, tmp_path):
+    world = World(tmp_path, fails=[("bad", error)])
+    world.put("1.csv", "A")
+    world.put("2.csv", "bad")
+    world.put("3.csv", "C")
+    for _ in range(2):  # and started again
+        assert world.watch(once=True) == 2
+        assert world.states == {"1.csv": "taken", "2.csv": "set aside", "3.csv": "taken"}
+    (why,) = [file["why"] for file in world.drops if file["name"] == "2.csv"]
+    assert why
+    assert str(error).strip("'") in why
+    assert any(line.startswith(f"2.csv: set aside: {why}") for line in world.said)
+    assert world.learning == 2
+
+
+@pytest.mark.parametrize(
+    "error", [InterruptedRunError(15), KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")], ids=repr
+)
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_signal_and_a_full_disk_end_it_and_nothing_is_lost(error, behind, tmp_path):
+    if behind and isinstance(error, OSError):  # as torch says it
+        error, full = RuntimeError("PytorchStreamWriter failed writing file"), error
+        error.__context__ = full
+    world = World(tmp_path, fails=[("B", error)])
+    world.put("1.csv", "A")
+    world.put("2.csv", "B")
+    with pytest.raises(full.__class__ if isinstance(error, RuntimeError) else type(error)):
+        world.watch(once=True)
+    assert world.states == {"1.csv": "taken", "2.csv": "pending"}
+    world.fails = []
+    assert world.watch(once=True) == 2
+
+
+def test_a_file_that_ends_the_process_each_time_is_set_aside_in_the_end(tmp_path):
+    """As one for which the kernel kills us, because it takes all memory."""
+    world = World(tmp_path, fails=[("B", KilledError())])
+    for name in ("A", "B", "C"):
+        world.put(f"{name}.csv", name)
+    for _ in range(MOST_STARTS):
+        with pytest.raises(KilledError):
+            world.watch(once=True)
+    assert world.watch(once=True) == 2
+    assert world.states == {"A.csv": "taken", "B.csv": "set aside", "C.csv": "taken"}
+    assert any("the watch has ended 10 times at work on it" in line for line in world.said)
+
+
+def test_a_run_that_comes_further_between_two_kills_is_never_given_up(tmp_path):
+    world = World(tmp_path, fails=[("A", KilledError())])
+    world.put("A.csv", "A")
+    run = world.out / "run_0"
+    for rows in range(3 * MOST_STARTS):
+        with pytest.raises(KilledError):
+            world.watch(once=True)
+        run.mkdir(exist_ok=True)
+        (run / "ledger.jsonl").write_text("row\n" * rows)
+    world.fails = []
+    assert world.watch(once=True) == 1
+
+
+def test_a_run_that_another_process_is_at_work_on_is_waited_for(tmp_path):
+    world = World(tmp_path, fails=[("A", InUseError("run_0 is in use by another autogrow fit"))])
+    world.put("1.csv", "A")
+    world.put("2.csv", "B")
+    assert world.watch(once=True) == 0
+    assert world.states == {"1.csv": "pending"}
+    assert sum("1.csv: waits: run_0 is in use" in line for line in world.said) == 1
+    world.fails = []
+    assert world.watch(once=True) == 2
+
+
+def test_a_file_that_cannot_be_read_is_set_aside(tmp_path):
+    world = World(tmp_path)
+    world.put("2.csv", "B")
+    (world.folder / "1.csv").symlink_to("/proc/self/mem")  # there, and an error to whoever reads it
+    (world.folder / "3.csv").symlink_to("3.csv")  # a link to itself: no file at all
+    (world.folder / "4.csv").mkdir()
+    os.mkfifo(world.folder / "5.csv")
+    assert world.watch(once=True) == 1
+    assert world.states == {"1.csv": "set aside", "2.csv": "taken"}
+    assert any("1.csv: set aside: it cannot be read: Input/output error" in line for line in world.said)
+
+
+def test_a_file_for_which_there_is_no_room_is_set_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr(dropped.shutil, "disk_usage", lambda _: SimpleNamespace(free=5))
+    world = World(tmp_path)
+    world.put("1.csv", "too large")
+    world.put("2.csv", "small")
+    assert world.watch(once=True) == 1
+    assert world.states == {"1.csv": "set aside", "2.csv": "taken"}
+    assert any("1.csv: set aside: it has 9 bytes, and there is room for 5 in" in line for line in world.said)
+
+
+def test_a_file_that_grows_as_fast_as_it_is_read_is_let_go(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("x" * 10)
+
+    class Growing:
+        path = tmp_path / "copy"
+
+        def write(self, block):
+            with file.open("a") as there:
+                there.write("x" * 10 * len(block))
+            return len(block)
+
+    growing = Growing()
+    growing.file = growing
+    with pytest.raises(ChangedError):
+        Dropped(file).copy(growing, Dropped(file).stamp())
+
+
+def test_a_file_that_goes_before_it_is_read_is_no_longer_waited_for(tmp_path):
+    world = World(tmp_path, fails=[("bad", DataError("cut short"))])
+    world.put("1.csv", "bad")
+    inbox, taken = Inbox(world.folder, world.out, clock=lambda: world.now), []
+    inbox.settled()
+    world.now += 5
+    assert inbox.settled() == ["1.csv"]
+    (world.folder / "1.csv").unlink()
+    taken.append(inbox.take("1.csv", "run_0"))
+    assert (taken, inbox.settled(), inbox.settling(), list((world.out / "files").iterdir())) == ([None], [], 0, [])
+    world.put("1.csv", "bad")  # and one that goes while it is looked at again
+    world.script = [(world.now + 4, "2.csv", "B")]
+    sleep = world.sleep
+
+    def gone(seconds):
+        sleep(seconds)
+        if any("looking again" in line for line in world.said):
+            (world.folder / "1.csv").unlink(missing_ok=True)
+
+    world.sleep = gone
+    assert world.watch(idle_seconds=20) == 1
+
+
+def test_a_folder_that_goes_and_comes_back_is_looked_into_again(tmp_path):
+    world = World(tmp_path)
+    away, sleep = tmp_path / "away", world.sleep
+
+    def moves(seconds):
+        sleep(seconds)
+        if 3 <= world.now < 8 and world.folder.exists():
+            world.folder.rename(away)
+        if world.now >= 8 and away.exists():
+            away.rename(world.folder)
+            world.put("1.csv", "A")
+
+    world.sleep = moves
+    assert world.watch(files=1) == 1
+    assert sum("cannot be looked into (No such file or directory); looking again" in line for line in world.said) == 1
+
+
+def test_two_watches_of_one_folder_into_two_both_learn(tmp_path):
+    one, two = World(tmp_path), World(tmp_path)
+    two.out = tmp_path / "other"
+    one.put("1.csv", "A")
+    assert (one.watch(once=True), two.watch(once=True)) == (1, 1)
+
+
+@given(st.binary(min_size=1, max_size=250).filter(lambda name: b"/" not in name and b"\0" not in name))
+def test_a_copy_has_a_name_that_stands_for_itself_and_its_file_one_that_can_be_said(raw):
+    name = os.fsdecode(raw) + ".csv.gz"
+    used = []
+    for _ in range(3):
+        copy = copy_name(printable(name), used)
+        assert re.fullmatch(r"[\w+~][\w.+~-]*\.csv\.gz", copy)
+        assert len(copy.encode()) <= 255
+        assert copy not in used
+        used.append(copy)
+    assert printable(name).isprintable()
+    assert printable(printable(name)) == printable(name)
+    printable(name).encode("utf-8")
 
 
 def test_once_looks_as_often_as_it_was_told_to_before_it_ends(tmp_path):

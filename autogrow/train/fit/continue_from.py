@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -17,7 +15,8 @@ from autogrow.data import Pipeline, Prepared
 from autogrow.data.continued.follow import TrainedOn
 from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.encode import TableEncoder
-from autogrow.data.splits import PARTS
+from autogrow.data.own_split import rows_to_bytes
+from autogrow.data.splits import PARTS, Rows
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth.cost import counting
 from autogrow.nets import Knots
@@ -89,12 +88,7 @@ def _card_of(path: Path) -> dict[str, Any] | None:
     folder = path.parent.parent
     if path.parent.name != CHECKPOINTS or not (folder / CARD).is_file():
         return None
-    kinds = {"origin": str, "rows": int, "fingerprint": str}
-    card = read_card(folder, tuple(kinds))
-    for key, kind in kinds.items():
-        if not isinstance(card[key], kind):
-            raise CheckpointError(f"{folder}: {CARD} has {card[key]!r} for {key!r}, which is not one of ours")
-    return card
+    return read_card(folder)
 
 
 def _refined(net: nn.Module, pipeline: Pipeline) -> frozenset[str]:
@@ -168,10 +162,8 @@ def write_split(folder: Path, prepared: Prepared) -> None:
     """Write which rows of the source are in which split, for anybody to read; and, beside the delivered net, what it
     knows its rows by when it goes on.
     """
-    train, val, test = (np.sort(getattr(prepared, part).rows.numpy()) for part in PARTS)
-    file = io.BytesIO()
-    np.savez_compressed(file, train=train, val=val, test=test)
-    write_bytes(folder / SPLITS, file.getvalue())
+    rows = {part: getattr(prepared, part).rows.numpy() for part in PARTS}
+    write_bytes(folder / SPLITS, rows_to_bytes(Rows(**rows)))
     if prepared.known_rows is not None:
         write_bytes((folder / CHECKPOINTS / BEST).with_suffix(SPLIT), prepared.known_rows().to_bytes())
 

@@ -26,28 +26,20 @@ def fault_of_result(result: Plain) -> str:  # noqa: PLR0911  (a list of checks, 
         return "it has not all of 'metric', 'metrics' and 'baseline'"
     if "metrics" not in result:
         return ""
-    for name, kind in (
-        ("metrics", OfValues if values else OfClasses),
-        ("baseline", BaseOfValues if values else BaseOfClasses),
-    ):
-        for part in parts:
-            found = fault(result[name].get(part), kind, f"{name}.{part}")
-            if found:
-                return found
-    for part in parts:
-        base = {key: value for key, value in result["baseline"][part].items() if key != "answer"}
-        found = fault(base, Mapping[str, float], f"baseline.{part}")
-        if found:
-            return found
-    judged = result.get("metric", "auto")
-    for part in parts:
-        if judged != "auto" and not all(
-            isinstance(result[name][part].get(judged), float) for name in ("metrics", "baseline")
-        ):
-            return f"metric {judged!r} is not among its metrics"
-    return (
-        "" if values else next(filter(None, (_fault_of_classes(result["metrics"][part], part) for part in parts)), "")
-    )
+    return next(filter(None, (_fault_of_part(result, part, values=values) for part in parts)), "")
+
+
+def _fault_of_part(result: Plain, part: str, *, values: bool) -> str:
+    """What is wrong with the metrics of one split, and the baseline's beside them."""
+    found, base, judged = result["metrics"].get(part), result["baseline"].get(part), result["metric"]
+    wrong = fault(found, OfValues if values else OfClasses, f"metrics.{part}")
+    wrong = wrong or fault(base, BaseOfValues if values else BaseOfClasses, f"baseline.{part}")
+    if wrong:
+        return wrong
+    wrong = fault({k: v for k, v in base.items() if k != "answer"}, Mapping[str, float], f"baseline.{part}")
+    if not wrong and judged != "auto" and not all(isinstance(of.get(judged), float) for of in (found, base)):
+        wrong = f"metric {judged!r} is not among its metrics"
+    return wrong or ("" if values else _fault_of_classes(found, part))
 
 
 def _fault_of_classes(found: Plain, part: str) -> str:

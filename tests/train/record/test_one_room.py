@@ -16,6 +16,7 @@ ALLOWED = {
     ("checkpoint_writer.py", "save_checkpoint"): "Lightning writes by name: to that of a draft of the room",
     ("checkpoint_writer.py", ".replace"): "last.ckpt, whole, becomes previous.ckpt",
     ("known_rows.py", "np.savez_compressed"): "into memory",
+    ("own_split.py", "np.savez_compressed"): "into memory",
     (
         "study.py",
         "JournalFileBackend",

@@ -14,6 +14,7 @@ from autogrow.data import Pipeline
 from autogrow.errors import CheckpointError, ConfigError, GrowthError
 from autogrow.nets.knots import Knots
 from autogrow.plain import Amount, Count, NotPlainError, Positive, check, check_plain
+from autogrow.policy import validated
 from autogrow.policy.actions import Anneal, Refit, Undo, action_from_plain
 from autogrow.policy.event import Event
 from autogrow.policy.history import Row
@@ -193,6 +194,8 @@ def _check_state(state: Mapping[str, Any], ours: Content) -> None:
     snapshots = state.get("snapshots")
     if not isinstance(snapshots, Mapping) or not all(str(key).isdigit() and int(key) < len(rows) for key in snapshots):
         raise CheckpointError("snapshots must be a mapping of checks that there were")
+    if rows and (needed := validated(rows)) is not None and needed not in {int(key) for key in snapshots}:
+        raise CheckpointError(f"it has no snapshot of check {needed}, the best so far")
     for key, snapshot in snapshots.items():
         check(snapshot, Snapshot)
         for part in ("net", "ema"):
