@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from autogrow.composition import readable
 from autogrow.overrides import as_text, quoted, quoted_if_needed, unquoted
 
 NAMES = ["a,b.csv", "${oc.env:HOME}.csv", "x=1.csv", "~x.csv", "[a].csv", "it's", 'say "so"', "\\", "a\\'b\\", "two\nlines",
@@ -32,3 +34,14 @@ def test_a_path_is_read_as_it_was_written(name):
 def test_a_text_in_a_config_is_no_interpolation(name):
     config = OmegaConf.create({"path": as_text(name)})
     assert name == "???" or OmegaConf.to_container(config, resolve=True) == {"path": name}
+
+
+@pytest.mark.parametrize("full_error", [None, "1"])  # as a command is read, Hydra raises where it would print
+@pytest.mark.parametrize("name", ["x=1", "a=b.csv", "runs/a=b=c"])
+def test_a_path_with_an_equal_sign_needs_no_quotes(name, full_error, monkeypatch):
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    if full_error is not None:
+        monkeypatch.setenv("HYDRA_FULL_ERROR", full_error)
+    for key in ("data.path", "hydra.run.dir", "continue_from"):
+        override = OverridesParser.create().parse_override(readable(f"{key}={name}"))
+        assert override.value() == name
