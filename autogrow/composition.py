@@ -146,7 +146,7 @@ def readable(argument: str) -> str:
         return readable(f"{key}={Path(value).expanduser()}")
     try:
         OverridesParser.create().parse_override(argument)
-    except OverrideParseException:
+    except HydraException:
         return f"{key}={quoted(value)}"
     return argument
 
