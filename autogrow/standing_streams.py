@@ -22,16 +22,16 @@ class _Outliving(io.FileIO):
     What else is wrong with it (a full disk) is said once.
     """
 
-    _failed = False
+    failed = False
 
     def write(self, data: Any) -> int:
         """How much of the data was taken."""
-        if self._failed:
+        if self.failed:
             return len(data)
         try:
             return super().write(data)
         except OSError as error:
-            self._failed = True
+            self.failed = True
             if error.errno not in _GONE:
                 raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -55,6 +55,14 @@ def standing_streams() -> Iterator[None]:
             if there is None:
                 stream.close()
         sys.stdout, sys.stderr = before
+
+
+def is_read(stream: TextIO) -> bool:
+    """Whether what has been written to a stream so far has found its reader, as far as can be known."""
+    stream.flush()
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)
+    return not (isinstance(raw, _Outliving) and raw.failed)
 
 
 def _standing(stream: TextIO | Any) -> TextIO:

@@ -69,7 +69,7 @@ MOMENTS_OF_FIT = [
     Moment("autogrow.train.fit.checkpoint_writer:CheckpointWriter.write", 2),
     Moment("autogrow.train.record.ledger:Ledger.append", 3),
     Moment(f"{RUN}:deliver"),
-    Moment(f"{RUN}:save_delivered"),
+    Moment(f"{RUN}:save_atomically"),
     Moment(f"{RUN}:write_split"),
     Moment(f"{RUN}:write_metrics"),
     Moment("autogrow.commands.fit:write_report"),
@@ -124,7 +124,8 @@ def test_a_run_interrupted_at_any_moment_goes_on_to_the_same_end(moment, whole, 
 
 @pytest.mark.parametrize("number", ASK_TO_END)
 @pytest.mark.parametrize(
-    "moment", [Moment(f"{RUN}:prepare"), Moment(f"{CONTROLLER}.on_train_batch_end", 3), Moment(f"{RUN}:save_delivered")]
+    "moment",
+    [Moment(f"{RUN}:prepare"), Moment(f"{CONTROLLER}.on_train_batch_end", 3), Moment(f"{RUN}:save_atomically")],
 )
 def test_each_signal_ends_a_run_alike(number, moment, tmp_path, capsys):
     ends_in_one_line(FIT, moment, capsys, number)
@@ -164,6 +165,11 @@ MOMENTS_OF_OTHERS = [
     (WATCH, Moment("autogrow.chain.watch:_Watch.ending")),
     (TRANSFER, Moment("autogrow.commands.transfer:transfer")),
     (["plan", *SMALL], Moment("autogrow.commands.plan:rehearse")),
+    (["predict", "whole", "table.csv", "out=answers.csv"], Moment("autogrow.commands.asked:load")),
+    (["predict", "whole", "table.csv", "out=answers.csv"], Moment("autogrow.commands.predict:_write_csv")),
+    (["predict", "whole", "table.csv"], Moment("autogrow.commands.predict:answers")),
+    (["evaluate", "whole", "table.csv", "out=found.json"], Moment("autogrow.commands.evaluate:evaluation")),
+    (["evaluate", "whole", "table.csv", "out=found.json"], Moment("autogrow.commands.evaluate:write_json")),
     (["replay", "whole", "growth=gap"], Moment("autogrow.commands.replay:replay")),
     (["report", "whole"], Moment("autogrow.commands.report:write_report")),
 ]
@@ -176,13 +182,15 @@ MOMENTS_OF_OTHERS = [
 )
 def test_every_command_ends_in_one_line_and_the_same_command_goes_on(arguments, moment, whole, tmp_path, capsys):
     (tmp_path / "whole").symlink_to(whole)
+    table = load_iris(as_frame=True).frame
+    table.to_csv(tmp_path / "table.csv", index=False)
     if arguments is WATCH:
         (tmp_path / "drops").mkdir()
-        table = load_iris(as_frame=True).frame
         for part in range(2):
             table.iloc[part::2].to_csv(tmp_path / "drops" / f"{part}.csv", index=False)
     ends_in_one_line(arguments, moment, capsys)
-    assert not (tmp_path / "larger.ckpt").exists()
+    assert not [path for path in tmp_path.iterdir() if path.suffix in (".ckpt", ".json", ".autogrow")]
+    assert not (tmp_path / "answers.csv").exists()
     if arguments is STAGED and (tmp_path / "run" / "config.yaml").exists():
         arguments = ["fit", "resume=run"]
     if arguments not in (COMPARE, SWEEP):  # whose runs are processes of their own, and which is Hydra's own way
@@ -272,6 +280,18 @@ def test_a_reader_that_goes_away_does_not_end_training(tmp_path):
         assert process.stderr.read() == b""
     assert process.returncode == 0
     assert (tmp_path / "run" / "result.json").is_file()
+
+
+def test_answers_that_nobody_reads_are_not_worked_out(whole, tmp_path, monkeypatch):
+    from autogrow.commands import asked
+
+    load_iris(as_frame=True).frame.to_csv(tmp_path / "table.csv", index=False)
+    parts, chunks = [], asked.Asked.chunks
+    monkeypatch.setattr(asked.Asked, "chunks", lambda *given: (parts.append(part) or part for part in chunks(*given)))
+    with os.fdopen(unread_pipe(), "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert call("predict", str(whole), "table.csv", "chunk_rows=10") == 0
+    assert len(parts) == 2  # of 15: the second was on its way when the first was written
 
 
 def unread_pipe():

@@ -26,8 +26,8 @@ def call(*arguments):
         (["growth=never"], ["The net never grows"]),
         (["growth=fixed"], ["The schedule, by the clock, unless the run is stopped before", "widened"]),
         (
-            ["growth=fixed", "growth.when.at=[2,4]", "stop=never", "trainer.max_epochs=80"],
-            ["by the clock\n", "in all 80 passes"],
+            ["growth=fixed", "growth.when.at=[2,4]", "stop=never", "trainer.max_epochs=160"],
+            ["by the clock\n", "in all 160 passes"],
         ),
         (["growth=score"], ["all candidates are alike"]),
         (["net.members=2", "growth=accurate"], ["widened"]),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from autogrow.commands.asked import Asked, ask, run_on_table
 from autogrow.data import Pipeline
 from autogrow.errors import ConfigError
 from autogrow.evaluation.evaluate import answers as chosen
+from autogrow.standing_streams import is_read
 from autogrow.train.record.files import writing
 
 if TYPE_CHECKING:
@@ -59,11 +60,7 @@ def _predict(cfg: DictConfig) -> None:
     asked.kept[:] = [name for name in asked.kept if name not in answered]
     parts = answers(asked, cfg.chunk_rows)
     if out is None:
-        try:
-            _write_csv(parts, sys.stdout)
-            sys.stdout.flush()
-        except BrokenPipeError:  # `| head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_csv(takewhile(lambda _: is_read(sys.stdout), parts), sys.stdout)  # `| head` has seen enough
         return
     with writing(out) as file:
         if out.suffix == ".csv":

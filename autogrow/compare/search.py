@@ -154,7 +154,7 @@ class _Reporter(View):
         self.asked.report(best, passes)
         return True
 
-    def start(self, title: str, card: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def start(self, title: str, card: Mapping[str, Any]) -> None:
         """A trial begins, or goes on: unless it was given up just as it was interrupted."""
         if self.given_up:
             raise optuna.TrialPruned()

@@ -13,7 +13,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 
 from autogrow import policy
-from autogrow.policy import Budget, Factor, GapCloses, Growth, LifeCycle, LossPaced, Never, check_settings
+from autogrow.policy import Budget, Factor, Finer, GapCloses, Growth, LifeCycle, LossPaced, Never, check_settings
 from autogrow.policy.needs import parts
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -68,11 +68,13 @@ def test_what_the_presets_are(composed):
     assert composed("growth=small").growth == GapCloses(
         Growth(LossPaced(fall=0.05), policy.Cycle("DWWWDWWW", max_depth=3), Factor(1.5, multiple=1, cap=512))
     )
-    assert composed("growth=accurate").growth == GapCloses(Growth(amount=Factor(1.5, multiple=8, cap=168)))
-    assert composed("growth.guards.gap_closes.max_gap=0.2", "growth.amount.cap=64").growth == GapCloses(
-        Growth(LossPaced(), amount=Factor(cap=64)), max_gap=0.2
+    assert composed("growth=accurate").growth == GapCloses(
+        Finer(Growth(amount=Factor(1.5, multiple=8, cap=168)), turn=True)
     )
-    assert composed("growth.when.at=[1,2]", "growth/when=fixed").growth.growth.when.at == (1, 2)
+    assert composed("growth.guards.gap_closes.max_gap=0.2", "growth.amount.cap=64").growth == GapCloses(
+        Finer(Growth(LossPaced(), amount=Factor(cap=64)), turn=True), max_gap=0.2
+    )
+    assert composed("growth.when.at=[1,2]", "growth/when=fixed").growth.growth.growth.when.at == (1, 2)
     assert composed("budget=small", "budget.parameters=123").budget == Budget(parameters=123, flops_per_sample=40000)
 
 

@@ -199,10 +199,17 @@ def test_growths_grow(run, growth):
 def test_the_default_is_the_recipe():
     assert LifeCycle() == LifeCycle(
         growth=GapCloses(
-            Growth(
-                LossPaced(cooldown=3, fall=0.08, margin=0.01, fresh=1, improvement=0.002),
-                Cycle("WDWW", max_depth=2),
-                Factor(1.5, multiple=8, cap=168),
+            Finer(
+                Growth(
+                    LossPaced(cooldown=3, fall=0.08, margin=0.01, fresh=1, improvement=0.002),
+                    Cycle("WDWW", max_depth=2),
+                    Factor(1.5, multiple=8, cap=168),
+                ),
+                knots=32,
+                share=0.25,
+                above=3.0,
+                every=3,
+                turn=True,
             ),
             max_gap=0.60,
             from_check=5,

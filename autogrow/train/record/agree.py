@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autogrow.plain import fault
@@ -14,10 +14,10 @@ _OF_A_TABLE = ("numeric", "categories", "encoded_columns")
 _OF_CLASSES, _OF_VALUES = ("roc", "precision_recall", "calibration"), ("cloud",)
 
 
-def fault_of_result(result: Plain) -> str:  # noqa: PLR0911  (a list of checks, one line each)
-    """What is wrong between the parts of `result.json`; empty where nothing is."""
+def fault_of_result(result: Plain, needs: Sequence[str]) -> str:
+    """What is wrong between the parts of `result.json` that a reader needs; empty where nothing is."""
     values = result.get("task") == "regression"
-    parts = [part for part in ("val", "test") if part in result]
+    parts = [part for part in ("val", "test") if part in result and part in needs]
     for part in parts:
         for key in ("loss", "rmse" if values else "error"):
             if result[part].get(key, "none") == "none":

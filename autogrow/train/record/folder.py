@@ -150,7 +150,9 @@ def read_result(folder: Path, needs: Sequence[str] = RESULT_KEYS, *, name: str =
     """What a finished run found: its `result.json`, which must have the keys `needs`.
     `name`: what messages call the folder.
     """
-    return _read_mapping(folder / RESULT, name or str(folder), needs, Result, fault_of_result)
+    return _read_mapping(
+        folder / RESULT, name or str(folder), needs, Result, lambda result: fault_of_result(result, needs)
+    )
 
 
 def read_card(folder: Path, needs: Sequence[str] = CARD_KEYS, *, name: str = "") -> Plain:

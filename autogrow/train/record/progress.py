@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from autogrow.errors import CheckpointError
-from autogrow.plain import NotPlainError, read_json
-from autogrow.policy.history import Row
+from autogrow.plain import Amount, Count, NotPlainError, Positive, check, read_json
 from autogrow.train.record.folder import LEDGER, is_complete, read_result
 
 _TAIL = 1 << 16  # bytes; a row takes one to three thousand
 _SHOWN = ("task", "widths", "val", "train_flops", "seconds")
+
+
+class Shown(TypedDict):
+    """What of a row is shown."""
+
+    check: Count
+    passes: Amount
+    val_loss: float | None
+    widths: Mapping[str, Positive]
+    phase: str
 
 
 @dataclass(frozen=True)
@@ -39,10 +48,11 @@ def read_progress(folder: Path) -> Progress | None:
     if len(lines) < 2:  # what stands behind the last line end is still being written
         return None
     try:
-        row = Row.from_plain(read_json(lines[-2]))
-    except (CheckpointError, NotPlainError):
+        row = read_json(lines[-2])
+        check(row, Shown)
+    except NotPlainError:
         return None  # a row longer than the tail, or not one of ours
-    return Progress(row.check + 1, row.passes, row.val_loss if row.finite() else None, dict(row.widths), row.phase)
+    return Progress(row["check"] + 1, row["passes"], row["val_loss"], row["widths"], row["phase"])
 
 
 def result_of(folder: Path) -> dict[str, Any] | None:
