@@ -100,6 +100,20 @@ def test_a_table_that_cannot_be_learned_from(text, target, message, tmp_path, ca
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
 
 
+@pytest.mark.parametrize("name", ["a=b.csv", "ä.csv", "~a(1).csv", "a b;c.csv", "it's.csv", "#1&2.csv"])
+def test_a_path_needs_no_quotes(name, tmp_path, capsys):
+    csv(tmp_path / name, "a;b;y\n" + "".join(f"0,{i % 17};{i % 5};{i % 2}\n" for i in range(60)))
+    given = [f"data.path={name}", "data.target=y", "data.separator=;", "data.decimal=,", "hydra.run.dir=run=1"]
+    assert call("fit", "data=csv", *given, "trainer.max_epochs=2", "growth=never") == 0
+    assert (tmp_path / "run=1" / "result.json").is_file()
+    assert "semicolons, decimal comma" in capsys.readouterr().out
+
+
+def test_a_value_that_cannot_be_read_is_answered_with_its_quotes(capsys):
+    assert call("fit", "data=csv", "data.max_rows=a;b") == 2
+    assert "quote its value: 'data.max_rows=\"a;b\"'" in capsys.readouterr().err
+
+
 def test_fit_writes_the_run_folder_and_report_builds_its_page_again(tmp_path, capsys):
     assert call("fit", *SHORT, "hydra.run.dir=run") == 0
     printed = capsys.readouterr().out

@@ -3,7 +3,8 @@
 from autogrow.data.arrival.files import files_of, found_files
 from autogrow.data.arrival.stage import count_stages
 from autogrow.data.card import lines
-from autogrow.data.encode import ImageEncoder, TableEncoder
+from autogrow.data.encode import TableEncoder
+from autogrow.data.encode_images import ImageEncoder
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepare import prepare, prepare_raw
 from autogrow.data.prepared import Prepared, Split

@@ -10,7 +10,6 @@ where it occurred in training).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autogrow.data.centre import Centring, centring_of
+from autogrow.data.centre import Centring
 from autogrow.data.columns import (
     days,
     doubles,
-    is_date,
     is_missing,
-    is_numeric,
     refuse_duplicates,
     single,
     texts,
@@ -33,9 +30,9 @@ from autogrow.data.columns import (
     with_text_names,
     without_marks,
 )
-from autogrow.data.date_parts import varying_parts, waves, years
+from autogrow.data.date_parts import waves, years
+from autogrow.data.encode_images import ImageEncoder
 from autogrow.data.reading.column import Reading
-from autogrow.data.reading.written import Written
 from autogrow.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -193,34 +190,6 @@ class TableEncoder:
         }
 
 
-@dataclass(frozen=True)
-class ImageEncoder:
-    """Images (n, H, W), (n, C, H, W), (n, H, W, C) or flat (n, C·H·W) to (n, C, H, W) float32, values as they are."""
-
-    shape: tuple[int, int, int]
-    embeddings: tuple[int, ...] = ()
-
-    def encode(self, table: Any) -> Tensor:
-        """An array of images to (n, C, H, W) float32. Raises DataError where the shape or the values do not fit."""
-        images = torch.as_tensor(np.require(table, requirements=("C", "W")))
-        c, h, w = self.shape
-        if images.ndim == 4 and tuple(images.shape[1:]) == (h, w, c) != self.shape:
-            images = images.permute(0, 3, 1, 2)
-        fits = images.ndim > 1 and (
-            tuple(images.shape[1:]) in {self.shape, (c * h * w,)} or (c == 1 and tuple(images.shape[1:]) == (h, w))
-        )
-        if not fits:
-            raise DataError(f"images must have the shape (rows, {c}, {h}, {w}), got {tuple(images.shape)}")
-        encoded = images.reshape(-1, c, h, w).float()
-        if torch.is_floating_point(images) and not bool(torch.isfinite(encoded).all()):
-            raise DataError("images hold NaN or infinite values")
-        return encoded
-
-    def state(self) -> dict[str, Any]:
-        """The encoder as plain containers."""
-        return {"kind": "image", "shape": list(self.shape)}
-
-
 Encoder = TableEncoder | ImageEncoder
 
 
@@ -247,55 +216,6 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
         indicators=tuple(state.get("indicators", ())),
         parts={name: tuple(found) for name, found in state.get("parts", {}).items()},
     )
-
-
-def fit_table_encoder(
-    train: pd.DataFrame, *, categorical: Sequence[str], coding: str, most: int, ignored: Sequence[str],
-    written: Written | None = None,
-) -> TableEncoder:  # fmt: skip
-    """The encoder of a table, all from the training rows alone: of categories at most the `most` commonest of a column,
-    of missing values and parts of dates those that occur.
-    """
-    columns = tuple(train.columns)
-    numeric = tuple(c for c in columns if c not in categorical and is_numeric(train[c]))
-    categories: dict[str, tuple[str | None, ...]] = {}
-    for name in columns:
-        if name not in numeric:
-            values = texts(train[name])
-            counts = Counter(values)
-            commonest = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))[:most]
-            categories[name] = tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
-    dates = tuple(c for c in numeric if is_date(train[c]))
-    centred = {name: found for name in numeric if (found := _centring(train[name])) is not None}
-    indicators = tuple(name for name in numeric if 0 < is_missing(train[name]).sum() < len(train))
-    parts = {name: several for name in dates if (several := varying_parts(days(train[name])))}
-    written = written or Written()
-    readings = {name: reading for name, reading in written.readings.items() if name in columns}
-    return TableEncoder(
-        columns,
-        numeric,
-        dates,
-        categories,
-        coding,
-        tuple(ignored),
-        centred,
-        readings,
-        written.missing,
-        indicators,
-        parts,
-    )
-
-
-def _centring(column: pd.Series) -> Centring | None:
-    values = doubles(column)
-    single(values, column.name)  # what is infinite has no mean
-    return centring_of(values, precision=_precision(column))
-
-
-def _precision(column: pd.Series) -> float:
-    """The relative distance of two numbers in what a column is stored in."""
-    stored = column.dtype
-    return 2.0**-23 if isinstance(stored, np.dtype) and stored in (np.float16, np.float32) else 2.0**-52
 
 
 def _codes(column: pd.Series, values: Sequence[str | None]) -> np.ndarray:

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from autogrow.data.encode import Encoder, ImageEncoder, TableEncoder, fit_table_encoder
+from autogrow.data.encode import Encoder, TableEncoder
+from autogrow.data.encode_images import ImageEncoder
+from autogrow.data.fit_encoder import fit_table_encoder
 from autogrow.data.preprocess import Standardise, fit_images, fit_table
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec

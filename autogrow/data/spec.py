@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -101,3 +102,8 @@ def names_of(value: Any) -> tuple[str, ...]:
     if isinstance(value, (str, int)) or not isinstance(value, Iterable):
         return (str(value),)
     return tuple(str(v) for v in value)
+
+
+def path_of(text: str) -> Path:
+    """The path that a setting names: `~/` at its beginning is the user's home; any other ~ is part of a name."""
+    return Path(text).expanduser() if text == "~" or text.startswith("~/") else Path(text)

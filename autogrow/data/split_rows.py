@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from autogrow.data.columns import doubles, is_numeric, moments, texts
 from autogrow.data.own_split import parts_of_column, parts_of_file, rows_of_parts
 from autogrow.data.raw import Raw
-from autogrow.data.spec import DataSpec
+from autogrow.data.spec import DataSpec, path_of
 from autogrow.data.splits import Rows, check_sizes, group_rows, random_rows, stratified_order, time_rows
 from autogrow.data.target import Target
 from autogrow.errors import DataError, nearest
@@ -107,7 +106,7 @@ def parts_named(raw: Raw, column: pd.Series | None, numbered: np.ndarray, n: int
     if spec.split == "file":
         if raw.test_rows or raw.files is not None:
             raise DataError("data.split=file goes with one table; there is a test file, or several files")
-        return parts_of_file(Path(str(spec.split_file)).expanduser(), numbered, n)
+        return parts_of_file(path_of(str(spec.split_file)), numbered, n)
     return None if spec.split != "column" or column is None else parts_of_column(column)
 
 

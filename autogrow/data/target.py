@@ -105,6 +105,7 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
     if len(bad):
         raise DataError(
             f"target {name!r} must hold numbers for regression, got {column.iloc[bad[0]]!r} in row {bad[0]}"
+            "; currencies, percents and thousands ($1,005) are read in a CSV, where a column has one kind of them"
         )
     array: np.ndarray = values.to_numpy(dtype=np.float64)
     infinite = np.flatnonzero(~np.isfinite(array))

@@ -169,6 +169,24 @@ def test_a_sign_that_can_only_group_thousands_does():
     assert read("1.234", "276")[0] == [1.234, 276]
 
 
+def test_a_target_of_several_currencies_names_the_rule(tmp_path):
+    (tmp_path / "t.csv").write_text("a,price\n" + "".join(f"{i % 7},{'$€'[i % 2]}{i + 0.5}\n" for i in range(60)))
+    with pytest.raises(DataError, match=r"target 'price' must hold numbers of one currency.*got \$, €"):
+        prepare(DataSpec(path=str(tmp_path / "t.csv"), target="price"))
+    (tmp_path / "t.csv").write_text("a,price\n" + "".join(f'{i % 7},"${i + 1},005"\n' for i in range(60)))
+    prepared = prepare(DataSpec(path=str(tmp_path / "t.csv"), target="price"))
+    assert prepared.task == "regression"
+    assert prepared.card["target_range"]["price"]["min"] == 1005
+    assert "'$1,005' is read as 1005 (thousands, currency)" in prepared.card["notes"][0]
+
+
+def test_thousands_that_are_named_say_what_the_decimal_sign_is(tmp_path):
+    (tmp_path / "t.csv").write_text("a;y\n" + "".join(f"1.{100 + i * 7};{i % 2}\n" for i in range(60)))
+    named, found = (prepare(DataSpec(path=str(tmp_path / "t.csv"), target="y", thousands=t)) for t in (".", None))
+    assert named.encoder.encode([{"a": "1.234"}])[0, 0] == 1234
+    assert found.encoder.encode([{"a": "1.234"}])[0, 0] == pytest.approx(1.234)
+
+
 def test_marks_are_missing_among_numbers_alone():
     values, found = read("1,5", "-", "n/a", "2,5")
     assert np.isnan(values[1:3]).all()
@@ -201,6 +219,7 @@ DATES = {
     ("31/12/2024", "02/01/2024"): ("2024-12-31", "2024-01-02"),
     ("01/01/2024", "01/02/2024", "01/03/2024"): ("2024-01-01", "2024-02-01", "2024-03-01"),
     ("01/01/2024", "02/01/2024", "03/01/2024"): ("2024-01-01", "2024-02-01", "2024-03-01"),
+    ("2020-01", "2021-12"): ("2020-01-01", "2021-12-01"),
     ("3 May 1999", "14 Dec 1999"): ("1999-05-03", "1999-12-14"),
     ("May 3, 1999", "Dec 14, 1999"): ("1999-05-03", "1999-12-14"),
     ("14-Dec-99", "3-May-01"): ("1999-12-14", "2001-05-03"),

@@ -12,7 +12,7 @@ import numpy as np
 from autogrow.data.columns import is_date, is_numeric
 from autogrow.data.raw import Raw
 from autogrow.data.reading.written import joined
-from autogrow.data.spec import DataSpec, names_of
+from autogrow.data.spec import DataSpec, names_of, path_of
 from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def watched_folder(spec: DataSpec) -> Path:
         raise DataError(f"data.arrival=files goes with data={' or data='.join(SUFFIXES)}, got data={spec.name}")
     if not spec.path:
         raise DataError(f"data.path must name the folder that {spec.source} files arrive in")
-    folder = Path(spec.path).expanduser()
+    folder = path_of(spec.path)
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"data.path {folder} {kind}; data.arrival=files needs the folder that files arrive in")

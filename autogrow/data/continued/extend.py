@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autogrow.data.encode import Encoder, ImageEncoder, TableEncoder
+from autogrow.data.encode import Encoder, TableEncoder
+from autogrow.data.encode_images import ImageEncoder
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.preprocess import Standardise, fit_table
 from autogrow.data.target import Target

@@ -20,7 +20,7 @@ _TIME = re.compile(
     r"(?P<between>[T ]|, )(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2})?(?P<fraction>\.\d{1,9})?"
     r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?$"
 )
-_ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}$")
+_ISO = re.compile(r"\d{4}-\d{1,2}-\d{1,2}$|\d{4}-\d{2}$")
 _YEAR_FIRST = re.compile(r"\d{4}(?P<sign>[/.])\d{1,2}(?P=sign)\d{1,2}$")
 _YEAR_LAST = re.compile(r"\d{1,2}(?P<sign>[-/.])\d{1,2}(?P=sign)(?P<year>\d{4}|\d{2})$")
 _NAMED = {

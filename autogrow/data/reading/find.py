@@ -68,7 +68,7 @@ def find_reading(column: pd.Series, asked: Asked, *, target: bool = False) -> Fo
         return Found(Reading("boolean"))
     values = texts[~texts.isin(MISSING_AMONG_NUMBERS)]
     marks = texts[texts.isin(MISSING_AMONG_NUMBERS)]
-    found = (_numbers(column, values, asked) or _dates(name, values) or TEXT) if len(values) else TEXT
+    found = (_numbers(column, values, asked, target) or _dates(name, values) or TEXT) if len(values) else TEXT
     if found.reading.kind == "text" or not len(marks):
         return found
     said = f"column {name!r}: {', '.join(map(repr, marks))} among {found.reading.said()} is read as missing"
@@ -82,7 +82,7 @@ def _are_booleans(texts: pd.Series) -> bool:
     )
 
 
-def _numbers(column: pd.Series, texts: pd.Series, asked: Asked) -> Found | None:
+def _numbers(column: pd.Series, texts: pd.Series, asked: Asked, target: bool) -> Found | None:
     """The column as numbers; None where it holds others things, a note where it nearly does not."""
     name, forced = str(column.name), str(column.name) in asked.numeric
     shown = texts.iloc[:_SHOWN]
@@ -108,8 +108,12 @@ def _numbers(column: pd.Series, texts: pd.Series, asked: Asked) -> Found | None:
     decimal, certain = _decimal(texts, whole, asked)
     units = numerals.units(texts)
     if len(units - {""}) > 1 or units == {"", "%"}:
-        if forced:
-            raise DataError(f"column {name!r} must hold numbers (data.numeric), got several units: {_listed(units)}")
+        if forced or target:
+            what = "target" if target else "column"
+            raise DataError(
+                f"{what} {name!r} must hold numbers of one currency, or percents alone, got {_listed(units)}; "
+                "bring them to one unit first"
+            )
         return Found(Reading("text"), (f"column {name!r} is text: its numbers have several units: {_listed(units)}",))
     return Found(Reading("number", decimal), *_said(name, texts, decimal, certain, units, asked))
 

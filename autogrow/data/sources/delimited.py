@@ -69,7 +69,8 @@ def _read_table(file: IO[bytes], spec: DataSpec, path: Path) -> tuple[FileFormat
     if not sample.strip():
         raise DataError(f"{path} is empty: it must hold a header and rows")
     names = [*spec.target, *spec.drop, *spec.keep, *spec.categorical, *spec.numeric, *spec.dates]
-    given: dict[str, Any] = {"header": spec.header, "decimal": spec.decimal, "names": names, "whole": whole}
+    decimal = spec.decimal or {".": ",", ",": "."}.get(spec.thousands or "")
+    given: dict[str, Any] = {"header": spec.header, "decimal": decimal, "names": names, "whole": whole}
     try:
         form = find_format(sample, encoding=spec.encoding, separator=separator, **given)
     except DataError as error:

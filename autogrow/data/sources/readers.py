@@ -13,7 +13,7 @@ import numpy as np
 
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.sources import delimited, idx, tables
-from autogrow.data.spec import DataSpec
+from autogrow.data.spec import DataSpec, path_of
 from autogrow.errors import DataError, nearest
 
 SKLEARN = ("digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud")
@@ -44,7 +44,7 @@ def read_generator(spec: DataSpec) -> Raw:
 def read_idx(spec: DataSpec) -> Raw:
     """IDX files: from `data.path`, else Debian's package, else torchvision, else a line on what to install."""
     if spec.path:
-        folder = Path(spec.path).expanduser()
+        folder = path_of(spec.path)
         if not folder.is_dir():
             raise DataError(
                 f"data.path {folder} is not a folder; it must hold the four IDX files {', '.join(idx.PARTS)}"
@@ -73,7 +73,7 @@ def read_torchvision(spec: DataSpec, name: str | None = None) -> Raw:
     except ModuleNotFoundError:
         raise DataError(f"data.name={spec.name} needs the package torchvision: pip install torchvision") from None
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    root = Path(spec.path).expanduser() if spec.path else Path(cache) / "autogrow" / "torchvision"
+    root = path_of(spec.path) if spec.path else Path(cache) / "autogrow" / "torchvision"
     build = getattr(datasets, VISION[name])
     parts: list[Any] = []
     try:

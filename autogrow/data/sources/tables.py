@@ -14,7 +14,7 @@ from autogrow.data.reading.column import Reading
 from autogrow.data.reading.find import Asked, find_reading
 from autogrow.data.reading.written import Written
 from autogrow.data.sources.sentinels import ask_about_sentinels
-from autogrow.data.spec import DataSpec
+from autogrow.data.spec import DataSpec, path_of
 from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def existing(spec: DataSpec) -> Path:
     """The file that `data.path` names. Raises DataError with its nearest neighbours where there is none."""
     if not spec.path:
         raise DataError(f"data.path must name the {spec.source} file")
-    path = Path(spec.path).expanduser()
+    path = path_of(spec.path)
     if path.is_file():
         return path
     if path.is_dir():
