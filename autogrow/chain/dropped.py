@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Collection
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from autogrow.data.arrival.files import SUFFIXES
 from autogrow.errors import DataError
-from autogrow.train.record.files import Draft
+from autogrow.train.record.files import Draft, open_at_once
 
 Stamp = tuple[int, int]
 """Size and time of writing, in nanoseconds: a file that has both as before has not changed."""
@@ -57,7 +56,7 @@ class Dropped:
             raise DataError(f"it has {stamp[0]:,} bytes, and there is room for {free:,} in {copy.path.parent}")
         digest, copied = hashlib.sha256(), 0
         try:
-            source = open(self.path, "rb", opener=_without_waiting)  # noqa: SIM115  (closed below)
+            source = open_at_once(self.path)
         except FileNotFoundError:
             raise ChangedError from None
         except OSError as error:
@@ -109,7 +108,3 @@ def full_disk(error: BaseException | None) -> OSError | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that has taken the file's place has no end

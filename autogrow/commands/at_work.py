@@ -12,6 +12,8 @@ from autogrow.overrides import quoted_if_needed
 from autogrow.train.record.folder import CONFIG, PLAN, WATCHED, is_complete, is_empty
 from autogrow.train.record.lock import lock, remove_lock
 
+WHOLE = "files written before are whole, "
+
 
 @contextmanager
 def at_work(out: Path, command: str, again: str = "") -> Iterator[None]:
@@ -33,15 +35,15 @@ def at_work(out: Path, command: str, again: str = "") -> Iterator[None]:
         raise InterruptedRunError(number, again=_how(out, again)) from None
     except OSError as error:
         remove_if_empty(out)
-        raise TrainingError(f"{out}: {error.strerror or error}; {_how(out, again)}") from error
+        raise TrainingError(f"{out}: {error.strerror or error}; {_how(out, again, WHOLE)}") from error
 
 
-def _how(out: Path, again: str) -> str:
+def _how(out: Path, again: str, besides: str = "") -> str:
     """How to go on with what is there."""
     if is_complete(out):
         return f"{out} is complete"
     begun = any((out / name).is_file() for name in (CONFIG, PLAN, WATCHED))
-    return f"files written before are whole, {again}" if begun else "nothing was written"
+    return f"{besides}{again}" if begun else "nothing was written"
 
 
 def remove_if_empty(folder: Path) -> None:

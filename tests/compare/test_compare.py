@@ -80,7 +80,7 @@ def test_interrupted_it_keeps_what_is_finished_and_goes_on(tmp_path):
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
-    assert error.startswith("autogrow: interrupted by SIGTERM; files written before are whole, go on with: autogrow ")
+    assert error.startswith("autogrow: interrupted by SIGTERM; go on with: autogrow compare data=iris")
     assert error.count("\n") == 1
     assert (run / "checkpoints" / "last.ckpt").is_file()
     assert "go on with: autogrow fit resume=" in (run / "log.txt").read_text()
