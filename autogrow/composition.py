@@ -25,7 +25,7 @@ from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
 from autogrow.interruption import signal_of
 from autogrow.launcher import Task, check_sweeps, print_summary, register_launcher, register_sweeper
-from autogrow.overrides import options_first, quoted, quoted_if_needed
+from autogrow.overrides import key_of, options_first, quoted, quoted_if_needed
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 PATHS = frozenset(
@@ -46,6 +46,17 @@ TEXTS = frozenset(
     for key in ["target", "separator", "decimal", "thousands", "encoding", "name", "split_column", "arrival_column"]
 )
 """Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
+
+
+WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate"])
+"""Commands that make no run folder."""
+
+
+def _check_used(command: str, arguments: Sequence[str]) -> None:
+    """Raise ConfigError for a key that a command would take and not use."""
+    for argument in arguments:
+        if command in WITHOUT_A_FOLDER and key_of(argument) in ("hydra.run.dir", "hydra.sweep.dir"):
+            raise ConfigError(f"{command} makes no run folder, so it takes no {key_of(argument)}")
 
 
 @contextmanager
@@ -74,6 +85,7 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     Raises ConfigError, in one line with the nearest right names, for what cannot be composed, and what the task raised
     (in a sweep, once every job has had its turn).
     """
+    _check_used(command, arguments)
     register_schema()
     register_launcher()
     register_sweeper()

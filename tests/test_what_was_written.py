@@ -305,3 +305,18 @@ def test_the_state_of_a_watch_is_read_or_refused_in_a_line_and_leads_nowhere(tmp
         away = {**state, "drops": [{**state["drops"][0], key: "../../precious"}]}
         (out / "watch.json").write_text(json.dumps(away))
         assert f"{key} must be a name without a way in it" in asked(Inbox, folder, out)
+
+
+# -- an estimator ------------------------------------------------------------------------------------------------------
+def test_an_estimator_that_was_not_written_so_is_read_or_refused_in_a_line(tmp_path):
+    made = autogrow.GrowingClassifier(max_epochs=4, random_state=0)
+    x = torch.randn(60, 2, generator=torch.Generator().manual_seed(0)).numpy()
+    path = made.fit(x, x[:, 0] > 0).save(tmp_path / "net.ckpt")
+    content = read_checkpoint(path)
+    assert asked(autogrow.GrowingClassifier.load, path) == ""
+    said = {}
+    for what, wrong in wrong_ones(content["estimator"], 1):
+        torch.save({**content, "estimator": wrong}, path)
+        said[what] = asked(autogrow.GrowingClassifier.load, path)
+        assert not said[what] or "net.ckpt" in said[what]
+    assert sum(map(bool, said.values())) > 20

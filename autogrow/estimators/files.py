@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -12,16 +13,35 @@ from sklearn.utils.validation import check_is_fitted
 
 from autogrow.data.continued.known_rows import KnownRows
 from autogrow.errors import CheckpointError
+from autogrow.plain import Count, NotPlainError, check, check_plain
 from autogrow.policy.history import Row
 from autogrow.report.run.page import render
 from autogrow.train.fit.net.deliver import Delivered
+from autogrow.train.fit.net.kept import naming
 from autogrow.train.fit.net.load import from_content
 from autogrow.train.record.checkpoint import read_checkpoint, save_atomically
+from autogrow.train.record.contents import Card
 from autogrow.train.record.files import write_atomically, write_bytes
 from autogrow.train.record.folder import REPORT, SPLIT, read_split
 
 KEY = "estimator"
 """Where in a checkpoint stands what makes an estimator of its net."""
+
+
+class EstimatorState(TypedDict):
+    """What a checkpoint holds of an estimator, beside its net."""
+
+    kind: str
+    params: Mapping[str, Any]
+    left_out: Sequence[str]
+    columns: Count
+    names: Sequence[str] | None
+    classes: Sequence[str | int | float | bool] | None
+    dtype: str | None
+    rows: Sequence[Mapping[str, Any]]
+    card: Card
+    curves: Mapping[str, Any]
+
 
 PLAIN = (bool, int, float, str, list, dict, type(None))
 
@@ -78,6 +98,11 @@ class EstimatorFiles(BaseEstimator):
         if not isinstance(own, dict) or own.get("kind") != cls.__name__:
             what = f"a {own.get('kind')}" if isinstance(own, dict) else "no estimator; a net alone is for autogrow.load"
             raise CheckpointError(f"{path} holds {what}, not a {cls.__name__}")
+        with naming(path):
+            check_plain(own)
+            check(own, EstimatorState)
+            if unknown := [name for name in own["params"] if name not in cls().get_params()]:
+                raise NotPlainError(f"{cls.__name__} has no setting {unknown[0]!r}")
         missing = [name for name in own["left_out"] if name not in params]
         if missing:
             raise CheckpointError(
@@ -92,7 +117,10 @@ class EstimatorFiles(BaseEstimator):
             raise CheckpointError(f"{Path(path).with_suffix(SPLIT)} is not there, which belongs to {path}")
         estimator.net_, estimator._known = net, known
         estimator._checkpoint = {k: v for k, v in content.items() if k != KEY}
-        estimator.growth_, estimator._card = [Row.from_plain(row) for row in own["rows"]], own["card"]
+        with naming(path):
+            estimator.growth_, estimator._card = [Row.from_plain(row) for row in own["rows"]], own["card"]
+            check(content.get("result"), Mapping[str, Any])
+            check(content["result"].get("widths"), Sequence[int])
         estimator._curves = own["curves"]
         estimator.result_ = content["result"]
         estimator.widths_ = list(content["result"]["widths"])

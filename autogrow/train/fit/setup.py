@@ -22,7 +22,9 @@ from autogrow.train.fit.looks.metrics import check_metrics
 from autogrow.train.fit.looks.observe import RECORDED, look_batches
 from autogrow.train.fit.net.build import builder_for
 from autogrow.train.fit.net.deliver import example_rows
+from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.module import GrowingModule
+from autogrow.train.fit.shard import check_shares
 from autogrow.train.fit.spec import AUTO, FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, newest_whole, read_checkpoint
 from autogrow.train.rewire.columns import Columns
@@ -31,7 +33,7 @@ from autogrow.train.rewire.event import perform
 
 def begun_pipeline(folder: Path) -> Pipeline | None:
     """How a run that goes on has encoded its rows, by its newest whole checkpoint; None before the first."""
-    path, _ = newest_whole(folder)
+    path, _ = newest_whole(folder, check_to_go_on)
     return None if path is None else Pipeline.from_state(read_checkpoint(path)[CHECKPOINT_KEY]["delivery"]["pipeline"])
 
 
@@ -131,6 +133,7 @@ def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, con
     """Raise ConfigError, before anything is trained or written, if policy, net and data contradict each other."""
     limit = step_limit(spec, stream)
     _check_every(spec, stream)
+    check_shares(stream.batch_size, spec.trainer.devices)
     check_settings(
         spec.policy,
         recorded=RECORDED,
@@ -144,8 +147,16 @@ def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, con
 def _check_every(spec: FitSpec, stream: TensorStream) -> None:
     """A check that lies far beyond the run's end would train on and on: two checks are always waited for."""
     asked, every = _asked_steps(spec, stream), spec.trainer.check_every
-    if asked is not None and every != AUTO and every > max(1000, asked):
+    if every == AUTO:
+        return
+    if asked is not None and every > max(1000, asked):
         raise ConfigError(
             f"trainer.check_every={every} steps lie beyond the end: trainer.max_epochs={spec.trainer.max_epochs:g} "
             f"gives {asked} steps"
+        )
+    longest = max(1000, 100 * stream.steps_per_pass)
+    if asked is None and every > longest:
+        raise ConfigError(
+            f"trainer.check_every={every} steps are {every / stream.steps_per_pass:.3g} passes without a look, and "
+            f"trainer.max_epochs=null sets no end to them: give at most {longest}"
         )

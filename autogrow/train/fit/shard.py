@@ -15,14 +15,19 @@ from autogrow.data import TensorStream
 from autogrow.errors import ConfigError
 
 
+def check_shares(batch_size: int, ranks: int) -> None:
+    """Raise ConfigError where the rows of a batch cannot be shared out evenly."""
+    if ranks > 1 and batch_size % ranks:
+        raise ConfigError(
+            f"data.batch_size must be a multiple of the {ranks} processes (trainer.devices), got {batch_size}"
+        )
+
+
 class Shard:
     """A stream's bursts, cut down to the rows of one rank: xs (S, [M,] B/R, …). Position and state are the stream's."""
 
     def __init__(self, stream: TensorStream, rank: int, ranks: int) -> None:
-        if stream.batch_size % ranks:
-            raise ConfigError(
-                f"data.batch_size must be a multiple of the {ranks} processes (trainer.devices), got {stream.batch_size}"
-            )
+        check_shares(stream.batch_size, ranks)
         self.stream, self.rank, self.ranks = stream, rank, ranks
         self.dim = 1 if stream.members == 1 else 2
 

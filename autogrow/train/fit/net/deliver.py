@@ -19,6 +19,7 @@ from autogrow.errors import UsageError
 from autogrow.evaluation.evaluate import answers
 from autogrow.growth.modes import eval_mode
 from autogrow.nets import MeanOfMembers
+from autogrow.train.fit.net.kept import BEFORE_REFIT
 from autogrow.train.fit.net.measure import outputs_of
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.record.checkpoint import read_checkpoint, save_atomically
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 PROBABILITIES = "probabilities"
 """Of members, what their mean is taken of; an older autogrow's nets, and values, have the mean of their outputs."""
-
-BEFORE_REFIT = "before_refit"
-"""Of a delivered net's checkpoint: the weights before validation rows were learned from, where they were."""
 
 
 class Delivered(nn.Module):

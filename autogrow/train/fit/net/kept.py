@@ -24,6 +24,9 @@ from autogrow.train.record.contents import Result
 
 Content = Mapping[str, Any]
 
+BEFORE_REFIT = "before_refit"
+"""Of a delivered net's checkpoint: the weights before validation rows were learned from, where they were."""
+
 
 class Builder(TypedDict):
     """The starting net."""
@@ -136,7 +139,18 @@ def ours_of(path: str | Path, content: Content) -> Mapping[str, Any]:
         check(ours, OfAnother if "path" in ours else Ours)
         check(content["state_dict"], Mapping[str, Tensor])
         check(content.get("result", {}), Result)
+        _check_before_refit(content)
     return ours
+
+
+def _check_before_refit(content: Content) -> None:
+    """The weights that validation judged are those of the same net."""
+    before = content.get(BEFORE_REFIT)
+    if before is None:
+        return
+    check(before, Mapping[str, Tensor])
+    if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in content["state_dict"].items()}:
+        raise CheckpointError("its weights before the refit are those of another net")
 
 
 def rebuilt(ours: Mapping[str, Any], recipe: Sequence[Content], weights: Mapping[str, Tensor]) -> nn.Module:
