@@ -117,8 +117,8 @@ def lines(card: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("classes", f"{shown}; smallest to largest 1:{1 / card['balance']:.3g}" if card["balance"] else shown)
         )
     if card.get("written"):
-        dates = [f"{name} {how}" for name, how in card["read_as"].items() if how.startswith("dates")]
-        out.append(("written", "; ".join([card["written"], *dates[:5]])))
+        dates = [f"{name} {how[6:]}" for name, how in card["read_as"].items() if how.startswith("dates ")]
+        out.append(("written", "; dates: ".join([card["written"], *([", ".join(dates[:5])] if dates else [])])))
     if card.get("left_out"):
         some = list(card["left_out"].items())
         listed = "; ".join(f"{name} {why}" for name, why in some[:5]) + (f"; {len(some) - 5} more" if some[5:] else "")
