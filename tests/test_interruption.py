@@ -245,7 +245,7 @@ def test_handlers_are_as_before_and_a_library_call_raises(monkeypatch):
     from autogrow.train.fit import run
 
     before = [signal.getsignal(number) for number in ASK_TO_END]
-    monkeypatch.setattr(run, "prepare", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(run, "prepare", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     assert call(*FIT) == 130
     assert [signal.getsignal(number) for number in ASK_TO_END] == before
 

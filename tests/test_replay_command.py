@@ -12,7 +12,7 @@ def runs(tmp_path_factory):
     for growth in ("default", "plateau", "never"):
         arguments = [
             "data=iris",
-            "trainer.max_epochs=60",
+            "trainer.max_epochs=200",
             f"growth={growth}",
             f"hydra.run.dir={folder / growth}",
         ]

@@ -51,7 +51,7 @@ class Runs:
         flops, measure = 1000.0 * width, "rmse" if cfg.data.name == "diabetes" else "error"
         result = {
             "task": "regression" if measure == "rmse" else "classification", "widths": [width], "seconds": 1.0, "train_flops": flops,
-            "eval_flops": 1.0, "flops_per_sample": 1.0, "parameters": 9, "epochs": 1.0, "depth": 1,
+            "eval_flops": 1.0, "flops_per_sample": 1, "parameters": 9, "epochs": 1.0, "depth": 1,
             "val": {"loss": abs(lr - 0.01), measure: abs(lr - 0.01) + 1 / width}, "test": {"loss": 0.0, measure: 0.77},
         }  # fmt: skip
         (job.folder / "result.json").write_text(json.dumps(result))
@@ -169,7 +169,7 @@ def test_test_figures_are_not_shown_where_a_choice_is_made(runs, capsys):
         (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials must be at least 1, got 0"),
         (["hydra.sweeper.sampler=tpee"], "did you mean 'tpe'?"),
         (["hydra.sweeper.n_trial=3"], "did you mean 'n_trials'"),
-        (["growth=gap,nver"], "growth has no option 'nver'; did you mean 'never'?"),
+        (["growth=gap,nver"], "growth has no option 'nver'; did you mean 'never' or 'finer'?"),
         (["optimizer.lrr=interval(0,1)"], "unknown key 'optimizer.lrr'; did you mean 'lr'?"),
         (["optimizer.lr=interval(2,1)"], "optimizer.lr: "),
         (["optimizer.lr=0.1", "net.widths=[8]"], "there is nothing to search"),

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.overrides import key_of
-from autogrow.policy.history import GROWTHS, Row
+from autogrow.overrides import key_of, quoted
+from autogrow.policy.history import COARSE, Row
 
 GROW = "grow"
 """The arm that the others are compared with, and that runs first."""
 
 SEED = "seed"
-FACTS = (SEED, "widths", "train_flops", "seconds", "passes", "growth_checks")
+FACTS = (SEED, "widths", "knots", "train_flops", "seconds", "passes", "growth_checks")
 """What an override may ask for in braces: the seed, and facts of the grown run of this seed."""
 
 MATCHES = (None, "train_flops", "steps", "seconds")
@@ -81,18 +81,27 @@ def arm_from(name: str, node: Mapping[str, Any]) -> Arm:
 
 
 def facts_of(result: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
-    """What arms take over from a grown run: the net it hands back, all that it spent, and when it grew."""
+    """What arms take over from a grown run: the net it hands back, what it spent, when it grew wider or deeper."""
     return {
         "seed": result["seed"],
         "widths": list(result["widths"]),
+        "knots": [[name, pieces] for name, pieces in result.get("knots", {}).items()] or None,
         "train_flops": result["train_flops"],
         "seconds": result["seconds"],
         "passes": rows[-1].passes,  # result.json rounds them
-        "growth_checks": [row.check for row in rows[:-1] if isinstance(row.action, GROWTHS)],
+        "growth_checks": [row.check for row in rows[:-1] if isinstance(row.action, COARSE)],
     }
 
 
-EXAMPLE = {"seed": 0, "widths": [16], "train_flops": 10**15, "seconds": 1e6, "passes": 1000.0, "growth_checks": [5]}
+EXAMPLE = {
+    "seed": 0,
+    "widths": [16],
+    "knots": None,
+    "train_flops": 10**15,
+    "seconds": 1e6,
+    "passes": 1000.0,
+    "growth_checks": [5],
+}
 """Facts to compose a following arm with before there is a grown run."""
 
 
@@ -104,5 +113,11 @@ def _covers(key: str, other: str) -> bool:
 
 
 def _typed(value: Any) -> str:
-    """A fact as an override holds it: lists without blanks."""
-    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
+    """A fact as an override holds it: lists without blanks, text quoted.
+
+    >>> _typed([["a, b", 16], ["c", 2]]), _typed([16, 24]), _typed(None)
+    ("[['a, b',16],['c',2]]", '[16,24]', 'null')
+    """
+    if isinstance(value, list):
+        return f"[{','.join(map(_typed, value))}]"
+    return "null" if value is None else quoted(value) if isinstance(value, str) else str(value)

@@ -61,7 +61,7 @@ def test_what_follows_takes_net_and_cost_over_from_the_grown_run(make_run, spec)
     assert specs["scratch_steps"].trainer.max_epochs == 3.5  # passes of the last check, not the rounded ones
     for name, matched in scratch.items():
         assert isinstance(matched.policy.stop, NeverStop) == (ARMS[name].matched is not None)
-    random = specs["random_growth"].policy.growth
+    random = specs["random_growth"].policy.growth.growth
     assert (random.when.at, random.where.seed) == ((0, 1), 2)
 
 

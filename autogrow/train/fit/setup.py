@@ -25,7 +25,7 @@ from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.shard import check_shares
-from autogrow.train.fit.spec import AUTO, FitSpec
+from autogrow.train.fit.spec import AUTO, FitSpec, knots_of
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, newest_whole, read_checkpoint
 from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import perform
@@ -73,7 +73,7 @@ def module_of(spec: FitSpec, prepared: Prepared, source: FinishedNet | None = No
     )
     module.example = example
     if source is None and spec.net.knots is not None:
-        _refine_start(module, spec.net.knots)
+        _refine_start(module, knots_of(spec.net))
     return module
 
 

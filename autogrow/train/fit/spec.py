@@ -171,8 +171,24 @@ def _check_widths(widths: Any) -> None:
         raise ConfigError("net.widths must name at least one hidden layer, got []")
 
 
+def knots_of(net: NetSpec) -> Any:
+    """The pieces of each column, of all alike (a number), or None. Pairs are for names that YAML keys cannot be.
+
+    >>> knots_of(NetSpec(knots=[["a, b", 16]]))
+    {'a, b': 16}
+    """
+    if isinstance(net.knots, (Mapping, str)) or not hasattr(net.knots, "__iter__"):
+        return net.knots
+    pairs = [list(pair) if hasattr(pair, "__iter__") and not isinstance(pair, str) else [pair] for pair in net.knots]
+    for pair in pairs:
+        if len(pair) != 2:
+            raise ConfigError(f"net.knots as a list must hold pairs such as [income,32], got {pair}")
+    return {str(name): count for name, count in pairs}
+
+
 def _check_knots(net: NetSpec) -> None:
-    counts = list(net.knots.values()) if isinstance(net.knots, Mapping) else [] if net.knots is None else [net.knots]
+    knots = knots_of(net)
+    counts = list(knots.values()) if isinstance(knots, Mapping) else [] if knots is None else [knots]
     for count in counts:
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise ConfigError(f"net.knots must be a whole number of pieces of at least 1 (null: none), got {count!r}")
