@@ -17,6 +17,8 @@ ALLOWED = {
     ("checkpoint_writer.py", ".replace"): "last.ckpt, whole, becomes previous.ckpt",
     ("known_rows.py", "np.savez_compressed"): "into memory",
     ("own_split.py", "np.savez_compressed"): "into memory",
+    ("predict.py", ".to_csv"): "to a file that the room has opened, or to standard output",
+    ("compressed.py", ".open"): "a member of an archive, to read it",
     ("standing_streams.py", "os.open"): "nowhere, for what nobody reads",
     ("standing_streams.py", "open"): "nowhere, too",
     (
