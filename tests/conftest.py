@@ -1,6 +1,7 @@
 """What tests of every room share."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # makes `command_line` importabl
 settings.register_profile("same", derandomize=True)
 settings.register_profile("fresh", max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_of_a_terminal():
+    """Also where the tests run under nohup or in the background of a script: what is ignored there, children of the
+    tests would ignore too.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else lambda *_: None)
 
 
 @pytest.fixture

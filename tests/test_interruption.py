@@ -338,6 +338,25 @@ def test_streams_that_are_none_and_names_that_no_terminal_has(monkeypatch, tmp_p
     assert (tmp_path / "out").read_text() == "\\xfcn\\xef\n"
 
 
+def test_every_file_is_on_disk_before_it_is_in_its_place(tmp_path, monkeypatch):
+    flushed, put = set(), []
+    fsync, replace = os.fsync, os.replace
+
+    def flush(handle):
+        fsync(handle)
+        flushed.add(os.fstat(handle).st_ino)
+
+    def place(source, target):
+        put.append((os.path.basename(target), os.stat(source).st_ino in flushed))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", place)
+    assert call(*FIT) == 0
+    assert {name for name, _ in put} >= {"config.yaml", "last.ckpt", "previous.ckpt", "best.ckpt", "result.json"}
+    assert all(on_disk for _, on_disk in put)
+
+
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

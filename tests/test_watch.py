@@ -132,6 +132,7 @@ def test_names_and_tables_of_any_kind_are_taken_in_or_set_aside(tmp_path, monkey
         (["drops", "data=digits"], "watch goes with data=csv or data=parquet, got data=digits"),
         (["drops", "net.widths=[0]"], "net.widths"),
         (["drops", "resume=x"], "without resume="),
+        (["drops", "trainer.devices=2", "trainer=ddp"], "watch goes with trainer.devices=1, got 2"),
         (["drops", "-m", "seed=0,1"], "watch takes no -m"),
     ],
 )

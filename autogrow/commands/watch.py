@@ -131,9 +131,10 @@ def _check_data(cfg: DictConfig) -> None:
         given = cfg.data[key]
         if given not in (None, "none") and list(given):
             raise ConfigError(f"watch sets data.{key} itself, so it cannot be given, got {given}")
-    for key in ("resume", "continue_from"):
-        if key == "resume" and cfg.get(key) is not None:
-            raise ConfigError("watch goes on by itself: give the same command again, without resume=")
+    if cfg.resume is not None:
+        raise ConfigError("watch goes on by itself: give the same command again, without resume=")
+    if cfg.trainer.devices != 1:  # further processes would be watches too
+        raise ConfigError(f"watch goes with trainer.devices=1, got {cfg.trainer.devices}")
 
 
 def _for_run(cfg: DictConfig, inbox: Inbox, copies: Sequence[str], before: Path | None) -> DictConfig:
