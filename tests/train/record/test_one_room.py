@@ -19,8 +19,6 @@ ALLOWED = {
     ("compressed.py", ".open"): "a member of an archive, to be read",
     ("predict.py", ".to_csv"): "into a file that the room has opened, or to stdout",
     ("own_split.py", "np.savez_compressed"): "into memory",
-    ("predict.py", ".to_csv"): "to a file that the room has opened, or to standard output",
-    ("compressed.py", ".open"): "a member of an archive, to read it",
     ("standing_streams.py", "os.open"): "nowhere, for what nobody reads",
     ("standing_streams.py", "open"): "nowhere, too",
     (
