@@ -34,13 +34,13 @@ STEADY = {
 
 EAGER = (
     "growth.amount.cap=24 net.widths=[8] stop.checks=3 stop.after_growth=3 "
-    "trainer.check_every=20 trainer.check_rows=300 trainer.max_epochs=40"
+    "trainer.check_every=20 trainer.check_rows=300 trainer.max_epochs=80"
 )
 """Grows early and often, and stops soon: a widening and a deepening within a second."""
 UNGUARDED = "growth.guards=null"
 OFTEN = "data.batch_size=32 trainer.check_every=10"  # of few rows
 SHORT = "data=iris trainer.max_epochs=60 trainer.check_every=10"
-PRICES = f"data=csv data.path=table.csv data.target=price {OFTEN}"
+PRICES = f"data=csv data.path=table.csv data.target=price growth.finer=null {OFTEN}"
 
 
 def autogrow(words: str) -> str:
@@ -177,8 +177,9 @@ def plan() -> None:
 
 def replay() -> None:
     """What the same policy and another would have decided on a recorded run."""
-    fit("run", SHORT)
-    same = f"growth.amount.cap=24 {UNGUARDED} stop.checks=3 stop.after_growth=3"
+    as_once = "growth.finer=null finish.refit=false"  # as the run was that an earlier autogrow left interrupted
+    fit("run", f"{SHORT} {as_once}")
+    same = f"growth.amount.cap=24 {UNGUARDED} stop.checks=3 stop.after_growth=3 {as_once}"
     printed = autogrow(f"replay run {same}") + autogrow("replay run growth=gap stop.checks=2")
     Path("printed.txt").write_text(untimed(printed))
 

@@ -17,7 +17,7 @@ FIT = [
     "net.widths=[8]",
     "stop.checks=3",
     "stop.after_growth=3",
-    "trainer.max_epochs=30",
+    "trainer.max_epochs=60",
     "trainer.checkpoint_seconds=0.05",
 ]
 DDP = ["trainer=ddp", "trainer.devices=2"]

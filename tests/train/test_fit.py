@@ -49,6 +49,7 @@ def test_the_folder_is_the_contract(make_spec, tmp_path):
         "ledger.jsonl",
         "metrics.csv",
         "result.json",
+        "splits.npz",
     ]
     assert json.loads((out / "data_card.json").read_text()) == json.loads(json.dumps(result.card))
     assert {"best.ckpt", "last.ckpt"} <= {p.name for p in (out / "checkpoints").iterdir()}
