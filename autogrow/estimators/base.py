@@ -25,7 +25,7 @@ from autogrow.estimators.files import EstimatorFiles
 from autogrow.estimators.inputs import as_table, as_weights
 from autogrow.estimators.process import interruptible, random_states_kept
 from autogrow.estimators.rows import Part, different_rows, hold_out
-from autogrow.policy import recipe
+from autogrow.policy import LifeCycle, recipe
 from autogrow.show.display import Display
 from autogrow.train.fit.continue_from import FinishedNet, finished
 from autogrow.train.fit.run import fit
@@ -38,6 +38,49 @@ if TYPE_CHECKING:
 
 class GrowingEstimator(EstimatorFiles):
     """A net that starts tiny, grows while it learns, and stops before it overfits."""
+
+    def __init__(
+        self,
+        *,
+        max_epochs: float | None = 1000.0,
+        time_limit: float | None = None,
+        val_fraction: float = 0.2,
+        batch_size: int = 128,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 1e-2,
+        widths: Any = "auto",
+        activation: str = "relu",
+        dropout: Any = None,
+        residual: bool = False,
+        members: int = 1,
+        policy: LifeCycle | None = None,
+        metric: str = "auto",
+        warm_start: bool = False,
+        device: str = "cpu",
+        n_threads: int | None = None,
+        random_state: Any = None,
+        run_folder: Any = None,
+        verbosity: int = 0,
+    ) -> None:
+        self.max_epochs = max_epochs
+        self.time_limit = time_limit
+        self.val_fraction = val_fraction
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.widths = widths
+        self.activation = activation
+        self.dropout = dropout
+        self.residual = residual
+        self.members = members
+        self.policy = policy
+        self.metric = metric
+        self.warm_start = warm_start
+        self.device = device
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.run_folder = run_folder
+        self.verbosity = verbosity
 
     def __sklearn_tags__(self) -> Any:
         """Missing values are taken, as they come."""
@@ -66,6 +109,15 @@ class GrowingEstimator(EstimatorFiles):
         return weight
 
     # -- learn --------------------------------------------------------------------------------------------------------
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
+        """Find and train the net for rows (n, C) and their targets (n,). A weight of three is three copies of the row.
+
+        X_val, y_val: rows to judge growth and stopping by, instead of a share of X (which, unlike these, is learned
+        from at the very end).
+        """
+        held = None if X_val is None else (X_val, y_val)
+        return self._fitted(X, y, sample_weight, held=held)
+
     def _fitted(
         self,
         X: Any,

@@ -69,35 +69,28 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
         run_folder: Any = None,
         verbosity: int = 0,
     ) -> None:
-        self.max_epochs = max_epochs
-        self.time_limit = time_limit
-        self.val_fraction = val_fraction
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.widths = widths
-        self.activation = activation
-        self.dropout = dropout
-        self.residual = residual
-        self.members = members
-        self.policy = policy
-        self.metric = metric
+        super().__init__(
+            max_epochs=max_epochs,
+            time_limit=time_limit,
+            val_fraction=val_fraction,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            widths=widths,
+            activation=activation,
+            dropout=dropout,
+            residual=residual,
+            members=members,
+            policy=policy,
+            metric=metric,
+            warm_start=warm_start,
+            device=device,
+            n_threads=n_threads,
+            random_state=random_state,
+            run_folder=run_folder,
+            verbosity=verbosity,
+        )
         self.class_weight = class_weight
-        self.warm_start = warm_start
-        self.device = device
-        self.n_threads = n_threads
-        self.random_state = random_state
-        self.run_folder = run_folder
-        self.verbosity = verbosity
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
-        """Find and train the net for rows (n, C) of the classes (n,). A weight of three is three copies of the row.
-
-        X_val, y_val: rows to judge growth and stopping by, instead of a share of X (which, unlike these, is learned
-        from at the very end).
-        """
-        held = None if X_val is None else (X_val, y_val)
-        return self._fitted(X, y, sample_weight, held=held)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Go on with these rows from the function that the net computes, and grow where they ask for it.
