@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from autogrow.deploy.c_source.columns_code import row_type, value_function
-from autogrow.deploy.c_source.kernels import used_in
-from autogrow.deploy.c_source.program import Program
-from autogrow.deploy.c_source.text import comment_text, double_text, indented
-from autogrow.deploy.c_source.written import Written, out_type
+from autogrow.deploy.export.c_source.columns_code import row_type, value_function
+from autogrow.deploy.export.c_source.kernels import used_in
+from autogrow.deploy.export.c_source.program import Program
+from autogrow.deploy.export.c_source.text import comment_text, double_text, indented
+from autogrow.deploy.export.c_source.written import Written, out_type
 from autogrow.deploy.export.inputs import UNITS
 from autogrow.version import __version__
 

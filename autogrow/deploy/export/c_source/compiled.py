@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from autogrow.errors import AutogrowError
 
 COMPILERS = ("cc", "gcc", "clang")
-FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c99", "-O3", "-Wall", "-Wextra", "-Werror")
 
 # reads rows, one behind another in binary, from stdin and writes their answers; or, given two numbers, calls net_predict
 # so often to warm up and so often again, the rows in turn, and writes the nanoseconds of each call of these
@@ -50,8 +51,20 @@ TIMED = 64  # rows, in turn
 
 
 def compiler() -> str | None:
-    """The C compiler of this machine, or None."""
-    return next((found for name in COMPILERS if (found := shutil.which(name))), None)
+    """The C compiler of this machine: what CC names, as in a makefile, or one of the usual names; None without one."""
+    names = (os.environ["CC"],) if os.environ.get("CC") else COMPILERS
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def compiler_version() -> str:
+    """The first line of what it says of itself."""
+    return _run([_there(), "--version"], b"").decode(errors="replace").splitlines()[0]
+
+
+def _there() -> str:
+    found = compiler()
+    assert found is not None
+    return found
 
 
 @dataclass(frozen=True)
@@ -75,13 +88,13 @@ class Compiled:
 
 
 def compiled(
-    header: Path, folder: Path, *, row: str, out: str, outputs: int, with_: str, flags: Sequence[str] = FLAGS
+    header: Path, folder: Path, *, row: str, out: str, outputs: int, flags: Sequence[str] = FLAGS
 ) -> Compiled:
     """Compile a driver around a file. Raises AutogrowError, with the compiler's first line, where that fails."""
     source = folder / "driver.c"
     source.write_text(DRIVER.format(header=header.resolve(), row=row, out=out, most=TIMED))
     program = folder / "driver"
-    _run([with_, *flags, str(source), "-lm", "-o", str(program)], b"")
+    _run([_there(), *flags, str(source), "-lm", "-o", str(program)], b"")
     types = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
     return Compiled(program, types[row], types[out], outputs)
 

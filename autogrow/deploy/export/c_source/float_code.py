@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from autogrow.deploy.c_source.buffers import Places, added_first, places_of
-from autogrow.deploy.c_source.columns_code import columns_code
-from autogrow.deploy.c_source.operations import activation_call, normed
-from autogrow.deploy.c_source.program import Add, Layer, Normalise, Program
-from autogrow.deploy.c_source.text import Constants
-from autogrow.deploy.c_source.written import Written, answer_code, array_of, answers_in_place
+from autogrow.deploy.export.c_source.buffers import Places, added_first, places_of
+from autogrow.deploy.export.c_source.columns_code import columns_code
+from autogrow.deploy.export.c_source.operations import activation_call, normed
+from autogrow.deploy.export.c_source.program import Add, Layer, Normalise, Program
+from autogrow.deploy.export.c_source.text import Constants
+from autogrow.deploy.export.c_source.written import Written, answer_code, array_of, answers_in_place
 
 
 def float_code(program: Program) -> Written:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autogrow.deploy.c_source.program import Add, Program
+from autogrow.deploy.export.c_source.program import Add, Program
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from itertools import groupby
 
 import numpy as np
 
-from autogrow.deploy.c_source.program import Program
-from autogrow.deploy.c_source.text import Constants, whole_type
+from autogrow.deploy.export.c_source.program import Program
+from autogrow.deploy.export.c_source.text import Constants, whole_type
 from autogrow.deploy.export.inputs import CODE, IS, MISSING, PIXEL, VALUE, Column
 from autogrow.errors import UsageError
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autogrow.deploy.c_source.program import Program
-from autogrow.deploy.c_source.text import Constants, float_text
+from autogrow.deploy.export.c_source.program import Program
+from autogrow.deploy.export.c_source.text import Constants, float_text
 from autogrow.deploy.export.net import LOGITS, VALUES
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autogrow.deploy.c_source.text import Constants, float_text
+from autogrow.deploy.export.c_source.text import Constants, float_text
 from autogrow.deploy.export.layers import Activation, Normalise
 
 NUMBERS = {"leaky_relu": (0.01,), "elu": (1.0,), "hardtanh": (-1.0, 1.0), "relu6": (0.0, 6.0)}

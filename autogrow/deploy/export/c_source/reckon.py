@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.special import log_softmax, logsumexp, softmax
 
-from autogrow.deploy.c_source.program import Add, Layer, Operation, Program
+from autogrow.deploy.export.c_source.program import Add, Layer, Operation, Program
 from autogrow.deploy.export.layers import Normalise
+from autogrow.deploy.export.net import LOGITS, VALUES, PortableNet
 from autogrow.deploy.export.torch_module import module_of
 from autogrow.nets import ACTIVATIONS
 
@@ -57,3 +59,15 @@ def applied(operation: Operation, v: np.ndarray, values: list[np.ndarray]) -> np
             return made
     found: np.ndarray = ACTIVATIONS[operation.name]()(torch.from_numpy(v)).numpy()
     return found
+
+
+def answered(net: PortableNet, v: np.ndarray) -> np.ndarray:
+    """The last value (M, n, O) to answers (n, O)."""
+    if net.mean_of_probabilities:
+        z = net.sharpness * (logsumexp(log_softmax(v, -1), 0) - np.log(len(v)))
+    else:
+        z = v.mean(0)
+    if net.answer == VALUES:
+        found: np.ndarray = z * net.target_std + net.target_mean
+        return found
+    return z if net.answer == LOGITS else np.asarray(softmax(z, -1))
