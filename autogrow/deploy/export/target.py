@@ -72,7 +72,7 @@ class Target(Protocol):
         ...
 
 
-TARGETS = {"torch": "torch_file.TorchFile"}
+TARGETS = {"c": "c_source.target.CFile", "torch": "torch_file.TorchFile"}
 """Where each one's class is, in this room; imported when it is asked for."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +51,12 @@ TIMED = 64  # rows, in turn
 
 def compiler() -> str | None:
     """The C compiler of this machine: what CC names, as in a makefile, or one of the usual names; None without one."""
-    names = (os.environ["CC"],) if os.environ.get("CC") else COMPILERS
-    return next((found for name in names if (found := shutil.which(name))), None)
+    return next((found for name in compilers() if (found := shutil.which(name))), None)
+
+
+def compilers() -> tuple[str, ...]:
+    """The names that are looked for."""
+    return (os.environ["CC"],) if os.environ.get("CC") else COMPILERS
 
 
 def compiler_version() -> str:
@@ -88,13 +91,13 @@ class Compiled:
 
 
 def compiled(
-    header: Path, folder: Path, *, row: str, out: str, outputs: int, flags: Sequence[str] = FLAGS
+    header: Path, folder: Path, *, row: str, out: str, outputs: int
 ) -> Compiled:
     """Compile a driver around a file. Raises AutogrowError, with the compiler's first line, where that fails."""
     source = folder / "driver.c"
     source.write_text(DRIVER.format(header=header.resolve(), row=row, out=out, most=TIMED))
     program = folder / "driver"
-    _run([_there(), *flags, str(source), "-lm", "-o", str(program)], b"")
+    _run([_there(), *FLAGS, str(source), "-lm", "-o", str(program)], b"")
     types = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
     return Compiled(program, types[row], types[out], outputs)
 

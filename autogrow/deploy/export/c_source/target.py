@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from autogrow.deploy.export.c_source.columns_code import row_type
-from autogrow.deploy.export.c_source.compiled import FLAGS, Compiled, compiled, compiler, compiler_version
+from autogrow.deploy.export.c_source.compiled import FLAGS, Compiled, compiled, compiler, compiler_version, compilers
 from autogrow.deploy.export.c_source.file import file_text
 from autogrow.deploy.export.c_source.float_code import float_code
 from autogrow.deploy.export.c_source.int8_code import int8_code
@@ -22,8 +22,10 @@ from autogrow.deploy.export.net import VALUES, PortableNet
 from autogrow.deploy.export.rows import probe_rows
 from autogrow.deploy.export.target import Written
 from autogrow.errors import UsageError
+from autogrow.nets.c_bytes import CODE
 
 TESTED = 10  # rows of the self-test
+WARM = 50  # calls before those that are timed: each time another process
 
 
 class CFile:
@@ -39,7 +41,8 @@ class CFile:
         """Dense nets alone; a C compiler is needed to prove the file."""
         program_of(net)
         if compiler() is None:
-            raise UsageError("to=c proves its file by compiling it, and there is no cc, gcc or clang here; install one")
+            names = " or ".join(compilers())
+            raise UsageError(f"to=c proves its file by compiling it, and there is no {names} here; install one")
 
     def write(self, net: PortableNet, *, int8: bool, calibration: np.ndarray) -> Written:
         """The one file."""
@@ -55,7 +58,7 @@ class CFile:
         facts = {
             "compiler": compiler_version(),
             "flags": list(FLAGS),
-            "constant_bytes": written.constants.bytes,
+            "flash_bytes": written.constants.bytes + CODE,
             "ram_bytes": written.ram_bytes,
             "row_type": row_type(program),
             "answer_type": out_type(program),
@@ -84,7 +87,7 @@ class CRunning:
 
     def seconds(self, row: np.ndarray, calls: int) -> np.ndarray:
         """Of one call each, by the clock in the compiled program."""
-        return self.program.nanoseconds(_flat(row), warm=0, calls=calls) * 1e-9
+        return self.program.nanoseconds(_flat(row), warm=WARM, calls=calls) * 1e-9
 
 
 def _flat(rows: np.ndarray) -> np.ndarray:
