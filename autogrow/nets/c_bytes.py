@@ -15,24 +15,26 @@ OF_COLUMN = 16
 """Bytes allowed for each number that the first layer reads: its fill, mean, scale and clip, or a ramp's ends."""
 
 
-def flash_bytes(sizes: Sequence[int], int8: bool = False, *, members: int = 1) -> int:
+def flash_bytes(sizes: Sequence[int], int8: bool = False, *, members: int = 1, normed: bool = False) -> int:
     """Bytes of constants and code, at most. sizes: what the first layer reads (the columns, and the ramps between
-    knots), the hidden widths, the outputs. Of residual blocks both of their layers count as widths.
+    knots), the hidden widths, the outputs. Of residual blocks both of their layers count as widths. normed: by layer or
+    rms; a batch norm is in the weights.
 
     >>> flash_bytes([64, 112, 112, 10]), flash_bytes([64, 112, 112, 10], int8=True)
-    (87400, 25712)
+    (87336, 25776)
     """
     layers = list(pairwise(sizes))
     weights = sum(i * o for i, o in layers) * (1 if int8 else 4)
     units = sum(o for _, o in layers) * (8 if int8 else 4)  # a factor and a bias each, or a bias
-    return members * (weights + units) + OF_COLUMN * sizes[0] + CODE
+    norms = 8 * sum(sizes[1:-1]) if normed else 0
+    return members * (weights + units) + norms + OF_COLUMN * sizes[0] + CODE
 
 
 def ram_bytes(sizes: Sequence[int], int8: bool = False, *, members: int = 1, normed: bool = False) -> int:
     """Bytes of the two buffers that the values of the layers lie in by turns; the stack is not in it. sizes: as above.
 
-    The last layer writes straight into the answer, but of several members, whose answers are put together. normed: by
-    layer or rms, which in int8 looks at a row in floats. A block within a residual stage takes a third buffer more.
+    The last layer writes straight into the answer, but of several members, whose answers are put together. normed: as
+    above; in int8 a norm looks at a row in floats. A block within a residual stage takes a third buffer more.
 
     >>> ram_bytes([64, 112, 112, 10]), ram_bytes([64, 112, 112, 10], int8=True)
     (896, 240)

@@ -1,6 +1,5 @@
 """The C file answers what the net answers: compiled here without a warning, on a thousand rows of every kind of net."""
 
-import itertools
 import re
 import subprocess
 
@@ -45,7 +44,9 @@ def _quick(monkeypatch):
 def table(*, missing=True, categories=True, far=False, rows=ROWS):
     """Rows with gaps, a column without any, categories, a date, a constant; and with `far` one of 1e9 ± 1e-3."""
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"plain": rng.normal(3, 2, rows), "wide": rng.lognormal(0, 2, rows), "flag": rng.random(rows) < 0.3})
+    frame = pd.DataFrame(
+        {"plain": rng.normal(3, 2, rows), "wide": rng.lognormal(0, 2, rows), "flag": rng.random(rows) < 0.3}
+    )
     if missing:
         frame["gaps"] = np.where(rng.random(rows) < 0.2, np.nan, rng.normal(size=rows))
     if categories:
@@ -66,7 +67,10 @@ def pipeline_of(frame, *, coding="onehot", outputs=3, targets=0, exact=False):
     scale = None
     if targets:
         kind = torch.float64 if exact else torch.float32
-        scale = torch.linspace(-50, 1e9 if exact else 900, targets, dtype=kind), torch.linspace(0.5, 20, targets, dtype=kind)
+        scale = (
+            torch.linspace(-50, 1e9 if exact else 900, targets, dtype=kind),
+            torch.linspace(0.5, 20, targets, dtype=kind),
+        )
     names = [f"t{i}" for i in range(targets)] or ["y"]
     labels = [] if targets else [f"class {i}" for i in range(outputs)]
     task = "regression" if targets else "classification"
@@ -176,7 +180,7 @@ def test_every_activation(activation, tmp_path):
 
 
 @needs_compiler
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.data())
 def test_c_answers_as_any_small_net_does(tmp_path_factory, data):
     members = data.draw(st.integers(1, 3), "members")
@@ -208,7 +212,10 @@ def test_logits_are_answered_where_asked_for(tmp_path):
 @needs_compiler
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_read_as_they_are(channels, tmp_path):
-    shape, images = (channels, 5, 4), np.random.default_rng(0).integers(0, 256, (ROWS, channels, 5, 4)).astype(np.float32)
+    shape, images = (
+        (channels, 5, 4),
+        np.random.default_rng(0).integers(0, 256, (ROWS, channels, 5, 4)).astype(np.float32),
+    )
     level = torch.arange(1.0, channels + 1).view(-1, 1, 1)
     preprocess = Standardise(level * 0, level * 90, 1 / (level * 60), level * 0 + torch.inf)
     pipeline = Pipeline("classification", shape, 4, list("abcd"), ["y"], ImageEncoder(shape), preprocess, None)
@@ -235,7 +242,9 @@ def test_int8_computes_what_its_arithmetic_says_and_is_near_the_net(kind, tmp_pa
 def selftest(folder):
     """The file's own main, compiled and run."""
     program = str(folder / "selftest")
-    subprocess.run([compiler(), *STRICT, "-DNET_SELFTEST", "-x", "c", str(folder / "net.h"), "-lm", "-o", program], check=True)
+    subprocess.run(
+        [compiler(), *STRICT, "-DNET_SELFTEST", "-x", "c", str(folder / "net.h"), "-lm", "-o", program], check=True
+    )
     return subprocess.run([program], capture_output=True, text=True, check=False)
 
 
@@ -253,48 +262,54 @@ def test_the_self_test_sees_a_wrong_weight(tmp_path):
 
 
 @needs_compiler
+@pytest.mark.parametrize("int8", [False, True])
 @pytest.mark.parametrize(
-    ("kind", "int8"),
-    itertools.product([{}, {"members": 2}, {"widths": [40, 8, 24]}, {"knots": (0, 1, 2)}, {"norm": "layer", "members": 2}], [False, True]),
+    "kind", [{}, {"members": 2}, {"widths": [40, 8, 24]}, {"knots": (0, 1)}, {"norm": "layer", "members": 2}]
 )
 def test_flash_and_ram_are_what_the_widths_say(kind, int8, tmp_path):
     net, frame = net_of({"widths": [32, 16], **kind})
     made = written(net, tmp_path, int8=int8, calibration=net.rows_of(frame))
     text, data, bss = sections(tmp_path)
     program = program_of(net)
-    says = {"int8": int8, "members": program.members}
+    says = {"int8": int8, "members": program.members, "normed": kind.get("norm") == "layer"}
     flash = flash_bytes(program.sizes, **says)
     assert text + data <= flash <= text + data + 2048 + 16 * program.sizes[0]
-    ram = ram_bytes(program.sizes, **says, normed=kind.get("norm") == "layer")
+    ram = ram_bytes(program.sizes, **says)
     assert ram == made.facts["ram_bytes"]
     assert ram <= bss <= ram + 3 * 32  # a compiler begins each buffer at a multiple of up to 32 bytes
 
 
 def sections(folder):
-    """Bytes of code and constants, of written data, and of buffers, as `size` counts them for a file compiled for size."""
+    """Bytes of code and constants, of written data, and of buffers, in a file compiled for size."""
     made = str(folder / "net.o")
-    subprocess.run([compiler(), "-std=c99", "-Os", "-DNET_API=", "-x", "c", "-c", str(folder / "net.h"), "-o", made], check=True)
+    subprocess.run(
+        [compiler(), "-std=c99", "-Os", "-DNET_API=", "-x", "c", "-c", str(folder / "net.h"), "-o", made], check=True
+    )
     table = subprocess.run(["size", made], capture_output=True, text=True, check=True).stdout
     return [int(n) for n in table.splitlines()[1].split()[:3]]
 
 
 @needs_compiler
-def test_a_warning_is_an_error_with_the_compilers_first_line(tmp_path):
+def test_a_warning_is_an_error_with_the_compilers_first_one(tmp_path):
     net, _ = net_of({})
     written(net, tmp_path)
     (tmp_path / "net.h").write_text((tmp_path / "net.h").read_text().replace("net_softmax(out, 3);", "int nobody;"))
-    with pytest.raises(AutogrowError, match=r"ended with code 1.*\n?.*nobody"), CFile().run(net, tmp_path, int8=False):
+    with (
+        pytest.raises(AutogrowError, match=r"ended with code 1: .*error: .*nobody"),
+        CFile().run(net, tmp_path, int8=False),
+    ):
         pass
 
 
 def test_conv_nets_are_refused_in_one_line():
     shape = (1, 8, 8)
     flat = torch.zeros(1, 1, 1)
-    pipeline = Pipeline(
-        "classification", shape, 3, list("abc"), ["y"], ImageEncoder(shape), Standardise(flat, flat, flat + 1, flat + torch.inf), None
-    )
+    preprocess = Standardise(flat, flat + 1, flat + 2, flat + torch.inf)
+    pipeline = Pipeline("classification", shape, 3, list("abc"), ["y"], ImageEncoder(shape), preprocess, None)
     net = portable(Delivered(ConvNet(shape, [4], 3).eval(), pipeline).eval())
-    with pytest.raises(UsageError, match=r"^to=c writes dense nets, and this one has convolutions; to=onnx and to=pt2 take it$"):
+    with pytest.raises(
+        UsageError, match=r"^to=c writes dense nets, and this one has convolutions; to=onnx and to=pt2 take it$"
+    ):
         CFile().check(net, int8=False)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from autogrow.deploy.export.c_source.program import Program
 from autogrow.deploy.export.c_source.text import Constants, whole_type
-from autogrow.deploy.export.inputs import CODE, IS, MISSING, PIXEL, VALUE, Column
+from autogrow.deploy.export import inputs
+from autogrow.deploy.export.inputs import CODE, IS, PIXEL, VALUE, Column
 from autogrow.errors import UsageError
 
 Put = Callable[[str, str], str]
@@ -30,7 +31,7 @@ def value_function(program: Program, constants: Constants) -> str:
     columns = [column for column in program.net.columns if column.kind == VALUE]
     if not columns:
         return ""
-    exact, given = program.net.exact_inputs, row_type(program)
+    exact = program.net.exact_inputs
     real = "double" if exact or len(program.ramps.column) else "float"
     block = int(np.prod(program.net.input_shape[1:])) if program.net.inputs[0].kind == PIXEL else 1
 
@@ -43,16 +44,18 @@ def value_function(program: Program, constants: Constants) -> str:
         place = constants.element(whole_type(source), "net_source", source, "j")
     lines = [f"    {real} v = x[{place}];"]
     if exact:
-        inputs = [program.net.inputs[column.source] for column in columns]
-        spread = [one.spread or np.inf for one in inputs]  # a constant column says 0
-        origin = number("double", "origin", [one.origin for one in inputs])
+        given = [program.net.inputs[column.source] for column in columns]
+        spread = [one.spread or np.inf for one in given]  # a constant column says 0
+        origin = number("double", "origin", [one.origin for one in given])
         lines.append(f"    v = (v - {origin}) / {number('double', 'spread', spread)};")
-    fill, mean, scale = (number("float", name, [getattr(c, name) for c in columns]) for name in ("fill", "mean", "scale"))
+    fill, mean, scale = (
+        number("float", name, [getattr(c, name) for c in columns]) for name in ("fill", "mean", "scale")
+    )
     lines += [f"    if (v != v) v = {fill};", f"    v = (v - {mean}) * {scale};"]
     if np.isfinite([column.clip for column in columns]).any():
         lines.append(f"    const float most = {number('float', 'clip', [c.clip for c in columns])};")
         lines.append("    if (v > most) v = most;\n    if (v < -most) v = -most;")
-    return f"\nstatic {real} net_value(const {given} *x, int j) {{\n" + "\n".join(lines) + "\n    return v;\n}\n"
+    return f"\nstatic {real} net_value(const {row_type(program)} *x, int j) {{\n" + "\n".join(lines) + "\n    return v;\n}\n"
 
 
 def columns_code(program: Program, constants: Constants, put: Put) -> list[str]:
@@ -62,15 +65,18 @@ def columns_code(program: Program, constants: Constants, put: Put) -> list[str]:
     for at, run in _runs(columns):
         n = len(run)
         match run[0].kind:
-            case "value":
-                lines += [f"for (int j = 0; j < {n}; j++)", "    " + put(_plus(at, "j"), f"net_value(x, {_plus(numbers, 'j')})")]
+            case inputs.VALUE:
+                lines += [
+                    f"for (int j = 0; j < {n}; j++)",
+                    "    " + put(_plus(at, "j"), f"net_value(x, {_plus(numbers, 'j')})"),
+                ]
                 numbers += n
-            case "missing":
+            case inputs.MISSING:
                 _check_passed(run)
                 source = np.asarray([column.source for column in run])
                 x = f"x[{constants.element(whole_type(source), 'net_maybe_missing', source, 'j')}]"
                 lines += [f"for (int j = 0; j < {n}; j++)", "    " + put(_plus(at, "j"), f"({x} != {x} ? 1.0f : 0.0f)")]
-            case "is":
+            case inputs.IS:
                 _check_passed(run)
                 lines += [f"code = {_code(program, run[0])};", f"for (int j = 0; j < {n}; j++)"]
                 lines.append("    " + put(_plus(at, "j"), f"(code == {_plus(run[0].code, 'j')} ? 1.0f : 0.0f)"))
@@ -134,5 +140,3 @@ def _check_passed(columns: list[Column]) -> None:
 def _plus(start: int, index: str) -> str:
     return f"{start} + {index}" if start else index
 
-
-__all__ = ["MISSING", "Put", "columns_code", "row_type", "value_function"]

@@ -40,7 +40,7 @@ int main(int argc, char **argv) {{
         clock_gettime(CLOCK_MONOTONIC, &a);
         net_predict(x[(size_t)i % rows], out);
         clock_gettime(CLOCK_MONOTONIC, &b);
-        const long taken = (long)(b.tv_sec - a.tv_sec) * 1000000000L + (b.tv_nsec - a.tv_nsec);
+        const long long taken = (long long)(b.tv_sec - a.tv_sec) * 1000000000LL + (b.tv_nsec - a.tv_nsec);
         if (i >= warm) fwrite(&taken, sizeof taken, 1, stdout);
     }}
     return 0;
@@ -87,24 +87,23 @@ class Compiled:
     def nanoseconds(self, rows: np.ndarray, *, warm: int, calls: int) -> np.ndarray:
         """How long each of so many calls took, one row each, by the monotonic clock, whose own time is in it."""
         given = _run([str(self.path), str(warm), str(calls)], rows[:TIMED].astype(self.row).tobytes())
-        return np.frombuffer(given, np.int_)
+        return np.frombuffer(given, np.int64)
 
 
-def compiled(
-    header: Path, folder: Path, *, row: str, out: str, outputs: int
-) -> Compiled:
-    """Compile a driver around a file. Raises AutogrowError, with the compiler's first line, where that fails."""
+def compiled(header: Path, folder: Path, *, row: str, out: str, outputs: int) -> Compiled:
+    """Compile a driver around a file. Raises AutogrowError, with the compiler's first error, where that fails."""
     source = folder / "driver.c"
     source.write_text(DRIVER.format(header=header.resolve(), row=row, out=out, most=TIMED))
     program = folder / "driver"
     _run([_there(), *FLAGS, str(source), "-lm", "-o", str(program)], b"")
-    types = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
+    types: dict[str, np.dtype] = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
     return Compiled(program, types[row], types[out], outputs)
 
 
 def _run(command: list[str], given: bytes) -> bytes:
-    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    done = subprocess.run(command, input=given, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
     if done.returncode:
-        first = next(iter(done.stderr.decode(errors="replace").strip().splitlines()), "it said nothing")
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        first = next((line for line in said if " error: " in line), said[0])
         raise AutogrowError(f"{command[0]} ended with code {done.returncode}: {first}")
     return done.stdout

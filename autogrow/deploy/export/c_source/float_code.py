@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from autogrow.deploy.export.c_source.buffers import Places, added_first, places_of
+from autogrow.deploy.export.c_source.buffers import added_first, places_of
 from autogrow.deploy.export.c_source.columns_code import columns_code
 from autogrow.deploy.export.c_source.operations import activation_call, normed
-from autogrow.deploy.export.c_source.program import Add, Layer, Normalise, Program
+from autogrow.deploy.export.c_source.program import Add, Layer, Program
 from autogrow.deploy.export.c_source.text import Constants
 from autogrow.deploy.export.c_source.written import Written, answer_code, array_of, answers_in_place
+from autogrow.deploy.export.layers import Normalise
 
 
 def float_code(program: Program) -> Written:
@@ -47,5 +48,3 @@ def _layer_code(program: Program, k: int, layer: Layer, names: list[str], consta
                 lines.append(f"for (int j = 0; j < {n}; j++) {write}[j] = {activation_call(operation, f'{write}[j]')};")
     return lines
 
-
-__all__ = ["Places", "float_code"]

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from autogrow.deploy.export.c_source.buffers import places_of
 from autogrow.deploy.export.c_source.columns_code import columns_code
 from autogrow.deploy.export.c_source.operations import activation_call, normed
-from autogrow.deploy.export.c_source.program import Add, Normalise, Operation
+from autogrow.deploy.export.c_source.program import Add, Operation
 from autogrow.deploy.export.c_source.quantise import Grid, Int8Program
 from autogrow.deploy.export.c_source.text import Constants, float_text, indented
 from autogrow.deploy.export.c_source.written import Written, answer_code, answers_in_place, array_of
+from autogrow.deploy.export.layers import Normalise
 
 
 def int8_code(int8: Int8Program) -> Written:
@@ -28,7 +29,9 @@ def int8_code(int8: Int8Program) -> Written:
     last = "out" if answers_in_place(program) else "net_row"
     row = _row_width(int8, last)
     buffers += [f"NET_STORAGE float net_row[{row}];"] if row else []
-    lines = columns_code(program, constants, lambda place, what: f"{values[0]}[{place}] = (int16_t){_whole(what, int8.grids[0])};")
+    lines = columns_code(
+        program, constants, lambda place, what: f"{values[0]}[{place}] = (int16_t){_whole(what, int8.grids[0])};"
+    )
     for k in range(len(program.layers)):
         lines += _layer_code(int8, k, [*values, last], constants)
     ram = max(2 * first, later) + sum(places.widths[1:]) + 4 * row

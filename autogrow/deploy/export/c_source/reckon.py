@@ -63,10 +63,9 @@ def applied(operation: Operation, v: np.ndarray, values: list[np.ndarray]) -> np
 
 def answered(net: PortableNet, v: np.ndarray) -> np.ndarray:
     """The last value (M, n, O) to answers (n, O)."""
+    z: np.ndarray = v.mean(0)
     if net.mean_of_probabilities:
         z = net.sharpness * (logsumexp(log_softmax(v, -1), 0) - np.log(len(v)))
-    else:
-        z = v.mean(0)
     if net.answer == VALUES:
         found: np.ndarray = z * net.target_std + net.target_mean
         return found

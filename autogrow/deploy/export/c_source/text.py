@@ -37,7 +37,9 @@ def whole_type(values: np.ndarray) -> str:
 
 def comment_text(text: str) -> str:
     """A name as it may stand in a comment: on one line, in ASCII, without what would end the comment."""
-    plain = text.encode("ascii", "backslashreplace").decode().replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    plain = (
+        text.encode("ascii", "backslashreplace").decode().replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    )
     return "".join(c if c.isprintable() else "?" for c in plain).rstrip("\\")
 
 
@@ -53,7 +55,7 @@ class Constants:
         write = {"float": float_text, "double": double_text}.get(kind, lambda v: str(int(v)))
         shape = "".join(f"[{n}]" for n in values.shape)
         rows = values if values.ndim == 2 else values[None]
-        parts = [_wrapped(",".join, [write(v) for v in row]) for row in rows]
+        parts = [_wrapped([write(v) for v in row]) for row in rows]
         body = "\n".join(parts) if values.ndim == 1 else "},\n{".join(["", *parts])[3:] + "}"
         self.lines.append(f"static const {kind} {name}{shape} = {{\n{body}}};")
         self.bytes += values.size * _BYTES[kind]
@@ -62,7 +64,13 @@ class Constants:
     def element(self, kind: str, name: str, values: np.ndarray, index: str, *, block: int = 1) -> str:
         """The text of element `index`: a plain number where all are one, an array of one a block where blocks are."""
         if (values == values[0]).all():
-            return float_text(values[0]) if kind == "float" else double_text(values[0]) if kind == "double" else str(values[0])
+            return (
+                float_text(values[0])
+                if kind == "float"
+                else double_text(values[0])
+                if kind == "double"
+                else str(values[0])
+            )
         blocks = values.reshape(-1, block)
         if block > 1 and (blocks == blocks[:, :1]).all():
             return f"{self.array(kind, name, blocks[:, 0])}[{index} / {block}]"
@@ -72,7 +80,7 @@ class Constants:
 _BYTES = {"float": 4, "double": 8, "int8_t": 1, "uint8_t": 1, "uint16_t": 2, "int16_t": 2, "uint32_t": 4}
 
 
-def _wrapped(join: object, numbers: Sequence[str]) -> str:
+def _wrapped(numbers: Sequence[str]) -> str:
     lines, line = [], ""
     for number in numbers:
         if len(line) + len(number) > _A_LINE:
