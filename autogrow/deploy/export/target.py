@@ -72,7 +72,7 @@ class Target(Protocol):
         ...
 
 
-TARGETS = {"torch": "torch_file.TorchFile"}
+TARGETS = {"onnx": "onnx_file.OnnxFile", "pt2": "pt2_file.Pt2File", "torch": "torch_file.TorchFile"}
 """Where each one's class is, in this room; imported when it is asked for."""
 
 
