@@ -31,14 +31,14 @@ class OnnxFile:
 
     def write(self, net: PortableNet, *, int8: bool, calibration: np.ndarray) -> Written:
         """The graph, checked by onnx itself."""
-        from autogrow.deploy.export.int8 import quantised_stacks
+        from autogrow.deploy.export.int8 import quantise
         from autogrow.deploy.export.onnx_graph import OPSET, Graph
         from autogrow.deploy.export.onnx_nodes import answer_of, answer_type, columns_of, steps_of
 
         graph = Graph()
-        stacks = quantised_stacks(net, calibration) if int8 else net.stacks
-        columns = columns_of(graph, net, "rows")
-        answer_of(graph, net, [steps_of(graph, stack, columns) for stack in stacks])
+        layers = quantise(net, calibration) if int8 else net
+        columns = columns_of(graph, net, layers.columns, "rows")
+        answer_of(graph, net, [steps_of(graph, stack, columns) for stack in layers.stacks])
         given = np.dtype(np.float64 if net.exact_inputs else np.float32)
         model = graph.model(
             ("rows", given, ["n", *net.input_shape]), (net.answer, answer_type(net), ["n", len(net.outputs)])

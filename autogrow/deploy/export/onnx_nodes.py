@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from autogrow.deploy.export.inputs import CATEGORY, CODE, IS, MISSING, PIXEL
+from autogrow.deploy.export.inputs import CATEGORY, CODE, IS, MISSING, PIXEL, Column
 from autogrow.deploy.export.int8 import Quantised, Step8
 from autogrow.deploy.export.layers import (
     Activation,
@@ -47,12 +47,14 @@ def single(values: Any) -> np.ndarray:
     return np.asarray(values, dtype=np.float32)
 
 
-def columns_of(graph: Graph, net: PortableNet, rows: str) -> str:
-    """(n, I) → (n, D), ready for the first step; images stay images."""
-    inputs, columns = net.inputs, net.columns
-    held = {name: buffer.numpy() for name, buffer in net.delivered.preprocess.named_buffers()}
+def columns_of(graph: Graph, net: PortableNet, columns: Sequence[Column], rows: str) -> str:
+    """(n, I) → (n, D), ready for the first step; images stay images. columns: the net's, or as int8 scales them."""
+    inputs = net.inputs
+    fill, mean, scale, clip = (
+        single([getattr(c, name) for c in columns]) for name in ("fill", "mean", "scale", "clip")
+    )
     if inputs[0].kind == PIXEL:
-        return graph.add("Mul", graph.add("Sub", rows, held["mean"]), held["scale"])
+        return graph.add("Mul", graph.add("Sub", rows, _by_channel(net, mean)), _by_channel(net, scale))
     x = rows
     if net.exact_inputs:
         spread = np.array([one.spread or np.inf for one in inputs])
@@ -75,9 +77,16 @@ def columns_of(graph: Graph, net: PortableNet, rows: str) -> str:
     if any(c.kind == MISSING for c in columns):
         gap = graph.add("Cast", graph.add("IsNaN", x), to=TensorProto.FLOAT)
         x = graph.add("Where", np.array([c.kind == MISSING for c in columns]), gap, x)
-    x = graph.add("Where", graph.add("IsNaN", x), held["fill"], x)
-    x = graph.add("Mul", graph.add("Sub", x, held["mean"]), held["scale"])
-    return graph.add("Min", graph.add("Max", x, -held["clip"]), held["clip"])
+    x = graph.add("Where", graph.add("IsNaN", x), fill, x)
+    x = graph.add("Mul", graph.add("Sub", x, mean), scale)
+    return graph.add("Min", graph.add("Max", x, -clip), clip)
+
+
+def _by_channel(net: PortableNet, values: np.ndarray) -> np.ndarray:
+    """Values of pixels as (C, H, W), or (C, 1, 1) where those of a channel are alike."""
+    images = values.reshape(net.input_shape)
+    first = images[:, :1, :1]
+    return first if (images == first).all() else images
 
 
 def steps_of(graph: Graph, steps: Sequence[Step8], x: str) -> str:
@@ -160,15 +169,15 @@ def _norm(graph: Graph, step: Normalise, x: str) -> str:
 
 
 def _quantised(graph: Graph, step: Quantised, x: str) -> str:
-    """The layer between QuantizeLinear and DequantizeLinear, as runtimes and compilers of chips know it."""
+    """The layer between QuantizeLinear and DequantizeLinear, as runtimes and compilers for chips know it."""
     images = step.weight.ndim == 4
-    one, zero = single(1), np.array(step.zero, dtype=np.int8)
-    x = graph.add("Mul", x, single(step.factor).reshape(-1, *[1] * (2 if images else 0)))
+    one, zero, none = single(1), np.array(step.zero, dtype=np.int8), np.zeros(len(step.scale), dtype=np.int8)
+    if not step.scaled_before:
+        x = graph.add("Mul", x, single(step.factor).reshape(-1, *[1] * (2 if images else 0)))
     x = graph.add("DequantizeLinear", graph.add("QuantizeLinear", x, one, zero), one, zero)
-    scale = single(step.scale)
-    bias = single(step.layer.bias)
+    weight = graph.add("DequantizeLinear", step.weight, single(step.scale), none, axis=0)
+    whole = np.rint(step.bias / step.scale).clip(-(2**31), 2**31 - 1).astype(np.int32)
+    bias = graph.add("DequantizeLinear", whole, single(step.scale), none.astype(np.int32), axis=0)
     if images:
-        weight = graph.add("DequantizeLinear", step.weight, scale, np.zeros(len(scale), dtype=np.int8), axis=0)
-        return graph.add("Conv", x, weight, bias, pads=[step.layer.padding] * 4)  # type: ignore[union-attr]
-    weight = graph.add("DequantizeLinear", step.weight.T, scale, np.zeros(len(scale), dtype=np.int8), axis=1)
-    return graph.add("Add", graph.add("MatMul", x, weight), bias)
+        return graph.add("Conv", x, weight, bias, pads=[step.padding] * 4)
+    return graph.add("Gemm", x, weight, bias, transB=1)

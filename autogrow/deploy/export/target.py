@@ -72,7 +72,12 @@ class Target(Protocol):
         ...
 
 
-TARGETS = {"onnx": "onnx_file.OnnxFile", "pt2": "pt2_file.Pt2File", "torch": "torch_file.TorchFile"}
+TARGETS = {
+    "onnx": "onnx_file.OnnxFile",
+    "pt2": "pt2_file.Pt2File",
+    "sklearn": "sklearn_file.SklearnFile",
+    "torch": "torch_file.TorchFile",
+}
 """Where each one's class is, in this room; imported when it is asked for."""
 
 
