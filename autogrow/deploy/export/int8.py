@@ -32,8 +32,8 @@ class Quantised:
     """A layer in int8: q = clip(round(x · factor) + zero, −128, 127), then (weight · (q − zero)) · scale + bias.
 
     `factor` (I,), float64: 1 throughout where what lies before is scaled by it; `zero`: −128 where no input is
-    negative, else 0; `weight`: int8, (O, I) or (O, I, k, k); `scale`, `bias` (O,), float64. Products are added in int32. Rounding
-    is to even. Of a convolution I and O are channels, the pixels around it, so many on each side, are q = zero.
+    negative, else 0; `weight`: int8, (O, I) or (O, I, k, k); `scale`, `bias` (O,), float64. Products are added in
+    int32. Rounding is to even. Of a convolution I and O are channels, and pixels around, `padding` of them, q = zero.
     """
 
     factor: np.ndarray

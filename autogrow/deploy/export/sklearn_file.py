@@ -20,6 +20,10 @@ from autogrow.deploy.export.target import Written, timed
 from autogrow.errors import UsageError
 
 
+TRUSTED = ("numpy.dtype",)
+"""What `skops.io.load` must be told to trust: SimpleImputer holds one, and skops does not know it as harmless."""
+
+
 class SklearnFile:
     """`net.skops`: a Pipeline that ends in an MLPClassifier or MLPRegressor; `predict_proba` and `predict` answer."""
 
@@ -44,9 +48,8 @@ class SklearnFile:
         import skops.io
 
         content = skops.io.dumps(pipeline_of(net))
-        trusted = skops.io.get_untrusted_types(data=content)
         tools = {name: version(name) for name in ("scikit-learn", "skops")}
-        return Written({self.file: content}, {"tools": tools, "trusted": list(trusted), "input_type": "float64"})
+        return Written({self.file: content}, {"tools": tools, "trusted": list(TRUSTED), "input_type": "float64"})
 
     @contextmanager
     def run(self, net: PortableNet, folder: Path, *, int8: bool) -> Iterator[SklearnRunning]:
@@ -55,7 +58,7 @@ class SklearnFile:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):
-            yield SklearnRunning(net, skops.io.load(folder / self.file))
+            yield SklearnRunning(net, skops.io.load(folder / self.file, trusted=list(TRUSTED)))
 
 
 class SklearnRunning:
