@@ -55,7 +55,11 @@ def value_function(program: Program, constants: Constants) -> str:
     if np.isfinite([column.clip for column in columns]).any():
         lines.append(f"    const float most = {number('float', 'clip', [c.clip for c in columns])};")
         lines.append("    if (v > most) v = most;\n    if (v < -most) v = -most;")
-    return f"\nstatic {real} net_value(const {row_type(program)} *x, int j) {{\n" + "\n".join(lines) + "\n    return v;\n}\n"
+    return (
+        f"\nstatic {real} net_value(const {row_type(program)} *x, int j) {{\n"
+        + "\n".join(lines)
+        + "\n    return v;\n}\n"
+    )
 
 
 def columns_code(program: Program, constants: Constants, put: Put) -> list[str]:
@@ -139,4 +143,3 @@ def _check_passed(columns: list[Column]) -> None:
 
 def _plus(start: int, index: str) -> str:
     return f"{start} + {index}" if start else index
-

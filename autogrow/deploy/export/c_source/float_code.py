@@ -47,4 +47,3 @@ def _layer_code(program: Program, k: int, layer: Layer, names: list[str], consta
             case _:
                 lines.append(f"for (int j = 0; j < {n}; j++) {write}[j] = {activation_call(operation, f'{write}[j]')};")
     return lines
-
