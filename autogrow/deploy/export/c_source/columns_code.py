@@ -7,9 +7,9 @@ from itertools import groupby
 
 import numpy as np
 
+from autogrow.deploy.export import inputs
 from autogrow.deploy.export.c_source.program import Program
 from autogrow.deploy.export.c_source.text import Constants, whole_type
-from autogrow.deploy.export import inputs
 from autogrow.deploy.export.inputs import CODE, IS, PIXEL, VALUE, Column
 from autogrow.errors import UsageError
 

@@ -15,7 +15,7 @@ from autogrow.errors import AutogrowError
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O3", "-Wall", "-Wextra", "-Werror")
 
-# reads rows, one behind another in binary, from stdin and writes their answers; or, given two numbers, calls net_predict
+# reads rows, one behind another in binary, from stdin and writes their answers; or, given two numbers, calls it
 # so often to warm up and so often again, the rows in turn, and writes the nanoseconds of each call of these
 DRIVER = """
 #define _POSIX_C_SOURCE 199309L

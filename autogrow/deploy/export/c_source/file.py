@@ -1,4 +1,4 @@
-"""The one file: comment, constants, functions, `net_predict`, and a self-test that is compiled where it is asked for."""
+"""The one file: comment, constants, functions, `net_predict`, and a self-test compiled where it is asked for."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from autogrow.deploy.export.c_source.columns_code import columns_code
 from autogrow.deploy.export.c_source.operations import activation_call, normed
 from autogrow.deploy.export.c_source.program import Add, Layer, Program
 from autogrow.deploy.export.c_source.text import Constants
-from autogrow.deploy.export.c_source.written import Written, answer_code, array_of, answers_in_place
+from autogrow.deploy.export.c_source.written import Written, answer_code, answers_in_place, array_of
 from autogrow.deploy.export.layers import Normalise
 
 

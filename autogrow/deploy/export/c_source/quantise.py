@@ -114,7 +114,7 @@ def _first_grid(program: Program, v: np.ndarray, weights: list[np.ndarray]) -> G
 
 
 def _grid(v: np.ndarray) -> Grid:
-    """The grid of 256 numbers from about the least to about the most seen, with the least mean square of what is lost."""
+    """256 numbers from about the least to about the most seen, by which the least mean square is lost."""
     low, high = min(0.0, float(v.min())), max(0.0, float(v.max()))
     if high == low:
         return Grid(1.0, 0, -128, 127)

@@ -51,7 +51,8 @@ def applied(operation: Operation, v: np.ndarray, values: list[np.ndarray]) -> np
     """One operation on a value (M, n, W)."""
     match operation:
         case Add():
-            return v + values[operation.value]
+            added: np.ndarray = v + values[operation.value]
+            return added
         case Normalise():
             moved = v - v.mean(-1, keepdims=True) if operation.kind == "layer" else v
             scaled = moved / np.sqrt(np.square(moved).mean(-1, keepdims=True) + operation.eps)

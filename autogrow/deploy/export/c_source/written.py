@@ -33,8 +33,7 @@ def array_of(constants: Constants, kind: str, name: str, values: np.ndarray) -> 
 
 def out_type(program: Program) -> str:
     """What answers are given in: 64 bits where 32 would merge the targets' values."""
-    scale = program.net.delivered.pipeline.target_scale
-    return "float" if scale is None or scale[0].element_size() <= 4 else "double"
+    return "double" if program.net.exact_outputs else "float"
 
 
 def answers_in_place(program: Program) -> bool:
