@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -13,8 +14,13 @@ from autogrow.deploy.export.c_source.text import Constants, whole_type
 from autogrow.deploy.export.inputs import CODE, IS, PIXEL, VALUE, Column
 from autogrow.errors import UsageError
 
-Put = Callable[[str, str], str]
-"""From the text of a place in value 0 and of what is to stand there to the statement that puts it."""
+
+@dataclass(frozen=True)
+class Put:
+    """How value 0 is written: the statement for a number, and for a condition that is to be 1 or 0, at a place."""
+
+    number: Callable[[str, str], str]
+    flag: Callable[[str, str], str]
 
 
 def row_type(program: Program) -> str:
@@ -72,18 +78,18 @@ def columns_code(program: Program, constants: Constants, put: Put) -> list[str]:
             case inputs.VALUE:
                 lines += [
                     f"for (int j = 0; j < {n}; j++)",
-                    "    " + put(_plus(at, "j"), f"net_value(x, {_plus(numbers, 'j')})"),
+                    "    " + put.number(_plus(at, "j"), f"net_value(x, {_plus(numbers, 'j')})"),
                 ]
                 numbers += n
             case inputs.MISSING:
                 _check_passed(run)
                 source = np.asarray([column.source for column in run])
                 x = f"x[{constants.element(whole_type(source), 'net_maybe_missing', source, 'j')}]"
-                lines += [f"for (int j = 0; j < {n}; j++)", "    " + put(_plus(at, "j"), f"({x} != {x} ? 1.0f : 0.0f)")]
+                lines += [f"for (int j = 0; j < {n}; j++)", "    " + put.flag(_plus(at, "j"), f"{x} != {x}")]
             case inputs.IS:
                 _check_passed(run)
                 lines += [f"code = {_code(program, run[0])};", f"for (int j = 0; j < {n}; j++)"]
-                lines.append("    " + put(_plus(at, "j"), f"(code == {_plus(run[0].code, 'j')} ? 1.0f : 0.0f)"))
+                lines.append("    " + put.flag(_plus(at, "j"), f"code == {_plus(run[0].code, 'j')}"))
     return [*lines, *_table_code(program, constants, put), *_ramp_code(program, constants, put)]
 
 
@@ -106,7 +112,7 @@ def _table_code(program: Program, constants: Constants, put: Put) -> list[str]:
         name = constants.array("float", f"net_table{k + 1}", table.reshape(-1))
         size = table.shape[1]
         lines += [f"code = {_code(program, column)} + 1;", f"for (int j = 0; j < {size}; j++)"]
-        lines.append("    " + put(_plus(at, "j"), f"{name}[code * {size} + j]"))
+        lines.append("    " + put.number(_plus(at, "j"), f"{name}[code * {size} + j]"))
         at += size
     return lines
 
@@ -126,7 +132,7 @@ def _ramp_code(program: Program, constants: Constants, put: Put) -> list[str]:
         f"for (int j = 0; j < {len(of)}; j++) {{",
         f"    double v = (net_value(x, {column}) - {low}) / ((double){high} - {low});",
         "    v = v < 0.0 ? 0.0 : v > 1.0 ? 1.0 : v;",
-        "    " + put(_plus(at, "j"), "v"),
+        "    " + put.number(_plus(at, "j"), "v"),
         "}",
     ]
 

@@ -74,6 +74,7 @@ def _comment(program: Program, written: Written) -> list[str]:
         f"out, {len(net.outputs)} {what}:",
         *(f"    {i:3}  {name}" for i, name in enumerate(net.outputs)),
         "",
+        *written.says,
         f"{written.constants.bytes} bytes of constants, {written.ram_bytes} bytes of buffers, no heap; of libm only what is called.",
         "#define NET_API       what net_predict is declared as; static inline if nothing is said, so that a file that does",
         "                      not call it holds nothing of it; define it as nothing in one file to link against.",

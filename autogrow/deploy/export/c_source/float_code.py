@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autogrow.deploy.export.c_source.buffers import added_first, places_of
-from autogrow.deploy.export.c_source.columns_code import columns_code
+from autogrow.deploy.export.c_source.columns_code import Put, columns_code
 from autogrow.deploy.export.c_source.operations import activation_call, normed
 from autogrow.deploy.export.c_source.program import Add, Layer, Program
 from autogrow.deploy.export.c_source.text import Constants
@@ -18,7 +18,11 @@ def float_code(program: Program) -> Written:
     buffers = [f"net_{chr(ord('a') + i)}" for i in range(len(places.widths))]
     names = [buffers[i] for i in places.of]
     names += ["out"] * (len(program.layers) + 1 - len(names))
-    lines = columns_code(program, constants, lambda place, what: f"{names[0]}[{place}] = (float)({what});")
+    put = Put(
+        lambda place, what: f"{names[0]}[{place}] = (float){what};",
+        lambda place, condition: f"{names[0]}[{place}] = {condition} ? 1.0f : 0.0f;",
+    )
+    lines = columns_code(program, constants, put)
     for k, layer in enumerate(program.layers):
         lines += _layer_code(program, k, layer, names, constants)
     return Written(

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from autogrow.deploy.export.c_source.buffers import places_of
-from autogrow.deploy.export.c_source.columns_code import columns_code
+from autogrow.deploy.export.c_source.columns_code import Put, columns_code
 from autogrow.deploy.export.c_source.operations import activation_call, normed
 from autogrow.deploy.export.c_source.program import Add, Operation
 from autogrow.deploy.export.c_source.quantise import Grid, Int8Program
 from autogrow.deploy.export.c_source.text import Constants, float_text, indented
 from autogrow.deploy.export.c_source.written import Written, answer_code, answers_in_place, array_of
 from autogrow.deploy.export.layers import Normalise
+
+SAYS = (
+    "Weights and activations in 8 bits, sums in 32, activations and the step back to 8 bits in floats, once a unit.",
+    "The grids of activations come from training rows: what lies far outside of these ends at a grid's end.",
+)
 
 
 def int8_code(int8: Int8Program) -> Written:
@@ -29,13 +36,16 @@ def int8_code(int8: Int8Program) -> Written:
     last = "out" if answers_in_place(program) else "net_row"
     row = _row_width(int8, last)
     buffers += [f"NET_STORAGE float net_row[{row}];"] if row else []
-    lines = columns_code(
-        program, constants, lambda place, what: f"{values[0]}[{place}] = (int16_t){_whole(what, int8.grids[0])};"
+    one = int(int8.grids[0].whole(np.ones(1))[0])
+    put = Put(
+        lambda place, what: f"{values[0]}[{place}] = (int16_t){_whole(f'(float){what}', int8.grids[0])};",
+        lambda place, condition: f"{values[0]}[{place}] = {condition} ? {one} : 0;",
     )
+    lines = columns_code(program, constants, put)
     for k in range(len(program.layers)):
         lines += _layer_code(int8, k, [*values, last], constants)
     ram = max(2 * first, later) + sum(places.widths[1:]) + 4 * row
-    return Written(constants, buffers, ram, lines, answer_code(program, constants, last))
+    return Written(constants, buffers, ram, lines, answer_code(program, constants, last), SAYS)
 
 
 def _row_width(int8: Int8Program, last: str) -> int:
@@ -75,7 +85,7 @@ def _elementwise(operation: Operation, grids: Sequence[Grid], values: Sequence[s
 
 def _whole(value: str, grid: Grid) -> str:
     shift = f" + {float_text(grid.zero)}" if grid.zero else ""
-    return f"net_whole((float)({value}) * {float_text(1 / grid.step)}{shift}, {grid.low}, {grid.high})"
+    return f"net_whole({value} * {float_text(1 / grid.step)}{shift}, {grid.low}, {grid.high})"
 
 
 def _signed(number: int) -> str:

@@ -23,6 +23,8 @@ class Written:
     ram_bytes: int
     member: list[str]
     answer: tuple[list[str], list[str]]
+    says: tuple[str, ...] = ()
+    """What the comment says of its arithmetic."""
 
 
 def array_of(constants: Constants, kind: str, name: str, values: np.ndarray) -> str:
