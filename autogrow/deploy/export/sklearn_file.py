@@ -5,6 +5,7 @@ n rows, I inputs, D columns.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -18,7 +19,6 @@ from autogrow.deploy.export.net import LOGITS, VALUES, PortableNet
 from autogrow.deploy.export.sklearn_pipeline import pipeline_of
 from autogrow.deploy.export.target import Written, timed
 from autogrow.errors import UsageError
-
 
 TRUSTED = ("numpy.dtype",)
 """What `skops.io.load` must be told to trust: SimpleImputer holds one, and skops does not know it as harmless."""
@@ -47,7 +47,7 @@ class SklearnFile:
         """The pipeline."""
         import skops.io
 
-        content = skops.io.dumps(pipeline_of(net))
+        content = skops.io.dumps(pipeline_of(net), compression=zipfile.ZIP_DEFLATED)
         tools = {name: version(name) for name in ("scikit-learn", "skops")}
         return Written({self.file: content}, {"tools": tools, "trusted": list(TRUSTED), "input_type": "float64"})
 

@@ -64,21 +64,25 @@ def _centring(inputs: Sequence[Input]) -> StandardScaler:
 def _columns(net: PortableNet) -> ColumnTransformer:
     """(n, I) → the net's columns; a column of codes comes one-hot, as a table's rows are chosen by a product."""
     parts = []
-    runs = groupby(net.columns, lambda c: (c.kind, c.source if c.kind in (IS, CODE) else -1, c.clip < np.inf))
-    for i, ((kind, _, clips), run) in enumerate(runs):
+    for i, ((kind, clips), run) in enumerate(groupby(net.columns, lambda c: (c.kind, c.clip < np.inf))):
         columns = list(run)
-        source = [c.source for c in columns]
+        source = list(dict.fromkeys(c.source for c in columns))
         if kind == MISSING:
             parts.append((f"{i} gaps", MissingIndicator(features="all"), source))
         elif kind in (IS, CODE):
-            one = net.inputs[source[0]]
-            codes = [np.arange(len(one.codes), dtype=np.float64)]
-            onehot = OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False)
-            gaps = SimpleImputer(strategy="constant", fill_value=float(one.absent))
-            parts.append((f"{i} codes", make_pipeline(gaps, onehot), source[:1]))
+            parts.append((f"{i} codes", _codes([net.inputs[k] for k in source]), source))
         else:
             parts.append((f"{i} numbers", _numbers(columns, clips=clips), source))
     return ColumnTransformer(parts, sparse_threshold=0)
+
+
+def _codes(categories: Sequence[Input]) -> Any:
+    """One-hot codes; a code that none has is 0 throughout."""
+    fill = SimpleImputer(keep_empty_features=True).fit(_made_rows(categories))
+    fill.statistics_ = np.array([float(one.absent) for one in categories])
+    codes = [np.arange(len(one.codes), dtype=np.float64) for one in categories]
+    onehot = OneHotEncoder(categories=codes, handle_unknown="ignore", sparse_output=False)
+    return FrozenEstimator(make_pipeline(fill, onehot.fit(_made_rows(categories))))
 
 
 def _numbers(columns: Sequence[Column], *, clips: bool) -> Any:
