@@ -6,26 +6,23 @@ Each is measured only where the policy's `requires` names it, and what it costs 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from autogrow.data import Prepared
 from autogrow.growth.cost import counting
-from autogrow.growth.modes import eval_mode
 from autogrow.growth.scores import score_sites
 from autogrow.train.fit.looks.columns import ColumnLook, look_rows
+from autogrow.train.fit.looks.latency import milliseconds
 from autogrow.train.fit.net.module import GrowingModule
 
 RECORDED = ("scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms")
 """What a run of ours can show a policy."""
 
 _LOOK_ROWS = 1024  # fitted on one half, judged on the other
-_LATENCY_CALLS = 200
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Observer:
         if "checkpoint_bytes" in self.needs:
             measured["checkpoint_bytes"] = sum(t.numel() * t.element_size() for t in module.ema.state_dict().values())
         if "latency_p95_ms" in self.needs:
-            measured["latency_p95_ms"] = latency_p95(module, self._x[:1])
+            _, measured["latency_p95_ms"] = milliseconds(module.ema, self._x[:1], predict=module.predict)
         if "scores" not in self.needs:
             return Observation({}, measured)
         return self._scored(module, measured)
@@ -69,18 +66,6 @@ class Observer:
         with counting() as counted:
             scores = score_sites(module.net, parts, module.loss, sites=module.sites)
         return Observation({name: score.gain for name, score in scores.found.items()}, measured, counted.flops)
-
-
-def latency_p95(module: GrowingModule, row: Tensor) -> float:
-    """95th percentile of the milliseconds that one sample takes through the net, on this host, after a warm-up."""
-    taken = []
-    with eval_mode(module.ema):
-        for call in range(_LATENCY_CALLS + 20):
-            began = time.perf_counter()
-            module.predict(row)
-            if call >= 20:
-                taken.append(1e3 * (time.perf_counter() - began))
-    return float(np.percentile(taken, 95))
 
 
 def look_batches(x: Tensor, y: Tensor, members: int) -> list[tuple[Tensor, Tensor]]:
