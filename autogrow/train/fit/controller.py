@@ -203,6 +203,7 @@ class LifeCycleController(pl.Callback):
             max_steps=self.max_steps,
             columns=module.columns,
             look=look,
+            device=self.observer.device_of,
         )
         row = self.book.decided(self.book.row(self.measured(trainer, module, seen)), options)
         row = dataclasses.replace(row, eval_flops=row.eval_flops + look.flops)

@@ -24,6 +24,7 @@ from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
 from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.hand_over import hand_over
+from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.looks.final import training_prior
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observer
@@ -145,7 +146,8 @@ def _set_up(
         module.delivery["mean"] = PROBABILITIES
     trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
-    check_run(spec, module, stream, continued=source is not None)
+    gauge = DeviceGauge(spec, prepared)
+    check_run(spec, module, stream, gauge, continued=source is not None)
     folder = spec.out
     if folder is not None:
         held.enter_context(lock(folder, "autogrow.fit"))
@@ -169,7 +171,7 @@ def _set_up(
             device=trainer.strategy.root_device,
             metric=spec.metric,
         ),
-        Observer(prepared, requires(spec.policy), trainer.strategy.root_device),
+        Observer(prepared, requires(spec.policy), trainer.strategy.root_device, gauge),
         max_steps=max_steps,
         ledger=ledger,
         writer=CheckpointWriter(folder, seconds=spec.trainer.checkpoint_seconds),

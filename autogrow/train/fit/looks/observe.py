@@ -6,20 +6,22 @@ Each is measured only where the policy's `requires` names it, and what it costs 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autogrow.data import Prepared
 from autogrow.growth.cost import counting
 from autogrow.growth.scores import score_sites
 from autogrow.train.fit.looks.columns import ColumnLook, look_rows
-from autogrow.train.fit.looks.latency import milliseconds
+from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.net.module import GrowingModule
 
-RECORDED = ("scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms")
+RECORDED = (
+    "scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms", "flash_bytes", "ram_bytes",
+)  # fmt: skip
 """What a run of ours can show a policy."""
 
 _LOOK_ROWS = 1024  # fitted on one half, judged on the other
@@ -37,12 +39,18 @@ class Observation:
 class Observer:
     """Looks at the net at a check, for a policy that needs more than the rows."""
 
-    def __init__(self, prepared: Prepared, needs: Collection[str], device: torch.device) -> None:
-        self.needs = frozenset(needs)
+    def __init__(
+        self, prepared: Prepared, needs: Collection[str], device: torch.device, gauge: DeviceGauge | None = None
+    ) -> None:
+        self.needs, self.gauge = frozenset(needs), gauge
         self.train_rows = len(prepared.train)
         self._x = prepared.train.x[:_LOOK_ROWS].to(device)
         self._y = prepared.train.y[:_LOOK_ROWS].to(device)
         self._column_rows = look_rows(prepared, device)
+
+    def device_of(self, net: nn.Module) -> Mapping[str, float]:
+        """What a net of these shapes takes on a device, as far as a budget asks."""
+        return {} if self.gauge is None else self.gauge.take(net)
 
     def columns(self, module: GrowingModule) -> ColumnLook:
         """How a policy that asks is shown the columns of the net as it is."""
@@ -54,9 +62,10 @@ class Observer:
         if "train_rows" in self.needs:
             measured["train_rows"] = self.train_rows
         if "checkpoint_bytes" in self.needs:
-            measured["checkpoint_bytes"] = sum(t.numel() * t.element_size() for t in module.ema.state_dict().values())
+            measured["checkpoint_bytes"] = checkpoint_bytes(module)
         if "latency_p95_ms" in self.needs:
-            _, measured["latency_p95_ms"] = milliseconds(module.ema, self._x[:1], predict=module.predict)
+            assert self.gauge is not None
+            measured["latency_p95_ms"] = self.gauge.latency(module.ema)
         if "scores" not in self.needs:
             return Observation({}, measured)
         return self._scored(module, measured)
@@ -66,6 +75,11 @@ class Observer:
         with counting() as counted:
             scores = score_sites(module.net, parts, module.loss, sites=module.sites)
         return Observation({name: score.gain for name, score in scores.found.items()}, measured, counted.flops)
+
+
+def checkpoint_bytes(module: GrowingModule) -> int:
+    """Of the weights and buffers that are delivered."""
+    return sum(t.numel() * t.element_size() for t in module.ema.state_dict().values())
 
 
 def look_batches(x: Tensor, y: Tensor, members: int) -> list[tuple[Tensor, Tensor]]:
