@@ -31,7 +31,8 @@ def check_settings(
 
     Callable twice: when a config has been composed, and again when data and net are there. What is None is not known
     yet, and not checked. `recorded`: the names (see `requires`) that this run can record. `widths`, `start`,
-    `checkpoint_bytes`: sizes and cost of the starting net. `max_steps`: the run's budget of optimizer steps, math.inf for none.
+    `checkpoint_bytes`: sizes and cost of the starting net. `max_steps`: the run's budget of optimizer steps, math.inf
+    for none.
     """
     _check_recorded(life, recorded)
     _check_guards(life)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from autogrow.data import ImageEncoder
@@ -54,6 +55,12 @@ class PortableNet:
     def exact_inputs(self) -> bool:
         """Whether inputs are 64-bit floats: some column holds values that 32 bits would merge."""
         return any(one.centred for one in self.inputs)
+
+    @property
+    def exact_outputs(self) -> bool:
+        """Whether answers are 64-bit floats: values that 32 bits would round."""
+        scale = self.delivered.pipeline.target_scale
+        return scale is not None and scale[0].dtype == torch.float64
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Any] = {
     "relu": F.relu,
     "leaky_relu": F.leaky_relu,
     "gelu": F.gelu,

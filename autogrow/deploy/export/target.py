@@ -72,7 +72,13 @@ class Target(Protocol):
         ...
 
 
-TARGETS = {"c": "c_source.target.CFile", "torch": "torch_file.TorchFile"}
+TARGETS = {
+    "c": "c_source.target.CFile",
+    "onnx": "onnx_file.OnnxFile",
+    "pt2": "pt2_file.Pt2File",
+    "sklearn": "sklearn_file.SklearnFile",
+    "torch": "torch_file.TorchFile",
+}
 """Where each one's class is, in this room; imported when it is asked for."""
 
 

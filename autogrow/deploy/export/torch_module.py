@@ -50,8 +50,7 @@ def macs_of(net: PortableNet) -> int:
 
 def held_by(net: PortableNet, dtype: torch.dtype) -> Held:
     """What `net.pt` holds: tensors and plain values."""
-    scale = net.delivered.pipeline.target_scale
-    precise = torch.float64 if scale is not None and scale[0].dtype == torch.float64 else dtype
+    precise = torch.float64 if net.exact_outputs else dtype
     return {
         "answer": net.answer,
         "mean": "probabilities" if net.mean_of_probabilities else "outputs",

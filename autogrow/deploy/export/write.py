@@ -24,7 +24,8 @@ from autogrow.train.record.files import write_bytes, write_json
 
 EXPORT = "export.json"
 CALIBRATED = 1000  # training rows that int8 is calibrated on
-WARM, CALLS = 50, 1000
+WARM, FEWEST, MOST_CALLS = 10, 50, 2000
+SECONDS = 1.0  # that calls are timed for, roughly
 
 
 class ReceiptError(AutogrowError):
@@ -97,9 +98,11 @@ def _latency(running: Running, rows: Rows) -> dict[str, Any]:
     """Microseconds of one call with one row, after warming up."""
     row = rows.x[:1]
     running.seconds(row, WARM)
-    taken = running.seconds(row, CALLS) * 1e6
+    one = float(np.median(running.seconds(row, WARM)))
+    calls = int(np.clip(SECONDS / max(one, 1e-9), FEWEST, MOST_CALLS))
+    taken = running.seconds(row, calls) * 1e6
     found = {f"p{q}_us": round(float(np.percentile(taken, q)), 3) for q in (50, 95, 99)}
-    return {"batch": 1, "threads": 1, "calls": CALLS, **found}
+    return {"batch": 1, "threads": 1, "calls": calls, **found}
 
 
 def _facts(net: PortableNet, target: Target, written: Written, *, int8: bool) -> dict[str, Any]:

@@ -33,7 +33,9 @@ class DeviceGauge:
         self.budget = next((budget for budget in budgets if budget.needs & set(OF_DEVICE)), Budget())
         self.through: Latency = _in_torch if spec.latency is None else spec.latency
         if "latency_p95_ms" in self.needs and self.budget.runtime != "torch" and spec.latency is None:
-            raise ConfigError(f"budget.runtime={self.budget.runtime} is measured by `autogrow fit`; here there is torch")
+            raise ConfigError(
+                f"budget.runtime={self.budget.runtime} is measured by `autogrow fit`; here there is torch"
+            )
         self.pipeline, self.members = prepared.pipeline, spec.net.members
         self._known: dict[str, float] = {}
 
@@ -46,7 +48,9 @@ class DeviceGauge:
         wanted = sorted(self.needs & {"flash_bytes", "ram_bytes"})
         if wanted:
             if not isinstance(net, DenseNet):
-                raise ConfigError(f"budget.{wanted[0]} is of a C file, and a {type(net).__name__} is not written as one")
+                raise ConfigError(
+                    f"budget.{wanted[0]} is of a C file, and a {type(net).__name__} is not written as one"
+                )
             taken = c_take(net, int8=self.budget.int8)
             found |= {name: getattr(taken, name) for name in wanted}
         if "latency_p95_ms" in self.needs:
@@ -70,7 +74,9 @@ class DeviceGauge:
             drawn[id(parameter)] = nn.Parameter(values, requires_grad=False)
         own = copy.deepcopy(net, drawn).cpu()  # type: ignore[arg-type]
         classes = self.pipeline.task == "classification"
-        return assemble(own, {"members": self.members, "mean": PROBABILITIES if classes else None}, self.pipeline).eval()
+        return assemble(
+            own, {"members": self.members, "mean": PROBABILITIES if classes else None}, self.pipeline
+        ).eval()
 
 
 def _in_torch(net: Delivered) -> float:
