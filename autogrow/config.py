@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 import autogrow.policy
 from autogrow.chain.stages import StageSpec
 from autogrow.data import DataSpec
+from autogrow.deploy.latency import latency_of
 from autogrow.errors import ConfigError
 from autogrow.policy import LifeCycle
 from autogrow.train.fit.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, WarmStart, validate
@@ -104,6 +105,7 @@ def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:
         metric=cfg.metric,
         metrics=tuple(cfg.metrics),
         config=OmegaConf.to_yaml(cfg, resolve=True),
+        latency=latency_of(policy.budget),
     )
     validate(spec)
     return spec
