@@ -30,7 +30,7 @@ class Graph:
     def constant(self, values: np.ndarray) -> str:
         """An array that the graph holds; its name."""
         name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def model(self, given: tuple[str, np.dtype[Any], list[Any]], made: tuple[str, np.dtype[Any], list[Any]]) -> Any:

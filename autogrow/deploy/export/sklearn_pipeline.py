@@ -136,7 +136,8 @@ def _mlp(net: PortableNet, found: MlpLayers) -> MLPClassifier | MLPRegressor:
     elif len(labels) == 2:
         layers[-1] = Affine(last.weight[1:] - last.weight[:1], last.bias[1:] - last.bias[:1])
     kind = MLPRegressor if net.answer == VALUES else MLPClassifier
-    mlp = kind([len(one.bias) for one in layers[:-1]], found.activation, solver="lbfgs", max_iter=1, random_state=0)
+    widths = [len(one.bias) for one in layers[:-1]]
+    mlp = kind(hidden_layer_sizes=widths, activation=found.activation, solver="lbfgs", max_iter=1, random_state=0)
     outputs = len(last.bias)
     rows = np.zeros((max(MADE, outputs), layers[0].weight.shape[1]))
     if net.answer == VALUES:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autogrow.data import DataSpec
+from autogrow.deploy.export.encoder_file import encoder_files
 from autogrow.deploy.export.inputs import UNITS
 from autogrow.deploy.export.net import VALUES, PortableNet
 from autogrow.deploy.export.receipt import ParityReceipt, accuracy, answered, changes
@@ -63,20 +64,21 @@ def export(
         with target.run(net, draft, int8=int8) as running:
             receipt, measured = _compared(net, target, running, own, int8=int8)
             latency = None if receipt.broken else _latency(running, own.val or probe_rows(net))
+    files = {**written.files, **encoder_files(net)}
     facts = _facts(net, target, written, int8=int8)
     facts |= {"receipt": receipt.to_plain(), "validation": measured, "latency": latency}
     if receipt.broken:
-        for file in (*written.files, EXPORT):
+        for file in (*files, EXPORT):
             (out / file).unlink(missing_ok=True)
         raise ReceiptError(
             f"{out / target.file} would answer otherwise than the net: by up to {receipt.max_abs_change:.2g} "
             f"{receipt.unit}, where {receipt.promise:g} is promised; it is not written"
         )
     out.mkdir(parents=True, exist_ok=True)
-    for file, content in written.files.items():
+    for file, content in files.items():
         write_bytes(out / file, content)
     write_json(out / EXPORT, facts)
-    return Exported(out, (*written.files, EXPORT), facts)
+    return Exported(out, (*files, EXPORT), facts)
 
 
 def _compared(
