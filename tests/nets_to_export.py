@@ -40,7 +40,9 @@ def mixed_table():
 def images():
     rng = np.random.default_rng(1)
     y = rng.integers(0, 3, ROWS)
-    x = rng.integers(0, 120, (ROWS, 2, 8, 8)) + 120 * (np.arange(2)[None, :, None, None] == (y % 2)[:, None, None, None])
+    x = rng.integers(0, 120, (ROWS, 2, 8, 8)) + 120 * (
+        np.arange(2)[None, :, None, None] == (y % 2)[:, None, None, None]
+    )
     return x.astype(np.uint8), y
 
 
