@@ -5,8 +5,8 @@
 
 A cell is a set and a seed: one run, its front, and every size of the front from scratch (same widths, same knots but
 for one or two where values are few, growth off, the rest as the run). `run` appends one line per cell and skips the
-cells that the file holds. `table` prints the errors at equal size with bootstrap 95 % intervals over cells, and what the
-front cost as a share of the separate runs.
+cells that the file holds. `table` prints the errors at equal size with bootstrap 95 % intervals over cells, and what
+the front cost as a share of the separate runs.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost, Refine
 from autogrow.train.fit.continue_from import FinishedNet
-from autogrow.train.fit.looks.metrics import check_metrics
 from autogrow.train.fit.looks.device import DeviceGauge
+from autogrow.train.fit.looks.metrics import check_metrics
 from autogrow.train.fit.looks.observe import RECORDED, checkpoint_bytes, look_batches
 from autogrow.train.fit.net.build import builder_for
 from autogrow.train.fit.net.deliver import example_rows
