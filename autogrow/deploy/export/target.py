@@ -73,7 +73,6 @@ class Target(Protocol):
 
 
 TARGETS = {
-    "c": "c_source.target.CFile",
     "onnx": "onnx_file.OnnxFile",
     "pt2": "pt2_file.Pt2File",
     "c": "c_source.target.CFile",
