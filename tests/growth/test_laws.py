@@ -159,7 +159,9 @@ def test_gradients_of_a_split_are_its_factors_times_the_old_ones(growth, neurons
 
 @pytest.mark.parametrize("norm", ["layer", "rms"])
 @pytest.mark.parametrize("members", [1, 2])
-@pytest.mark.parametrize(("width", "shares"), [(12, "equal"), (18, "equal"), (9, "equal"), (9, "dirichlet"), (12, "dirichlet")])
+@pytest.mark.parametrize(
+    ("width", "shares"), [(12, "equal"), (18, "equal"), (9, "equal"), (9, "dirichlet"), (12, "dirichlet")]
+)
 def test_gradients_of_a_split_through_norms_over_all_units(norm, members, width, shares):
     if norm == "layer" and (width % 6 or shares != "equal"):
         return  # new units start at the mean row there, no split; and what flows through its statistics has no shares
@@ -299,7 +301,7 @@ def tensors(net: nn.Module) -> dict[str, Tensor]:
 
 
 def owned(move: Move, old: Tensor) -> list[Tensor]:
-    """What of a grown tensor is the net's own: old entries times their factors, for new ones 0 or the mean of the old."""
+    """What of a grown tensor is the net's own: old entries times their factors, new ones 0 or the mean of the old."""
     found = [old]
     for dim, index in move.index.items():
         shape = [-1 if d == dim else 1 for d in range(old.ndim)]

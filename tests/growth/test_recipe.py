@@ -52,6 +52,7 @@ def grow(net: nn.Module, example: torch.Tensor, step: tuple[str, int]) -> dict |
 
 @up_to(30)
 @given(histories())
+@example(("rms", "relu", [("widen", 0)]))  # its norm has no eps of its own before
 @example(
     ("concat", "tanh", [("deepen", 0), ("widen", 0), ("deepen", 0)])
 )  # the block's norm is narrower than the stream

@@ -75,6 +75,8 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
     for name, values in entry["attributes"].items():
         for attribute, value in values.items():
             now = getattr(modules.get(name), attribute, None)
+            if now is None and attribute == "eps" and isinstance(modules.get(name), nn.RMSNorm):
+                now = 0.0  # that of the numbers it computes with
             if not any(fault(now, kind) == "" == fault(value, kind) for kind in (int, Sequence[int], float)):
                 raise GrowthError(f"the recipe was recorded on another net: {name!r} has no number {attribute!r}")
         attributes[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
