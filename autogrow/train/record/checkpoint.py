@@ -115,7 +115,7 @@ def newest_whole(
     None where none was ever written: the run died before its first and starts over. Raises CheckpointError, naming
     each, where there are some and none is whole.
     """
-    complaints = []
+    complaints: list[str] = []
     for name in (LAST, PREVIOUS):
         path = folder / CHECKPOINTS / name
         if not path.exists():
