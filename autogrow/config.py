@@ -14,8 +14,8 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 import autogrow.policy
-from autogrow.chain.stages import StageSpec
-from autogrow.data import DataSpec
+from autogrow.chain.spec import StageSpec
+from autogrow.data.spec import DataSpec
 from autogrow.errors import ConfigError
 from autogrow.policy import LifeCycle
 from autogrow.train.fit.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, WarmStart, validate
