@@ -83,7 +83,9 @@ class ProcessLauncher(Launcher):
         check_sweeps(task_function.command)
         self.task = task_function
         self.task.folder = shown(Path(str(config.hydra.sweep.dir)).resolve())
-        self.start = start_on(self.executor, self.task.folder.resolve(), self.cpus, self.gpus, self.options)
+        self.start = start_on(
+            self.executor, self.task.folder.resolve(), self.cpus, self.gpus, self.options, self.task.warm.start
+        )
 
     def at_a_time(self, jobs: int) -> int:
         """How many of so many jobs run side by side."""

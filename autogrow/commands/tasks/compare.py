@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from autogrow.children.jobs import run_jobs
+from autogrow.children.warm import WarmProcesses
 from autogrow.commands.tasks.compare_typed import checked_plan
 from autogrow.compare.read.comparison import Comparison, compare_folder, write
 from autogrow.compare.run.plan import Plan
@@ -30,8 +31,8 @@ def run_plan(plan: Plan, folder: Path) -> None:
     """Run a plan into its folder, and show what it says."""
     plan.write()
     try:
-        with RunsShown(plan) as progress:
-            run_jobs(plan.first_jobs(), plan.jobs, progress, plan.then)
+        with RunsShown(plan) as progress, WarmProcesses() as warm:
+            run_jobs(plan.first_jobs(), plan.jobs, progress, plan.then, warm.start)
     except InterruptedRunError:
         if any(folder.glob(RESULTS)):
             show(folder, build(folder))
