@@ -16,7 +16,8 @@ from autogrow.train.record.folder import read_config, read_result
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a fork is not safe, and nothing is warm")
 
 SHORT = ("data=iris", "net.widths=[4]", "trainer.max_epochs=2")
-ENDLESS = ("data=iris", "net.widths=[4]", "trainer.max_epochs=null", "stop=never", "growth=never")
+OURS = environment(2)  # one for all: pytest says in it which test is under way
+ENDLESS = ("data=iris", "net.widths=[4]", "trainer.max_epochs=1000000", "stop=never", "growth=never")
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,9 @@ def warm():
         yield processes
 
 
-def fit(folder, *words, **further):
+def fit(folder, *words):
     command = (*PYTHON, "fit", *words, f"hydra.run.dir={folder}", SINGLE)
-    return Job(command, folder, environment=environment(2), **further)
+    return Job(command, folder, environment=OURS)
 
 
 def test_a_warm_process_leaves_what_a_process_of_its_own_leaves(warm, tmp_path):
@@ -103,8 +104,8 @@ def test_another_device_or_several_have_a_process_of_their_own(warm, tmp_path):
 def test_other_commands_and_environments_have_a_process_of_their_own(warm, tmp_path):
     with (tmp_path / "log").open("wb") as log:
         for command, given in (
-            ((sys.executable, "-c", "pass"), environment(2)),
-            ((*PYTHON, "--version"), {**environment(2), "X": "1"}),
+            ((sys.executable, "-c", "pass"), OURS),
+            ((*PYTHON, "--version"), {**OURS, "X": "1"}),
         ):
             child = warm.start(command, log, given)
             assert isinstance(child, Process)
