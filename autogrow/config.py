@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 import autogrow.policy
-from autogrow.chain.stages import StageSpec
-from autogrow.data import DataSpec
+from autogrow.chain.spec import StageSpec
+from autogrow.data.spec import DataSpec
 from autogrow.errors import ConfigError
 from autogrow.policy import LifeCycle
 from autogrow.train.fit.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, WarmStart, validate
@@ -52,6 +53,8 @@ class FitConfig:
 
 def register_schema() -> None:
     """Make the schema known to Hydra as `fit_schema`."""
+    # there is one store: Hydra, which copies all it knows to look up one group, need not copy it each time
+    copyreg.pickle(ConfigStore, lambda _: "ConfigStore.instance()")
     ConfigStore.instance().store(name="fit_schema", node=FitConfig, provider="autogrow")
 
 
