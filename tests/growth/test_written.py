@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from written_zoo import GPT, WRITTEN, Separate, Torch, ViT
 
 from autogrow.errors import GrowthError
-from autogrow.growth import Split, growth_sites, replay, widen
+from autogrow.growth import AntisymmetricPair, Split, growth_sites, replay, widen
 from autogrow.growth.sites.axes import new_axis
 from autogrow.growth.sites.numbers import Count, SizeInt
 from autogrow.growth.sites.sizes import Sizes
@@ -32,21 +32,26 @@ def test_what_is_offered_and_what_is_refused(case):
     net, example = make(case)
     sites = growth_sites(net, example)
     assert {name: (site.size, site.unit) for name, site in sites.widths.items()} == WRITTEN[case].widths
+    assert {name: (site.size, site.unit) for name, site in sites.inner.items()} == WRITTEN[case].inner
     for name, reason in WRITTEN[case].refused.items():
         assert reason in sites.refused[name]
 
 
-@pytest.mark.parametrize(("case", "site"), [(case, site) for case in WRITTEN for site in WRITTEN[case].widths])
+def offered(case: str) -> dict[str, tuple[int, int]]:
+    return {**WRITTEN[case].widths, **WRITTEN[case].inner}
+
+
+@pytest.mark.parametrize(("case", "site"), [(case, site) for case in WRITTEN for site in offered(case)])
 def test_every_site_that_is_offered_grows_exactly_twice_and_replays(case, site):
     net, example = make(case)
     fresh, entries = copy.deepcopy(net), []
-    size, unit = WRITTEN[case].widths[site]
+    size, unit = offered(case)[site]
     for width in (size + unit, 2 * size + unit):  # the second growth reads what the first one left in the attributes
         surgery = widen(net, site, width, example=example)
         entries.append(surgery.entry)
         assert surgery.receipt.max_abs_change < 1e-12
         assert (surgery.receipt.max_abs_change_train or 0.0) < 1e-12
-    assert growth_sites(net, example).sizes[site] == width
+    assert growth_sites(net, example).width(site).size == width
     replay(fresh, entries)
     fresh.load_state_dict(net.state_dict())
     torch.testing.assert_close(fresh.eval()(example), net.eval()(example), rtol=0, atol=0)
@@ -75,6 +80,35 @@ def test_what_is_new_learns(case):
     ]  # fmt: skip
     parameters = [m.new_name for m in surgery.moves if isinstance(m.new, nn.Parameter)]
     assert len(set(moved)) > 0.7 * len(set(parameters))
+
+
+@pytest.mark.parametrize(("case", "site"), [(case, site) for case in WRITTEN for site in WRITTEN[case].inner])
+def test_copies_share_the_keys_of_a_head(case, site):
+    net, example = make(case)
+    size, unit = WRITTEN[case].inner[site]
+    for neurons, width in ((Split(), 2 * size), (Split("dirichlet"), size + unit), (AntisymmetricPair(), 2 * size)):
+        if "tied" not in case or isinstance(neurons, AntisymmetricPair):
+            grown = copy.deepcopy(net)
+            assert widen(grown, site, width, example=example, neurons=neurons).receipt.max_abs_change < 1e-12
+
+
+@pytest.mark.parametrize("case", ["gpt", "gpt by hand", "vit", "separate", "attention"])
+def test_new_queries_and_keys_of_a_head_learn_and_no_two_alike(case):
+    net, example = make(case)
+    (site,) = WRITTEN[case].inner
+    size, unit = WRITTEN[case].inner[site]
+    found = growth_sites(net, example).width(site)
+    key = next(p.name for p in found.readers if p.role == "key" and p.name.endswith("weight"))
+    surgery = widen(net, site, size + 2 * unit, example=example)
+    (move,) = [m for m in surgery.moves if m.new_name == key]
+    for _ in range(3):
+        net.zero_grad()
+        net(example).square().sum().backward()
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter -= 0.01 * parameter.grad if parameter.grad is not None else 0.0
+    fresh = move.new.detach()[move.index[0] < 0]
+    assert torch.linalg.matrix_rank(fresh) == min(fresh.shape)
 
 
 def test_heads_and_stream_of_a_gpt_are_one_width_and_its_attributes_follow():

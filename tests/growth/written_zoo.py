@@ -149,6 +149,46 @@ class Unflattened(nn.Module):
         return self.head(x + self.out(y.transpose(1, 2).flatten(2))).mean(1)
 
 
+class ScaledByStream(nn.Module):
+    """Two heads, written in the code, of a size that is computed; the scale is that of the stream, and of its root."""
+
+    def __init__(self, rms: bool = False) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(8) if rms else nn.LayerNorm(8)
+        self.enter, self.qkv, self.leave, self.head = (
+            nn.Linear(5, 8),
+            nn.Linear(8, 24),
+            nn.Linear(8, 8),
+            nn.Linear(8, 2),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        b, n, c = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(b, n, 3, 2, c // 2).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = (q * c**-0.25) @ k.transpose(-2, -1) / math.sqrt(math.sqrt(c))
+        return self.head(x + self.leave((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, n, c))).mean(1)
+
+
+class Expanded(nn.Module):
+    """Grouped queries as Llama repeats its keys; queries and values have heads of sizes of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.groups, self.qk_dim, self.v_dim = 4, 2, 3, 5
+        self.q, self.k, self.v, self.o = nn.Linear(5, 12), nn.Linear(5, 6), nn.Linear(5, 10), nn.Linear(20, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        q = self.q(x).view(b, t, self.heads, self.qk_dim).transpose(1, 2)
+        k = self.k(x).view(b, t, self.groups, self.qk_dim).transpose(1, 2)
+        v = self.v(x).view(b, t, self.groups, self.v_dim).transpose(1, 2)
+        times = 2
+        k = k[:, :, None].expand(-1, -1, times, -1, -1).reshape(b, 2 * times, t, -1)
+        v = v[:, :, None].expand(-1, -1, times, -1, -1).reshape(b, 2 * times, t, -1)
+        return self.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)).mean(1)
+
+
 class Torch(nn.Module):
     """`nn.MultiheadAttention` and `nn.TransformerEncoderLayer` as they are."""
 
@@ -319,26 +359,32 @@ class Window(nn.Module):
 
 @dataclass(frozen=True)
 class Written:
-    """`widths`: the sites that grow exactly, with their sizes and units; `refused`: name → a part of the reason."""
+    """`widths`: the sites that grow exactly, with their sizes and units, `inner` those of heads whose number grows too;
+    `refused`: name → a part of the reason.
+    """
 
     build: Callable[[], nn.Module]
     example: tuple[int, ...]
     widths: dict[str, tuple[int, int]]
     refused: dict[str, str] = field(default_factory=dict)
     tokens: int = 0
+    inner: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 WRITTEN: dict[str, Written] = {
-    "gpt": Written(GPT, (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11),
-    "gpt by hand": Written(lambda: GPT(flash=False), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11),
-    "gpt tied": Written(lambda: GPT(tied=True), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11),
-    "vit": Written(ViT, (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}),
+    "gpt": Written(GPT, (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "gpt by hand": Written(lambda: GPT(flash=False), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "gpt tied": Written(lambda: GPT(tied=True), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "vit": Written(ViT, (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}, inner={"proj[inner]": (6, 2)}),
     "vit with a layer scale": Written(lambda: ViT(scaled=True), (3, 3, 8, 8), {"fc1": (10, 1)}, {"proj": "only a multiple of 6"}),
-    "separate": Written(Separate, (3, 4, 5), {"enter": (8, 1), "q_proj": (12, 6)}),
+    "separate": Written(Separate, (3, 4, 5), {"enter": (8, 1), "q_proj": (12, 6)}, inner={"q_proj[inner]": (6, 2)}),
     "unflattened": Written(Unflattened, (3, 4, 5), {"enter": (8, 1), "kv": (6, 3)}),
-    "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}),
+    "scaled by the stream": Written(ScaledByStream, (3, 4, 5), {"enter": (8, 2)}),
+    "scaled, rms": Written(lambda: ScaledByStream(rms=True), (3, 4, 5), {"enter": (8, 2)}),
+    "expanded": Written(Expanded, (3, 4, 5), {}, {"q": "a reshape writes the size 4 into the code"}, inner={"q[inner]": (6, 2), "v[inner]": (10, 2)}),
+    "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}, inner={"enter[inner]": (8, 2)}),
     "encoder layer": Written(lambda: Torch("layer"), (3, 4, 5), {"encoder.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
-    "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}),
+    "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}, inner={"enter[inner]": (8, 2)}),
     "encoder": Written(lambda: Torch("encoder"), (3, 4, 5), {"encoder.layers.0.linear1": (12, 1), "encoder.layers.1.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
     "norm-act": Written(NormAct, (3, 2, 6, 6), {"stem": (4, 1), "conv1": (6, 1)}),
     "channel norm": Written(ChannelNorm, (3, 2, 6, 6), {"stem": (4, 1), "up": (6, 1)}),

@@ -21,7 +21,7 @@ from autogrow.growth.sites.rules.functional import FUNCTIONAL
 from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
 from autogrow.growth.sites.rules.table import EXTREMES, SHAPES
-from autogrow.growth.sites.trace import Call, Note, Sized, Trace, Use, Value, function_name
+from autogrow.growth.sites.trace import Call, Note, Scale, Sized, Trace, Use, Value, function_name
 from autogrow.nets.knots import Knots
 
 _LINEAR_MODULES = (
@@ -35,7 +35,17 @@ _LINEAR_FUNCTIONS = {
 
 
 # what takes sizes as sizes; everywhere else a size is a value
-_TAKE_SIZES = {"view", "reshape", "expand", "unflatten", "split", "split_with_sizes", "repeat_interleave", *FUNCTIONAL}
+_TAKE_SIZES = {
+    "view",
+    "reshape",
+    "expand",
+    "unflatten",
+    "split",
+    "split_with_sizes",
+    "repeat_interleave",
+    "scaled_dot_product_attention",
+    *FUNCTIONAL,
+}
 
 
 class Interpreter:
@@ -47,10 +57,14 @@ class Interpreter:
 
     def __call__(self, call: Call) -> Value:
         """The axes of what a call answered."""
-        call = dataclasses.replace(call, numbers=self.trace.numbers)
+        call = dataclasses.replace(call, numbers=self.trace.numbers, products=self.trace.products)
         rule: Callable[[Call], Value] = getattr(self, f"_{call.node.op}")
         if call.node.op in ("call_method", "call_module") and call.name.removesuffix("_") not in _TAKE_SIZES:
-            for number in _numbers_in((call.node.args, call.node.kwargs)):
+            numbers = list(_numbers_in((call.node.args, call.node.kwargs)))
+            if len(numbers) == 1 and (divides := _scaled(call)) is not None:
+                self.trace.scales[call.node] = Scale(numbers[0], divides=divides)
+                numbers = []
+            for number in numbers:
                 self.trace.numbers.claim(number, None, f"its size enters what {call.name}() computes")
         value = rule(call)
         result = call.result
@@ -185,6 +199,16 @@ class Interpreter:
     def _note(self, call: Call, kind: str, module: str | None = None) -> Note:
         self.trace.notes[call.node] = Note(kind, module)
         return self.trace.notes[call.node]
+
+
+def _scaled(call: Call) -> bool | None:
+    """Whether a call multiplies (False) or divides (True) its one tensor by a number; None where it does neither."""
+    name, args = call.name.removesuffix("_"), call.node.args
+    if len(call.shapes) != 1 or len(args) != 2 or call.node.kwargs or call.module is not None:
+        return None
+    if name in MUL:
+        return False
+    return True if name in DIV and isinstance(args[0], fx.Node) else None
 
 
 def _numbers_in(value: Any) -> Iterator[Any]:

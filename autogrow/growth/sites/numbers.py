@@ -6,8 +6,10 @@ conversion to a plain number is noted as a use that nobody can follow. Notes go 
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -188,4 +190,19 @@ def plain_numbers(value: Any) -> Any:
     return value
 
 
-__all__ = ["LISTENING", "Attribute", "Count", "Grown", "SizeFloat", "SizeInt", "plain_numbers"]
+@contextmanager
+def following_roots() -> Iterator[None]:
+    """Inside, `math.sqrt` of a number that knows how it came about knows it, too: what scales attention's scores."""
+    root = math.sqrt
+
+    def sqrt(number: Any) -> Any:
+        return _computed(root, number) if isinstance(number, (SizeInt, SizeFloat)) else root(number)
+
+    math.sqrt = sqrt
+    try:
+        yield
+    finally:
+        math.sqrt = root
+
+
+__all__ = ["LISTENING", "Attribute", "Count", "Grown", "SizeFloat", "SizeInt", "following_roots", "plain_numbers"]

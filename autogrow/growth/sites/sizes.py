@@ -9,6 +9,7 @@ elsewhere (`c ** -0.5`, `if c % 8`, a reshape of another tensor).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 from torch import nn
 
 from autogrow.growth.sites.axes import Axis, Width, length, resolve, unify
-from autogrow.growth.sites.numbers import LISTENING, Attribute, Count, SizeFloat, SizeInt
+from autogrow.growth.sites.numbers import LISTENING, Attribute, Count, SizeFloat, SizeInt, following_roots
 
 _TRIED = (1, 2, 5)  # units by which a width is thought to grow, to see what would become of a number
 
@@ -34,7 +35,14 @@ class Claim:
 
 @dataclass
 class Sizes:
-    """The claims of one recording, and which axis an attribute follows."""
+    """The claims of one recording, and which axis an attribute follows.
+
+    `inner`: where an axis is cut in (heads, size of a head) and either may grow, it is the size of a head, else their
+    number. `either`: there was such a cut.
+    """
+
+    inner: bool = False
+    either: bool = False
 
     claims: list[Claim] = field(default_factory=list)
     follows: dict[Attribute, Axis] = field(default_factory=dict)
@@ -61,9 +69,10 @@ class Sizes:
         if not isinstance(number, SizeInt):
             return
         count = number.count
-        whole = axis if count.over is None else axis * count.over if isinstance(count.over, int) else None
-        if whole is None or not (count.plain or count.over is not None):
+        if not count.plain and count.over is None:
             return
+        parts = 1 if count.over is None else count.over if isinstance(count.over, int) else self.attributes[count.over]
+        whole = axis * parts
         if count.axes and length(count.axes[0]) == length(whole):
             unify(count.axes[0], whole)
         elif count.attributes:
@@ -80,23 +89,46 @@ class Sizes:
                         width.fixed = claim.reason
                         changed = True
 
-    def _involved(self, claim: Claim) -> set[Width]:
-        axes = [*claim.count.axes, *(self.follows[a] for a in claim.count.attributes if a in self.follows)]
-        axes += [claim.axis] if claim.axis is not None else []
+    def involved(self, count: Count) -> set[Width]:
+        """The widths that a number is computed from."""
+        axes = [*count.axes, *(self.follows[a] for a in count.attributes if a in self.follows)]
         return {segment.width for axis in axes for segment in resolve(axis)}
 
+    def power(self, count: Count, now: float, width: Width) -> float | None:
+        """The power of a width's size that a number goes with; None where it goes otherwise."""
+        powers = []
+        for by in _TRIED:
+            value = self._grown(count, width, by)
+            if value is None or value <= 0 or now <= 0:
+                return None
+            powers.append(math.log(value / now) / math.log((width.size + by) / width.size))
+        return powers[0] if max(powers) - min(powers) < 1e-9 else None
+
+    def _involved(self, claim: Claim) -> set[Width]:
+        more = {segment.width for segment in resolve(claim.axis)} if claim.axis is not None else set()
+        return self.involved(claim.count) | more
+
     def _breaks(self, claim: Claim, width: Width, by: int) -> bool:
-        def grown(axis: Axis) -> int:
-            return sum((s.width.size + (by if s.width is width else 0)) * s.block for s in resolve(axis))
+        value = self._grown(claim.count, width, by)
+        return value is None or bool(value != (claim.now if claim.axis is None else _length(claim.axis, width, by)))
+
+    def _grown(self, count: Count, width: Width, by: int) -> Any:
+        """What a number becomes where a width grows by so many units; None where that is no number."""
 
         def of(attribute: Attribute) -> int:
-            return grown(self.follows[attribute]) if attribute in self.follows else self.attributes[attribute]
+            if attribute in self.follows:
+                return _length(self.follows[attribute], width, by)
+            return self.attributes[attribute]
 
         try:
-            value = claim.count.value(grown, of)
+            return count.value(lambda axis: _length(axis, width, by), of)
         except ZeroDivisionError:
-            return True
-        return bool(value != (claim.now if claim.axis is None else grown(claim.axis)))
+            return None
+
+
+def _length(axis: Axis, width: Width, by: int) -> int:
+    """Positions of an axis where a width has grown by so many units."""
+    return sum((s.width.size + (by if s.width is width else 0)) * s.block for s in resolve(axis))
 
 
 @contextmanager
@@ -114,7 +146,8 @@ def telling_attributes(net: nn.Module, sizes: Sizes) -> Iterator[None]:
                 values[attribute] = SizeInt.made(value, Count.of_attribute((name, attribute)))
     LISTENING.append(sizes)
     try:
-        yield
+        with following_roots():
+            yield
     finally:
         LISTENING.pop()
         for values, attribute, value in changed:

@@ -8,7 +8,7 @@ with σ(0) = 0 keeps zeros.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from torch import fx
@@ -24,17 +24,24 @@ class Normed:
     """How a width that a LayerNorm or RMSNorm normalises can be widened.
 
     `kind`: 'layer' or 'rms'. `obstacle`: why fresh units cannot be added without changing the statistics, or None.
-    `alive`: their outgoing weights may be drawn freely, for what they read is zero and passes gradients back. `scaled`:
-    where each RMSNorm normalises one layer's output and nothing else reads that, these layers: their units can be split
-    by scaling rows; else None. `reads_zero`: the layers that read zero of a new unit.
+    `drawn`: the layers whose outgoing weights may be drawn freely, for what they read of a new unit is zero and passes
+    gradients back. `scaled`: where each RMSNorm normalises one layer's output and nothing else reads that, these
+    layers: their units can be split by scaling rows; else None. `reads_zero`: the layers that read zero of a new unit.
+    `summed`: the layers whose output a norm sees; the others' new rows are free.
     """
 
     kind: str
     norms: tuple[str, ...]
-    alive: bool
+    drawn: frozenset[str]
     obstacle: str | None
     scaled: tuple[str, ...] | None
     reads_zero: frozenset[str] = frozenset()
+    summed: frozenset[str] = frozenset()
+
+    @property
+    def alive(self) -> bool:
+        """Whether some layer gives a new unit a gradient from the start."""
+        return bool(self.drawn)
 
     @property
     def any_width(self) -> bool:
@@ -57,16 +64,17 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
         obstacle = "both a LayerNorm and an RMSNorm normalise it"
     bare = [n for n in names if getattr(trace.net.get_submodule(n), "weight", None) is None]
     if bare:
-        return Normed(kind, names, False, f"{bare[0]!r} has no weight that could keep its scale", None)
+        return Normed(kind, names, frozenset(), f"{bare[0]!r} has no weight that could keep its scale", None)
     hidden = [n for n in names if n in trace.bare_eps]
     if hidden:
         why = (
             f"the eps of {hidden[0]!r} is a number in its forward, and has to grow with the width: keep it as self.eps"
         )
-        return Normed(kind, names, False, why, None)
+        return Normed(kind, names, frozenset(), why, None)
+    summed = _summed(trace, norms, set(nodes), width)
     states: dict[fx.Node, str] = {}
     for node in nodes:
-        states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO)
+        states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO, summed)
         wanted = {MEAN} if kind == "layer" else {ZERO, DEAD}
         if node in norms and states.get(node.all_input_nodes[0], FREE) not in wanted:
             obstacle = (
@@ -76,11 +84,31 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
     for node in trace.graph.nodes:
         if _reads(trace, node, readers) and node.all_input_nodes[0] in states:
             read.setdefault(str(trace.notes[node].module), set()).add(states[node.all_input_nodes[0]])
-    alive = all(found == {ZERO} for found in read.values())
+    # behind a ReLU a unit that is zero is dead, whatever the columns: then biases bring life, and columns are zero
+    dead = any(DEAD in found for found in read.values())
+    drawn = frozenset() if dead else frozenset(name for name, found in read.items() if found == {ZERO})
     zero = frozenset(name for name, found in read.items() if found <= {ZERO, DEAD})
-    if kind == "rms" and not alive:
+    if kind == "rms" and not drawn:
         obstacle = obstacle or f"a unit that is zero in front of {names[0]!r} gets no gradient behind it"
-    return Normed(kind, names, alive, obstacle, _scaled(trace, norms) if kind == "rms" else None, zero)
+    ends = frozenset(trace.answers.get(name, name) for name in summed)
+    return Normed(kind, names, drawn, obstacle, _scaled(trace, norms) if kind == "rms" else None, zero, ends)
+
+
+def _summed(trace: Trace, norms: Sequence[fx.Node], nodes: set[fx.Node], width: Width) -> set[str]:
+    """The layers that write what a norm of the width sees."""
+    found: set[str] = set()
+    seen: set[fx.Node] = set()
+    ahead = [norm.all_input_nodes[0] for norm in norms]
+    while ahead:
+        node = ahead.pop()
+        if node in seen or node not in nodes:
+            continue
+        seen.add(node)
+        if _written(trace, trace.notes[node], width):
+            found.add(str(trace.notes[node].module))
+        else:
+            ahead.extend(node.all_input_nodes)
+    return found
 
 
 def _reads(trace: Trace, node: fx.Node, readers: set[str]) -> bool:
@@ -97,12 +125,16 @@ def _scaled(trace: Trace, norms: list[fx.Node]) -> tuple[str, ...] | None:
     return tuple(str(source.target) for source in sources)
 
 
-def _after(trace: Trace, node: fx.Node, width: Width, states: dict[fx.Node, str], start: str) -> str:
+def _after(
+    trace: Trace, node: fx.Node, width: Width, states: dict[fx.Node, str], start: str, summed: Collection[str]
+) -> str:
     """A new unit's value behind a node."""
     note = trace.notes[node]
     inputs = [states[n] for n in node.all_input_nodes if n in states]
-    if note.kind == "param" or _written(trace, note, width):
+    if note.kind == "param":
         return start
+    if _written(trace, note, width):
+        return start if note.module in summed else FREE
     if not inputs:
         return FREE
     alone = len(inputs) == len(node.all_input_nodes)

@@ -74,7 +74,9 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
     attributes: dict[str, dict[str, Any]] = {}
     for name, values in entry["attributes"].items():
         for attribute, value in values.items():
-            now = getattr(modules.get(name), attribute, None)
+            now = getattr(modules.get(name), attribute, "missing")
+            if now is None and attribute == "eps":  # RMSNorm's own: that of the dtype it computes in
+                now = 0.0
             if not any(fault(now, kind) == "" == fault(value, kind) for kind in (int, Sequence[int], float)):
                 raise GrowthError(f"the recipe was recorded on another net: {name!r} has no number {attribute!r}")
         attributes[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
