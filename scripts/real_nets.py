@@ -103,7 +103,8 @@ def build(name: str) -> tuple[nn.Module, Tensor]:
         return UNet(), images
     models = importlib.import_module("torchvision.models")
     if name in vars(models):
-        return getattr(models, name)(weights=None), images
+        sized = {"image_size": PIXELS} if name.startswith("vit") else {}
+        return getattr(models, name)(weights=None, **sized), images
     sized = {"img_size": PIXELS} if name.startswith(("mixer", "vit", "deit", "swin")) else {}
     return importlib.import_module("timm").create_model(name, num_classes=10, **sized), images
 

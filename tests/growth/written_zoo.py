@@ -96,7 +96,7 @@ class ViT(nn.Module):
         self.cls_token, self.pos_embed = nn.Parameter(torch.randn(1, 1, 6)), nn.Parameter(torch.randn(1, 5, 6))
         self.norm1, self.attn, self.norm2 = nn.LayerNorm(6), ViTAttention(6, 2), nn.LayerNorm(6)
         self.fc1, self.fc2 = nn.Linear(6, 10), nn.Linear(10, 6)
-        self.gamma = nn.Parameter(0.3 * torch.ones(6)) if scaled else None
+        self.gamma = nn.Parameter(torch.randn(6)) if scaled else None
         self.norm, self.head = nn.LayerNorm(6), nn.Linear(6, 3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class ViT(nn.Module):
         x = torch.cat((self.cls_token.expand(B, -1, -1), x), dim=1) + self.pos_embed
         x = x + self.attn(self.norm1(x))
         y = self.fc2(F.gelu(self.fc1(self.norm2(x))))
-        x = x + (y if self.gamma is None else self.gamma * y)
+        x = x + (y if self.gamma is None else y * self.gamma.reshape(1, 1, -1))
         return self.head(self.norm(x)[:, 0])
 
 
@@ -376,12 +376,12 @@ WRITTEN: dict[str, Written] = {
     "gpt by hand": Written(lambda: GPT(flash=False), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
     "gpt tied": Written(lambda: GPT(tied=True), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
     "vit": Written(ViT, (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}, inner={"proj[inner]": (6, 2)}),
-    "vit with a layer scale": Written(lambda: ViT(scaled=True), (3, 3, 8, 8), {"fc1": (10, 1)}, {"proj": "only a multiple of 6"}),
+    "vit with a layer scale": Written(lambda: ViT(scaled=True), (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}, inner={"proj[inner]": (6, 2)}),
     "separate": Written(Separate, (3, 4, 5), {"enter": (8, 1), "q_proj": (12, 6)}, inner={"q_proj[inner]": (6, 2)}),
     "unflattened": Written(Unflattened, (3, 4, 5), {"enter": (8, 1), "kv": (6, 3)}),
     "scaled by the stream": Written(ScaledByStream, (3, 4, 5), {"enter": (8, 2)}),
     "scaled, rms": Written(lambda: ScaledByStream(rms=True), (3, 4, 5), {"enter": (8, 2)}),
-    "expanded": Written(Expanded, (3, 4, 5), {}, {"q": "a reshape writes the size 4 into the code"}, inner={"q[inner]": (6, 2), "v[inner]": (10, 2)}),
+    "expanded": Written(Expanded, (3, 4, 5), {"q": (6, 2), "v": (10, 2)}),
     "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}, inner={"enter[inner]": (8, 2)}),
     "encoder layer": Written(lambda: Torch("layer"), (3, 4, 5), {"encoder.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
     "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}, inner={"enter[inner]": (8, 2)}),

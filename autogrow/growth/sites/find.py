@@ -59,7 +59,11 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     named = {s.name: s for s in sites.values() if s.writers}
     widths = {n: s for n, s in named.items() if s.refused is None and (s.normed is None or s.normed.any_width)}
     fixed = {n: s for n, s in named.items() if n not in widths}
-    inner = _inner(net, example, widths) if trace.numbers.either else {}
+    if trace.numbers.either:
+        alone, inner = _inner(net, example, widths)
+        widths, fixed = widths | alone, {n: s for n, s in fixed.items() if n not in alone}
+    else:
+        inner = {}
     depths, no_depths = depth_sites(trace, sites)
     refused = {n: s.refused or s.only_multiples for n, s in fixed.items()} | no_depths | dict(trace.opaque)
     inputs, outputs = _only(trace.inputs, sites), _only(trace.outputs, sites)
@@ -82,12 +86,26 @@ def _looked_at(net: nn.Module, example: Example | None, *, inner: bool = False) 
     return trace, {width: _site(trace, index, width) for width in index.ports}
 
 
-def _inner(net: nn.Module, example: Example | None, widths: Mapping[str, WidthSite]) -> dict[str, WidthSite]:
-    """The widths that only the other choice finds: the net looked at once more, cutting off heads of a size to grow."""
+def _inner(
+    net: nn.Module, example: Example | None, widths: Mapping[str, WidthSite]
+) -> tuple[dict[str, WidthSite], dict[str, WidthSite]]:
+    """The widths that only the other choice finds, where heads are cut so that their size can grow: those that grow what
+    no other width does, and the rest.
+    """
     _, sites = _looked_at(net, example, inner=True)
     known = {_lying(site) for site in widths.values()}
     found = [s for s in sites.values() if s.writers and s.refused is None and (s.normed is None or s.normed.any_width)]
-    return {f"{s.name}[inner]": replace(s, name=f"{s.name}[inner]") for s in found if _lying(s) not in known}
+    other = [s for s in found if _lying(s) not in known]
+    taken = {place for site in widths.values() for place in _touched(site)}
+    alone = {s.name: s for s in other if taken.isdisjoint(_touched(s))}
+    rest = [replace(s, name=f"{s.name}[inner]") for s in other if s.name not in alone]
+    return alone, {s.name: s for s in rest}
+
+
+def _touched(site: WidthSite) -> set[tuple[str, object]]:
+    """The dimensions of tensors and the attributes that a width's growth changes."""
+    ports: set[tuple[str, object]] = {(p.name, p.dim) for p in (*site.writers, *site.readers, *site.carried)}
+    return ports | {(a.module, a.attribute) for a in site.attributes}
 
 
 def _lying(site: WidthSite) -> tuple[tuple[str, int, tuple[Span, ...]], ...]:

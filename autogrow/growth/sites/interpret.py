@@ -34,6 +34,11 @@ _LINEAR_FUNCTIONS = {
 }  # fmt: skip
 
 
+# tensors made in the forward: of the kind of another one alone, or of its shape as well
+_MADE = {"new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"}
+_ALIKE = {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like"}
+_MADE_HERE = "it meets a tensor that the forward makes: neither a parameter nor a buffer"
+
 # what takes sizes as sizes; everywhere else a size is a value
 _TAKE_SIZES = {
     "view",
@@ -77,13 +82,19 @@ class Interpreter:
         for node, axes in self.direct:
             target = str(node.target)
             owner, _, name = target.rpartition(".")
-            multiplied = any(function_name(user) in MUL | DIV for user in node.users if user.op != "output")
+            multiplied = self._multiplies(node)
             for dim, axis in enumerate(axes):
                 if axis is not None:
                     role, fill = self.trace.roles.get((target, dim), ("carry", 1.0 if multiplied else "mean"))
                     self.trace.uses.append(Use(owner, name, dim, axis, role, fill))
         for (module, attribute), axis in self.trace.numbers.follows.items():
             self.trace.sized.append(Sized(module, attribute, axis))
+
+    def _multiplies(self, node: fx.Node) -> bool:
+        """Whether a parameter, reshaped or not, is a factor: then a new entry of it is 1."""
+        users = [user for user in node.users if user.op != "output"]
+        shaped = [u for u in users if self.trace.notes[u].kind == "linear" and len(u.all_input_nodes) == 1]
+        return any(function_name(u) in MUL | DIV for u in users) or any(self._multiplies(u) for u in shaped)
 
     # -- where tensors come from and go to
 
@@ -108,7 +119,7 @@ class Interpreter:
         else:
             for axis in axes:
                 if axis is not None:
-                    fix(axis, "it meets a tensor that the forward makes: neither a parameter nor a buffer")
+                    fix(axis, _MADE_HERE)
         return axes
 
     def _output(self, call: Call) -> Value:
@@ -156,6 +167,12 @@ class Interpreter:
     def _call_function(self, call: Call) -> Value:
         name, value, result = call.name, call.value, call.result
         bare, tensor = name.removesuffix("_"), isinstance(result, Tensor)
+        if tensor and name in _MADE:
+            self._note(call, "mix")
+            return tuple(new_axis(int(size), _MADE_HERE) if size > 1 else None for size in result.shape)
+        if tensor and name in _ALIKE:
+            self._note(call, "mix")
+            return value
         if bare in ELEMENTWISE and tensor and call.shapes and result.ndim >= max(map(len, call.shapes.values())):
             self._note(call, elementwise_kind(call))
             return elementwise(call)

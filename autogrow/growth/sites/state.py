@@ -8,8 +8,8 @@ with σ(0) = 0 keeps zeros.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import fx
 
@@ -27,7 +27,8 @@ class Normed:
     `drawn`: the layers whose outgoing weights may be drawn freely, for what they read of a new unit is zero and passes
     gradients back. `scaled`: where each RMSNorm normalises one layer's output and nothing else reads that, these
     layers: their units can be split by scaling rows; else None. `reads_zero`: the layers that read zero of a new unit.
-    `summed`: the layers whose output a norm sees; the others' new rows are free.
+    `summed`: the layers whose output a norm sees, each with the gains (layer scale) that it is multiplied by on its
+    way; the others' new rows are free.
     """
 
     kind: str
@@ -36,7 +37,7 @@ class Normed:
     obstacle: str | None
     scaled: tuple[str, ...] | None
     reads_zero: frozenset[str] = frozenset()
-    summed: frozenset[str] = frozenset()
+    summed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
@@ -71,7 +72,10 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
             f"the eps of {hidden[0]!r} is a number in its forward, and has to grow with the width: keep it as self.eps"
         )
         return Normed(kind, names, frozenset(), why, None)
-    summed = _summed(trace, norms, set(nodes), width)
+    try:
+        summed = _summed(trace, norms, set(nodes), width)
+    except _UnlikeError as error:
+        return Normed(kind, names, frozenset(), str(error), None)
     states: dict[fx.Node, str] = {}
     for node in nodes:
         states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO, summed)
@@ -90,25 +94,49 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
     zero = frozenset(name for name, found in read.items() if found <= {ZERO, DEAD})
     if kind == "rms" and not drawn:
         obstacle = obstacle or f"a unit that is zero in front of {names[0]!r} gets no gradient behind it"
-    ends = frozenset(trace.answers.get(name, name) for name in summed)
+    ends = {trace.answers.get(name, name): gains for name, gains in summed.items()}
     return Normed(kind, names, drawn, obstacle, _scaled(trace, norms) if kind == "rms" else None, zero, ends)
 
 
-def _summed(trace: Trace, norms: Sequence[fx.Node], nodes: set[fx.Node], width: Width) -> set[str]:
-    """The layers that write what a norm of the width sees."""
-    found: set[str] = set()
-    seen: set[fx.Node] = set()
-    ahead = [norm.all_input_nodes[0] for norm in norms]
+class _UnlikeError(Exception):
+    """A layer's output is multiplied by different gains on its way to different norms."""
+
+
+def _summed(
+    trace: Trace, norms: Sequence[fx.Node], nodes: set[fx.Node], width: Width
+) -> dict[str, tuple[str, ...]]:
+    """The layers that write what a norm of the width sees, and the gains that it is multiplied by in between."""
+    found: dict[str, tuple[str, ...]] = {}
+    seen: dict[fx.Node, tuple[str, ...]] = {}
+    ahead: list[tuple[fx.Node, tuple[str, ...]]] = [(norm.all_input_nodes[0], ()) for norm in norms]
     while ahead:
-        node = ahead.pop()
-        if node in seen or node not in nodes:
+        node, gains = ahead.pop()
+        if node not in nodes:
             continue
-        seen.add(node)
+        if seen.setdefault(node, gains) != gains or (gains and trace.notes[node].kind == "param"):
+            raise _UnlikeError(f"what is multiplied by {(gains or seen[node])[0]!r} is used without that, too")
         if _written(trace, trace.notes[node], width):
-            found.add(str(trace.notes[node].module))
+            found[str(trace.notes[node].module)] = gains
+            continue
+        scaled = _scaled_by(trace, node)
+        if scaled is not None:
+            ahead.append((scaled[0], (*gains, scaled[1])))
         else:
-            ahead.extend(node.all_input_nodes)
+            ahead.extend((source, gains) for source in node.all_input_nodes)
     return found
+
+
+def _scaled_by(trace: Trace, node: fx.Node) -> tuple[fx.Node, str] | None:
+    """Of a product of a tensor and a parameter (a layer scale): the tensor, and the parameter's name."""
+    if trace.notes[node].kind != "mul" or len(node.all_input_nodes) != 2:
+        return None
+    one, other = node.all_input_nodes
+    for tensor, gain in ((one, other), (other, one)):
+        while trace.notes[gain].kind == "linear" and len(gain.all_input_nodes) == 1:  # a reshape
+            gain = gain.all_input_nodes[0]
+        if trace.notes[gain].kind == "param" and gain.target != "made_in_the_forward":
+            return tensor, str(gain.target)
+    return None
 
 
 def _reads(trace: Trace, node: fx.Node, readers: set[str]) -> bool:
@@ -137,6 +165,8 @@ def _after(
         return start if note.module in summed else FREE
     if not inputs:
         return FREE
+    if (scaled := _scaled_by(trace, node)) is not None:
+        return states.get(scaled[0], FREE)
     alone = len(inputs) == len(node.all_input_nodes)
     same = inputs[0] if all(s == inputs[0] for s in inputs) else FREE
     zero = same if same in (ZERO, DEAD) else FREE

@@ -38,7 +38,7 @@ class Entries:
             return self._drawn(scale, opposite=units.paired) if scale else 0.0
         # tied to a reader: zero where nothing is normalised, else what the norm takes for nothing
         if port.role == "tied" or (growth.start != "draw" and self._normalised):
-            return "mean" if growth.start == "mean" else 0.0
+            return self._mean() if growth.start == "mean" else 0.0
         if (
             growth.norm_bias
             and port.parameter == "bias"
@@ -62,6 +62,16 @@ class Entries:
             drawn = torch.cat([drawn, -mirrored if opposite else mirrored])
         drawn *= scale * (std if std is not None else own_std(self.old))
         return self._laid(drawn)
+
+    def _mean(self) -> str | Tensor:
+        """The mean of the old units, each times the gain that what is written here is multiplied by."""
+        gain = self.growth.gains.get(self.port.module)
+        if gain is None or self.port.role != "write":
+            return "mean"
+        along = [1] * self.old.ndim
+        along[self.dim] = -1
+        mean = (self.old.detach() * gain.to(self.old).view(along)).mean(self.dim, keepdim=True)
+        return mean.expand(resized(mean.shape, self.dim, self.growth.units.fresh * self.block)).contiguous()
 
     @property
     def _normalised(self) -> bool:

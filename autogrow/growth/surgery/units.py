@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.neurons.drawn import NewUnits, Request, Split
@@ -20,7 +21,7 @@ class Growth:
     `start`: 'draw', 'mean' or 'zero' rows for fresh units, of the layers whose output the norm takes. `row_scale` (q,):
     factor of incoming weights; `gain`: (q,) factor of the norms' weights; `epsilon`: factor of their eps; `norm_bias`:
     std of fresh norm biases (0: they are 0). `drawn`: the layers whose columns are drawn, where not all are as the
-    units say.
+    units say; `gains`: by which outputs of layers are multiplied before the norm, where they are.
     """
 
     site: WidthSite
@@ -31,6 +32,7 @@ class Growth:
     epsilon: float = 1.0
     norm_bias: float = 0.0
     drawn: frozenset[str] | None = None
+    gains: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def added(self) -> int:
@@ -71,4 +73,10 @@ def normed_units(request: Request, units: NewUnits) -> Growth:
     )  # a head that is tied to what is written brings life itself
     bias = 0.0 if rule.alive or tied else 0.5
     gain = torch.full((q,), shrink, dtype=torch.float64)
-    return Growth(site, fresh, start, gain=gain, epsilon=n / q, norm_bias=bias, drawn=rule.drawn)
+    gains = {name: _gain(request.net, names) for name, names in rule.summed.items() if names}
+    return Growth(site, fresh, start, gain=gain, epsilon=n / q, norm_bias=bias, drawn=rule.drawn, gains=gains)
+
+
+def _gain(net: nn.Module, names: Sequence[str]) -> Tensor:
+    """The product of gains, along the width."""
+    return torch.stack([net.get_parameter(name).detach().flatten().double() for name in names]).prod(0)

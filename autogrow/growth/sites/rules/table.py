@@ -53,10 +53,13 @@ def _resize(call: Call) -> Value:
 
 
 def _pad(call: Call) -> Value:
-    value = call.value
-    touched = len(call.kwargs.get("pad", call.args[1] if len(call.args) > 1 else ())) // 2
-    fix_all(value[len(value) - touched :], "it is padded")
-    return (*value[: len(value) - touched], *(None,) * touched)
+    value, pad = call.value, call.kwargs.get("pad", call.args[1] if len(call.args) > 1 else ())
+    out = list(value)
+    for back in range(len(pad) // 2):  # from the last dimension on; one that gets nothing stays
+        if pad[2 * back] or pad[2 * back + 1]:
+            fix_all((out[-1 - back],), "it is padded")
+            out[-1 - back] = None
+    return tuple(out)
 
 
 # -- reshapes
