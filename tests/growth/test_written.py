@@ -1,13 +1,14 @@
 """Nets as people write them: every site that is offered grows exactly, everything else is refused by name."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 from growth_zoo import unsettle
 from torch import Tensor, nn
 from torch.nn import functional as F
-from written_zoo import GPT, WRITTEN, Separate, Torch, ViT
+from written_zoo import GPT, WRITTEN, Config, Configured, Separate, Torch, ViT
 
 from autogrow.errors import GrowthError
 from autogrow.growth import AntisymmetricPair, Split, growth_sites, replay, widen
@@ -119,6 +120,24 @@ def test_heads_and_stream_of_a_gpt_are_one_width_and_its_attributes_follow():
     assert type(attention.n_head) is int
     with pytest.raises(GrowthError, match="grows in steps of 4"):
         widen(net, "wte", 14, example=example)
+
+
+def test_settings_that_modules_share_follow_and_those_of_the_caller_stay():
+    config = Config()
+    net, other = Configured(config), Configured(config)
+    example = torch.zeros(2, 3, dtype=torch.long)
+    widen(net, "wte", 12, example=example)
+    assert (net.config.n_embd, net.config.n_head, net.config.vocab_size) == (12, 3, 11)
+    assert net.config is net.blocks[1].config is not config
+    assert config == Config() == other.config
+    assert (type(config.n_embd), type(net.config.n_embd)) == (int, int)
+
+
+def test_frozen_settings_are_no_number_that_can_follow():
+    config = dataclasses.make_dataclass("Frozen", [("n_embd", int, 8), ("n_head", int, 2)], frozen=True)()
+    net, example = Configured(config), torch.zeros(2, 3, dtype=torch.long)
+    assert "wte" not in growth_sites(net, example).sizes
+    assert "split writes the size of its parts into the code" in growth_sites(net, example).refused["blocks.0.c_attn"]
 
 
 def test_a_tied_weight_stays_tied_and_cannot_be_grown_by_copies():

@@ -70,6 +70,50 @@ class GPT(nn.Module):
         return self.lm_head(self.ln_f(x))
 
 
+@dataclass
+class Config:
+    n_embd: int = 8
+    n_head: int = 2
+    bias: bool = False
+    vocab_size: int = 11
+
+
+class Configured(nn.Module):
+    """Sizes are read from a config that all modules share, in the forward."""
+
+    def __init__(self, config: Config | dict[str, int]) -> None:
+        super().__init__()
+        self.config = config
+        self.wte, self.blocks, self.norm, self.head = (
+            nn.Embedding(11, 8),
+            nn.ModuleList([ConfiguredBlock(config) for _ in range(2)]),
+            nn.LayerNorm(8),
+            nn.Linear(8, 11),
+        )
+
+    def forward(self, idx: Tensor) -> Tensor:
+        x = self.wte(idx)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.head(self.norm(x))
+
+
+class ConfiguredBlock(nn.Module):
+    def __init__(self, config: Config | dict[str, int]) -> None:
+        super().__init__()
+        self.config, self.norm = config, nn.LayerNorm(8)
+        self.c_attn, self.c_proj = nn.Linear(8, 24), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, T, C = x.size()
+        of = self.config if isinstance(self.config, dict) else vars(self.config)
+        heads, width = of["n_head"], of["n_embd"]
+        q, k, v = self.c_attn(self.norm(x)).split(width, dim=2)
+        q, k, v = (t.view(B, T, heads, C // heads).transpose(1, 2) for t in (q, k, v))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(y.transpose(1, 2).contiguous().view(B, T, width))
+
+
 class ViTAttention(nn.Module):
     """Fused and cut in five dimensions; the size of a head is an attribute."""
 
@@ -375,6 +419,8 @@ WRITTEN: dict[str, Written] = {
     "gpt": Written(GPT, (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
     "gpt by hand": Written(lambda: GPT(flash=False), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
     "gpt tied": Written(lambda: GPT(tied=True), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "config": Written(lambda: Configured(Config()), (3, 5), {"wte": (8, 4)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "config, a dict": Written(lambda: Configured({"n_embd": 8, "n_head": 2}), (3, 5), {"wte": (8, 4)}, tokens=11, inner={"wte[inner]": (8, 2)}),
     "vit": Written(ViT, (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}, inner={"proj[inner]": (6, 2)}),
     "vit with a layer scale": Written(lambda: ViT(scaled=True), (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}, inner={"proj[inner]": (6, 2)}),
     "separate": Written(Separate, (3, 4, 5), {"enter": (8, 1), "q_proj": (12, 6)}, inner={"q_proj[inner]": (6, 2)}),

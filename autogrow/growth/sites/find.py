@@ -89,8 +89,9 @@ def _looked_at(net: nn.Module, example: Example | None, *, inner: bool = False) 
 def _inner(
     net: nn.Module, example: Example | None, widths: Mapping[str, WidthSite]
 ) -> tuple[dict[str, WidthSite], dict[str, WidthSite]]:
-    """The widths that only the other choice finds, where heads are cut so that their size can grow: those that grow what
-    no other width does, and the rest.
+    """The widths that only the other choice finds, where heads are cut so that their size can grow.
+
+    Those that grow what no other width does, and the rest.
     """
     _, sites = _looked_at(net, example, inner=True)
     known = {_lying(site) for site in widths.values()}

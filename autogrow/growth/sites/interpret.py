@@ -20,7 +20,7 @@ from autogrow.growth.sites.rules.attention import through_attention
 from autogrow.growth.sites.rules.functional import FUNCTIONAL
 from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
-from autogrow.growth.sites.rules.table import EXTREMES, SHAPES
+from autogrow.growth.sites.rules.table import EXTREMES, MADE_HERE, SHAPES
 from autogrow.growth.sites.trace import Call, Note, Scale, Sized, Trace, Use, Value, function_name
 from autogrow.nets.knots import Knots
 
@@ -33,11 +33,6 @@ _LINEAR_FUNCTIONS = {
     "positive", "neg", "type_as",
 }  # fmt: skip
 
-
-# tensors made in the forward: of the kind of another one alone, or of its shape as well
-_MADE = {"new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"}
-_ALIKE = {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like"}
-_MADE_HERE = "it meets a tensor that the forward makes: neither a parameter nor a buffer"
 
 # what takes sizes as sizes; everywhere else a size is a value
 _TAKE_SIZES = {
@@ -119,7 +114,7 @@ class Interpreter:
         else:
             for axis in axes:
                 if axis is not None:
-                    fix(axis, _MADE_HERE)
+                    fix(axis, MADE_HERE)
         return axes
 
     def _output(self, call: Call) -> Value:
@@ -167,12 +162,6 @@ class Interpreter:
     def _call_function(self, call: Call) -> Value:
         name, value, result = call.name, call.value, call.result
         bare, tensor = name.removesuffix("_"), isinstance(result, Tensor)
-        if tensor and name in _MADE:
-            self._note(call, "mix")
-            return tuple(new_axis(int(size), _MADE_HERE) if size > 1 else None for size in result.shape)
-        if tensor and name in _ALIKE:
-            self._note(call, "mix")
-            return value
         if bare in ELEMENTWISE and tensor and call.shapes and result.ndim >= max(map(len, call.shapes.values())):
             self._note(call, elementwise_kind(call))
             return elementwise(call)

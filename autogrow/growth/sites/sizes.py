@@ -17,6 +17,7 @@ from typing import Any
 
 from torch import nn
 
+from autogrow.growth.attributes import settings
 from autogrow.growth.sites.axes import Axis, Width, length, resolve, unify
 from autogrow.growth.sites.numbers import LISTENING, Attribute, Count, SizeFloat, SizeInt, following_roots
 
@@ -133,17 +134,16 @@ def _length(axis: Axis, width: Width, by: int) -> int:
 
 @contextmanager
 def telling_attributes(net: nn.Module, sizes: Sizes) -> Iterator[None]:
-    """Inside, the whole-number attributes of the net's own modules know their names; then they are as they were."""
+    """Inside, the whole-number attributes of the net's own modules, and of settings that these hold (`self.config`),
+    know their names; then they are as they were.
+    """
     changed: list[tuple[dict[str, Any], str, int]] = []
-    for name, module in net.named_modules():
-        if type(module).__module__.startswith("torch."):
-            continue
-        values = vars(module)
+    for name, holder, values in _holding(net):
         for attribute, value in list(values.items()):
-            if type(value) is int and not attribute.startswith("_"):
+            if type(value) is int and isinstance(attribute, str) and not attribute.startswith("_"):
                 changed.append((values, attribute, value))
-                sizes.attributes[name, attribute] = value
-                values[attribute] = SizeInt.made(value, Count.of_attribute((name, attribute)))
+                sizes.attributes[name, f"{holder}{attribute}"] = value
+                values[attribute] = SizeInt.made(value, Count.of_attribute((name, f"{holder}{attribute}")))
     LISTENING.append(sizes)
     try:
         with following_roots():
@@ -153,6 +153,20 @@ def telling_attributes(net: nn.Module, sizes: Sizes) -> Iterator[None]:
         for values, attribute, value in changed:
             if type(values.get(attribute)) is SizeInt:
                 values[attribute] = value
+
+
+def _holding(net: nn.Module) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The modules with their attributes, and once each the settings that they hold, as `config.`."""
+    seen: set[int] = set()
+    for name, module in net.named_modules():
+        if type(module).__module__.startswith("torch."):
+            continue
+        yield name, "", vars(module)
+        for attribute, value in list(vars(module).items()):
+            values = settings(value)
+            if values is not None and not attribute.startswith("_") and id(value) not in seen:
+                seen.add(id(value))
+                yield name, f"{attribute}.", values
 
 
 __all__ = ["Claim", "Sizes", "telling_attributes"]

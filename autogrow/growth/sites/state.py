@@ -102,9 +102,7 @@ class _UnlikeError(Exception):
     """A layer's output is multiplied by different gains on its way to different norms."""
 
 
-def _summed(
-    trace: Trace, norms: Sequence[fx.Node], nodes: set[fx.Node], width: Width
-) -> dict[str, tuple[str, ...]]:
+def _summed(trace: Trace, norms: Sequence[fx.Node], nodes: set[fx.Node], width: Width) -> dict[str, tuple[str, ...]]:
     """The layers that write what a norm of the width sees, and the gains that it is multiplied by in between."""
     found: dict[str, tuple[str, ...]] = {}
     seen: dict[fx.Node, tuple[str, ...]] = {}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth.attributes import attribute_of
 from autogrow.growth.draws import initial_std, normal
 from autogrow.growth.sites.find import Port
 from autogrow.growth.surgery.entries import Entries, resized
@@ -66,7 +67,7 @@ def _attributes(net: nn.Module, growths: Sequence[Growth]) -> dict[str, dict[str
     for growth in growths:
         for sized in growth.site.attributes:
             of_module = values.setdefault(sized.module, {})
-            now = of_module.get(sized.attribute, getattr(net.get_submodule(sized.module), sized.attribute))
+            now = of_module.get(sized.attribute, attribute_of(net.get_submodule(sized.module), sized.attribute))
             added = growth.added * sized.per_unit
             of_module[sized.attribute] = (now[0] + added,) if isinstance(now, (tuple, list)) else now + added
         for name in growth.site.normed.norms if growth.site.normed and growth.epsilon != 1 else ():

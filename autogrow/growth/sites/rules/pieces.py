@@ -41,7 +41,7 @@ def split(call: Call) -> Value:
     if equal and isinstance(asked, SizeInt):
         parts = parts[:1] * len(parts)
     elif not all(isinstance(size, SizeInt) for size in sizes) or not isinstance(asked, (tuple, list)):
-        fix(value[dim], "split writes the size of its parts into the code; use chunk")
+        fix(value[dim], "split writes the size of its parts into the code; use chunk, or a size that the module keeps")
         return [(*value[:dim], None, *value[dim + 1 :])] * len(call.result)
     unify(tuple(segment for part in parts for segment in part), value[dim])
     for size, part in zip(sizes, parts, strict=True):

@@ -13,12 +13,14 @@ from typing import Any
 
 from torch import Tensor
 
-from autogrow.growth.sites.axes import fix
+from autogrow.growth.sites.axes import fix, new_axis
 from autogrow.growth.sites.rules.attention import matmul, scaled_dot_product
 from autogrow.growth.sites.rules.parts import cat, expand, expand_as, meet, stack
 from autogrow.growth.sites.rules.pieces import chunk, extreme, getitem, glu, repeated, rolled, split, unbind
 from autogrow.growth.sites.rules.reshape import fix_all, reshaped
 from autogrow.growth.sites.trace import Call, Value
+
+MADE_HERE = "it meets a tensor that the forward makes: neither a parameter nor a buffer"
 
 Rule = Callable[[Call], Value]
 
@@ -141,6 +143,16 @@ def _normalize(call: Call) -> Value:
     return value
 
 
+def _made(call: Call) -> Value:
+    """A tensor of another one's kind alone."""
+    return tuple(new_axis(int(size), MADE_HERE) if size > 1 else None for size in call.result.shape)
+
+
+def _alike(call: Call) -> Value:
+    """A tensor of another one's shape."""
+    return call.value
+
+
 def _masked(call: Call) -> Value:
     return meet(call.result.shape, call.shapes, call.values)
 
@@ -186,6 +198,8 @@ def _table() -> dict[str, ShapeRule]:
         ("mix", matmul, "matmul bmm"),
         ("mix", scaled_dot_product, "scaled_dot_product_attention"),
         ("mix", _masked, "masked_fill"),
+        ("mix", _made, "new_zeros new_ones new_full new_empty new_tensor"),
+        ("mix", _alike, "zeros_like ones_like full_like empty_like rand_like randn_like"),
         ("mix", _normalize, "normalize"),
         ("linear", getitem, "getitem"),
         ("linear", expand, "expand"),
