@@ -122,6 +122,32 @@ def test_heads_and_stream_of_a_gpt_are_one_width_and_its_attributes_follow():
         widen(net, "wte", 14, example=example)
 
 
+PRODUCTS = {
+    "scaled by no power": (lambda q, k: q @ k.mT / (q.shape[-1] + 1), "not by a power of it"),
+    "normalised": (lambda q, k: F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT, "normalize runs over it"),
+    "rotated": (lambda q, k: (q.sin() + q) @ k.mT, "it goes through add()"),
+    "seen elsewhere": (lambda q, k: q @ k.mT + k.amax(-1, keepdim=True), "amax runs over it"),
+    "shifted": (lambda q, k: (q + 1) @ k.mT, "it goes through add()"),
+    "by one alone": (lambda q, k: q @ torch.ones(1, 3, 8).to(q).mT.expand(len(k), -1, -1), "meets a tensor that the forward makes"),
+}  # fmt: skip
+
+
+class Scores(nn.Module):
+    def __init__(self, scores) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.scores = nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(4, 2), scores
+
+    def forward(self, x):
+        return self.scores(self.q(x), self.k(x)).softmax(-1) @ self.v(x)[:, :3]
+
+
+@pytest.mark.parametrize("case", PRODUCTS)
+def test_a_product_whose_queries_and_keys_are_not_plain_rows_is_refused_by_name(case):
+    scores, reason = PRODUCTS[case]
+    net, example = Scores(scores).double(), torch.randn(3, 3, 4).double()
+    assert reason in growth_sites(net, example).refused["q"]
+
+
 def test_settings_that_modules_share_follow_and_those_of_the_caller_stay():
     config = Config()
     net, other = Configured(config), Configured(config)
@@ -138,6 +164,45 @@ def test_frozen_settings_are_no_number_that_can_follow():
     net, example = Configured(config), torch.zeros(2, 3, dtype=torch.long)
     assert "wte" not in growth_sites(net, example).sizes
     assert "split writes the size of its parts into the code" in growth_sites(net, example).refused["blocks.0.c_attn"]
+
+
+class Rearranged(nn.Module):
+    """Attention as those write it who use einops: its functions, whose memory a look must not trust or fill."""
+
+    def __init__(self, einops) -> None:
+        super().__init__()
+        self.rearrange, self.heads = einops.rearrange, 2
+        self.enter, self.qkv, self.out = nn.Linear(5, 8), nn.Linear(8, 18), nn.Linear(6, 3)
+
+    def forward(self, x):
+        q, k, v = self.qkv(torch.tanh(self.enter(x))).chunk(3, dim=-1)
+        q, k, v = (self.rearrange(t, "b n (h d) -> b h n d", h=self.heads) for t in (q, k, v))
+        y = F.scaled_dot_product_attention(q, k, v)
+        return self.out(self.rearrange(y, "b h n d -> b n (h d)"))
+
+
+def test_attention_through_einops_grows_whatever_was_run_before():
+    net, example = Rearranged(pytest.importorskip("einops")).double(), torch.randn(2, 4, 5).double()
+    for _ in range(2):
+        net(example)
+        sites = growth_sites(net, example)
+        assert (sites.sizes, dict(sites.inner)["qkv[inner]"].size) == ({"enter": 8, "qkv": 6}, 6)
+    assert widen(net, "qkv", 9, example=example).receipt.max_abs_change < 1e-12
+    assert widen(net, "qkv[inner]", 12, example=example).receipt.max_abs_change < 1e-12
+
+
+def test_a_recurrent_layer_computes_with_what_was_grown_and_learns():
+    net, example = make("lstm")
+    widen(net, "rnn", 6, example=example)
+    held = {id(p) for p in net.rnn.parameters()}
+    assert all(id(p) in held for p in net.rnn._flat_weights)
+    before = net.rnn.weight_hh_l0.detach().clone()
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    for _ in range(2):
+        optimizer.zero_grad()
+        net(example).square().sum().backward()
+        optimizer.step()
+    assert (net.rnn.weight_hh_l0 != before).all()
 
 
 def test_a_tied_weight_stays_tied_and_cannot_be_grown_by_copies():
@@ -200,7 +265,10 @@ REFUSED = {
     "roll": (lambda _, h: torch.roll(h, 1, -1), {}, "roll runs over it"),
     "maximum over it": (lambda _, h: h - torch.max(h, -1, keepdim=True)[0], {}, "max runs over it"),
     "values asked for": (lambda s, h: s.inner(h), {"inner": Wrong(lambda _, h: h if h.max().item() > 0 else -h)}, ""),
-    "recurrent": (lambda s, h: s.m(h)[0], {"m": nn.GRU(8, 8, batch_first=True)}, "'m' (GRU)"),
+    "recurrent": (lambda s, h: s.m(h)[0], {"m": nn.LSTM(8, 9, proj_size=8, batch_first=True)}, "it projects its hidden width"),
+    "a cell": (lambda s, h: s.m(h[:, 0])[:, None], {"m": nn.GRUCell(8, 8)}, "'m' (GRUCell)"),
+    "itself": (lambda _, h: (h @ h.transpose(1, 2)).softmax(-1) @ h, {}, "'first' is used elsewhere as well"),
+    "einsum over it": (lambda _, h: torch.einsum("bic->bi", h)[..., None] * h, {}, "einsum sums over it"),
 }  # fmt: skip
 
 

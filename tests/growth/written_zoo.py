@@ -233,6 +233,60 @@ class Expanded(nn.Module):
         return self.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)).mean(1)
 
 
+class Einsum(nn.Module):
+    """Attention by letters; the same layer and norm are called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.enter, self.norm = 2, nn.Linear(5, 8), nn.LayerNorm(8)
+        self.to_q, self.to_kv, self.out, self.head = nn.Linear(8, 6), nn.Linear(8, 12), nn.Linear(6, 8), nn.Linear(8, 2)
+
+    def attend(self, x: Tensor) -> Tensor:
+        q, k, v = self.to_q(x), *self.to_kv(x).chunk(2, dim=-1)
+        q, k, v = (t.reshape(*t.shape[:2], self.heads, -1) for t in (q, k, v))
+        scores = torch.einsum("bihd,bjhd->bhij", q, k) * q.shape[-1] ** -0.5
+        return self.out(torch.einsum("bhij,bjhd->bihd", scores.softmax(-1), v).flatten(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        x = x + self.attend(self.norm(x))
+        assert x.shape[-1] == self.norm.weight.shape[0]
+        return self.head(torch.max(self.norm(x) + x, 1)[0])
+
+
+class Twice(nn.Module):
+    """A layer and a norm that are called twice each, and features counted dimension by dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.conv, self.norm = nn.Conv2d(2, 4, 3), nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.head = nn.Linear(64, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for _ in range(2):
+            x = x + F.relu(self.norm(self.conv(x)))
+        count = 1
+        for size in x.size()[1:]:
+            count *= size
+        return self.head(x.view(-1, count))
+
+
+class Recurrent(nn.Module):
+    """An embedding, a recurrent layer, and a head that reads its answer and its last state."""
+
+    def __init__(self, kind: str, **options: object) -> None:
+        super().__init__()
+        directions = 2 if options.get("bidirectional") else 1
+        self.embed, self.rnn = nn.Embedding(11, 5), getattr(nn, kind)(5, 4, batch_first=True, **options)
+        self.head = nn.Linear(4 * directions + 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers, state = self.rnn(self.embed(x))
+        last = state[0] if isinstance(state, tuple) else state
+        return self.head(torch.cat([answers[:, -1], last[-1]], dim=1))
+
+
 class Torch(nn.Module):
     """`nn.MultiheadAttention` and `nn.TransformerEncoderLayer` as they are."""
 
@@ -428,6 +482,11 @@ WRITTEN: dict[str, Written] = {
     "scaled by the stream": Written(ScaledByStream, (3, 4, 5), {"enter": (8, 2)}),
     "scaled, rms": Written(lambda: ScaledByStream(rms=True), (3, 4, 5), {"enter": (8, 2)}),
     "expanded": Written(Expanded, (3, 4, 5), {"q": (6, 2), "v": (10, 2)}),
+    "einsum": Written(Einsum, (3, 4, 5), {"enter": (8, 1), "to_q": (6, 3)}, inner={"to_q[inner]": (6, 2)}),
+    "twice": Written(Twice, (3, 2, 6, 6), {"stem": (4, 1)}),
+    "lstm": Written(lambda: Recurrent("LSTM", num_layers=2, bidirectional=True), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
+    "gru": Written(lambda: Recurrent("GRU", num_layers=2, dropout=0.2), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
+    "rnn": Written(lambda: Recurrent("RNN", bias=False), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
     "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}, inner={"enter[inner]": (8, 2)}),
     "encoder layer": Written(lambda: Torch("layer"), (3, 4, 5), {"encoder.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
     "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}, inner={"enter[inner]": (8, 2)}),

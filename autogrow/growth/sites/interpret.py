@@ -20,6 +20,7 @@ from autogrow.growth.sites.rules.attention import through_attention
 from autogrow.growth.sites.rules.functional import FUNCTIONAL
 from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
+from autogrow.growth.sites.rules.recurrent import through_recurrent
 from autogrow.growth.sites.rules.table import EXTREMES, MADE_HERE, SHAPES
 from autogrow.growth.sites.trace import Call, Note, Scale, Sized, Trace, Use, Value, function_name
 from autogrow.nets.knots import Knots
@@ -136,6 +137,9 @@ class Interpreter:
             pass
         elif type(module) is nn.MultiheadAttention:
             out = through_attention(self.trace, call, module)
+        elif type(module) in (nn.LSTM, nn.GRU, nn.RNN):
+            assert isinstance(module, nn.RNNBase)
+            out = through_recurrent(self.trace, call, module)
         elif not isinstance(call.result, Tensor):
             pass
         elif (layer := layer_type(module)) is not None:

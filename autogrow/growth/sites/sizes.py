@@ -19,7 +19,7 @@ from torch import nn
 
 from autogrow.growth.attributes import settings
 from autogrow.growth.sites.axes import Axis, Width, length, resolve, unify
-from autogrow.growth.sites.numbers import LISTENING, Attribute, Count, SizeFloat, SizeInt, following_roots
+from autogrow.growth.sites.numbers import LISTENING, Attribute, Count, SizeFloat, SizeInt, followed_elsewhere
 
 _TRIED = (1, 2, 5)  # units by which a width is thought to grow, to see what would become of a number
 
@@ -146,7 +146,7 @@ def telling_attributes(net: nn.Module, sizes: Sizes) -> Iterator[None]:
                 values[attribute] = SizeInt.made(value, Count.of_attribute((name, f"{holder}{attribute}")))
     LISTENING.append(sizes)
     try:
-        with following_roots():
+        with followed_elsewhere():
             yield
     finally:
         LISTENING.pop()

@@ -215,9 +215,11 @@ def _install(net: nn.Module, name: str, new: Tensor) -> Callable[[], None]:
     module = net.get_submodule(owner)
     table: dict[str, Any] = module._parameters if last in module._parameters else module._buffers
     old = table[last]
-    table[last] = new
 
-    def undo() -> None:
-        table[last] = old
+    def install(tensor: Tensor) -> None:
+        table[last] = tensor
+        if isinstance(module, nn.RNNBase):  # it computes with a list of its own
+            module._flat_weights[module._flat_weights_names.index(last)] = tensor
 
-    return undo
+    install(new)
+    return lambda: install(old)

@@ -7,6 +7,7 @@ tensors that both grow, and sets the scale of the scores: `products` says how.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -34,6 +35,41 @@ def matmul(call: Call) -> Value:
     shapes, values = {s: call.shapes[s][:-2] for s in sources}, {s: call.values[s][:-2] for s in sources}
     lead = meet(call.result.shape[:-2], shapes, values)
     return (*lead, left[-2], right[-1])
+
+
+def einsum(call: Call) -> Value:
+    """A sum of products by letters: equal letters meet; one that both of two tensors have and the sum has not is summed
+    over.
+    """
+    equation, *given = call.node.args
+    operands: list[Any] = list(given[0]) if len(given) == 1 and isinstance(given[0], (list, tuple)) else list(given)
+    if not isinstance(equation, str) or "." in equation or "->" not in equation or not operands:
+        return None
+    inputs, output = equation.replace(" ", "").split("->")
+    named: dict[str, list[tuple[fx.Node, Axis | None]]] = {}
+    for letters, source in zip(inputs.split(","), operands, strict=True):
+        if len(set(letters)) < len(letters) or not isinstance(call.values[source], tuple):
+            return None
+        for letter, axis in zip(letters, call.values[source], strict=True):
+            named.setdefault(letter, []).append((source, axis))
+    for letter, met in named.items():
+        if letter not in output and len(met) == 2 == len(operands):
+            query, key = (source for source, _ in met)
+            call.products.append(Product(call.node, query, key, _summed(met[0][1], met[1][1])))
+        elif letter not in output:
+            fix_all(tuple(axis for _, axis in met), "einsum sums over it")
+    return tuple(_joined([axis for _, axis in named[letter]]) for letter in output)
+
+
+def _joined(axes: Sequence[Axis | None]) -> Axis | None:
+    """The axis of a letter that stays."""
+    known = [axis for axis in axes if axis is not None]
+    if len(known) < len(axes):
+        fix_all(tuple(known), "it meets a tensor along an axis that is not a width")
+        return None
+    for axis in known[1:]:
+        unify(known[0], axis)
+    return known[0]
 
 
 def _summed(one: Axis | None, other: Axis | None) -> Axis | None:

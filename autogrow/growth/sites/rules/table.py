@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from autogrow.growth.sites.axes import fix, new_axis
-from autogrow.growth.sites.rules.attention import matmul, scaled_dot_product
+from autogrow.growth.sites.rules.attention import einsum, matmul, scaled_dot_product
 from autogrow.growth.sites.rules.parts import cat, expand, expand_as, meet, stack
 from autogrow.growth.sites.rules.pieces import chunk, extreme, getitem, glu, repeated, rolled, split, unbind
 from autogrow.growth.sites.rules.reshape import fix_all, reshaped
@@ -196,6 +196,7 @@ def _table() -> dict[str, ShapeRule]:
         ("linear", rolled, "roll flip tril triu"),
         ("linear", _whole_transpose, "T mT"),
         ("mix", matmul, "matmul bmm"),
+        ("mix", einsum, "einsum"),
         ("mix", scaled_dot_product, "scaled_dot_product_attention"),
         ("mix", _masked, "masked_fill"),
         ("mix", _made, "new_zeros new_ones new_full new_empty new_tensor"),
