@@ -19,6 +19,7 @@ from autogrow.growth.sites.axes import Axis, Width, fix, resolve, unify
 from autogrow.growth.sites.depth import depth_sites, site_behind
 from autogrow.growth.sites.example import Example
 from autogrow.growth.sites.finer import column_sites, columns_read
+from autogrow.growth.sites.products import settle_products
 from autogrow.growth.sites.run import run_trace
 from autogrow.growth.sites.site import ColumnSite, ColumnsRead, DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.sites.state import normed
@@ -54,24 +55,62 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
       2: it is the net's output
     """
     net = unwrapped(net)
-    trace = run_trace(net, example)
-    trace.uses[:] = _tied_as_one(trace)
-    _fix_normed_together(trace)
-    trace.numbers.refuse_broken()
-    index = _index(trace)
-    sites = {width: _site(trace, index, width) for width in index.ports}
+    trace, sites = _looked_at(net, example)
     named = {s.name: s for s in sites.values() if s.writers}
     widths = {n: s for n, s in named.items() if s.refused is None and (s.normed is None or s.normed.any_width)}
     fixed = {n: s for n, s in named.items() if n not in widths}
+    if trace.numbers.either:
+        alone, inner = _inner(net, example, widths)
+        widths, fixed = widths | alone, {n: s for n, s in fixed.items() if n not in alone}
+    else:
+        inner = {}
     depths, no_depths = depth_sites(trace, sites)
     refused = {n: s.refused or s.only_multiples for n, s in fixed.items()} | no_depths | dict(trace.opaque)
     inputs, outputs = _only(trace.inputs, sites), _only(trace.outputs, sites)
-    found = Sites(widths, depths, fixed, refused, inputs, outputs, trace, sites)
+    found = Sites(widths, depths, fixed, refused, inputs, outputs, trace, sites, inner)
     try:
         read, count = columns_read(trace)
     except GrowthError as error:
         return replace(found, not_finer=str(error))
     return replace(found, finer=column_sites(trace, count, read.knots), columns=read)
+
+
+def _looked_at(net: nn.Module, example: Example | None, *, inner: bool = False) -> tuple[Trace, dict[Width, WidthSite]]:
+    """The net run once, and every width found."""
+    trace = run_trace(net, example, inner=inner)
+    trace.uses[:] = _tied_as_one(trace)
+    _fix_normed_together(trace)
+    settle_products(trace)
+    trace.numbers.refuse_broken()
+    index = _index(trace)
+    return trace, {width: _site(trace, index, width) for width in index.ports}
+
+
+def _inner(
+    net: nn.Module, example: Example | None, widths: Mapping[str, WidthSite]
+) -> tuple[dict[str, WidthSite], dict[str, WidthSite]]:
+    """The widths that only the other choice finds, where heads are cut so that their size can grow.
+
+    Those that grow what no other width does, and the rest.
+    """
+    _, sites = _looked_at(net, example, inner=True)
+    known = {_lying(site) for site in widths.values()}
+    found = [s for s in sites.values() if s.writers and s.refused is None and (s.normed is None or s.normed.any_width)]
+    other = [s for s in found if _lying(s) not in known]
+    taken = {place for site in widths.values() for place in _touched(site)}
+    alone = {s.name: s for s in other if taken.isdisjoint(_touched(s))}
+    rest = [replace(s, name=f"{s.name}[inner]") for s in other if s.name not in alone]
+    return alone, {s.name: s for s in rest}
+
+
+def _touched(site: WidthSite) -> set[tuple[str, object]]:
+    """The dimensions of tensors and the attributes that a width's growth changes."""
+    ports: set[tuple[str, object]] = {(p.name, p.dim) for p in (*site.writers, *site.readers, *site.carried)}
+    return ports | {(a.module, a.attribute) for a in site.attributes}
+
+
+def _lying(site: WidthSite) -> tuple[tuple[str, int, tuple[Span, ...]], ...]:
+    return tuple((port.name, port.dim, port.spans) for port in site.writers)
 
 
 def _tied_as_one(trace: Trace) -> list[Use]:
@@ -101,7 +140,7 @@ def _fix_normed_together(trace: Trace) -> None:
     for note in trace.notes.values():
         if note.kind in ("norm:layer", "norm:rms") and note.module in trace.layers:
             axis = resolve(trace.layers[note.module][0])
-            if len(axis) > 1:
+            if len({segment.width for segment in axis}) > 1:
                 fix(axis, f"{note.module!r} normalises it together with others")
 
 
@@ -127,8 +166,7 @@ def _index(trace: Trace) -> _Index:
 
     for use in sorted(trace.uses, key=called):
         for width, spans in _spans(use.axis).items():
-            port = Port(use.module, use.parameter, use.dim, use.role, spans, use.fill)
-            index.ports.setdefault(width, []).append(port)
+            index.ports.setdefault(width, []).extend(_ports(trace, use, width, spans))
             if use.role in ("write", "tied"):
                 index.written.setdefault(use.module, set()).add(width)
     for sized in trace.sized:
@@ -139,6 +177,20 @@ def _index(trace: Trace) -> _Index:
         for width in _widths_of(trace.values.get(node)):
             index.nodes.setdefault(width, []).append(node)
     return index
+
+
+def _ports(trace: Trace, use: Use, width: Width, spans: tuple[Span, ...]) -> list[Port]:
+    """A width's port along one dimension of a tensor; several where some of its rows are queries or keys."""
+    parts: dict[tuple[str, float], list[Span]] = {}
+    for span in spans:
+        role, power = use.role, 0.0
+        for side in trace.sides.get(use.module, ()) if use.role == "write" else ():
+            if span.offset in side.rows:
+                role = "key" if width in side.keys else role
+                power += side.powers.get(width, 0.0)
+        parts.setdefault((role, power), []).append(span)
+    named = (use.module, use.parameter, use.dim)
+    return [Port(*named, role, tuple(of), use.fill, power) for (role, power), of in parts.items()]
 
 
 def _spans(axis: Axis) -> dict[Width, tuple[Span, ...]]:
@@ -163,17 +215,17 @@ def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
     """Everything that lies along one width."""
     ports, nodes = index.ports[width], index.nodes.get(width, [])
     writers = tuple(p for p in ports if p.role in ("write", "tied"))
-    readers = tuple(p for p in ports if p.role in ("read", "tied"))
+    readers = tuple(p for p in ports if p.role in ("read", "tied", "key"))
     carried = tuple(p for p in ports if p.role == "carry")
     ends = {p.module for p in (*writers, *readers)}
-    unit = writers[0].spans[0].block if writers else 1
+    unit = writers[0].spans[0].block * min(len(p.spans) for p in (*writers, *readers)) if writers else 1
     through = dict.fromkeys(
         str(n.target) if n.op == "call_module" else n.name
         for n in nodes
         if n.op in ("call_module", "call_function", "call_method") and str(n.target) not in ends
     )
     refused = width.fixed if width.fixed or readers else "no layer that growth knows reads it"
-    reading = {trace.tied[p.module] if p.role == "tied" else p.module for p in readers}
+    reading = {trace.tied[p.module] if p.role == "tied" else p.module for p in readers if p.role != "key"}
     state = normed(trace, width, nodes, reading) if refused is None else None
     tied = [trace.tied[p.module] for p in readers if p.role == "tied"]
     if tied and state is not None and not state.reads_zero.issuperset(tied):
