@@ -14,7 +14,7 @@ from autogrow.growth.blocks import ResidualBlock
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.axes import Axis, Width, length, resolve
 from autogrow.growth.sites.site import DepthSite, Sites, WidthSite
-from autogrow.growth.sites.stream import block_sites
+from autogrow.growth.sites.stream import block_sites, check_stream
 from autogrow.growth.sites.trace import Trace, function_name
 
 
@@ -84,6 +84,7 @@ def _site_behind(trace: Trace, sites: Mapping[Width, WidthSite], name: str) -> D
     called = f"{name}.outer" if block else name
     node = next((n for n in trace.graph.nodes if n.op == "call_module" and n.target == called), None)
     if node is None:
+        check_stream(trace, name)
         raise GrowthError(f"{name!r} is not called on its own, so nothing can be inserted behind it")
     if trace.calls(called) > 1:
         raise GrowthError(f"{name!r} is called {trace.calls(called)} times; give each place a module of its own")

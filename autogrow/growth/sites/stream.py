@@ -55,7 +55,7 @@ def block_sites(trace: Trace) -> tuple[dict[str, tuple[fx.Node, DepthSite]], dic
 def _lists(net: nn.Module) -> Iterator[list[str]]:
     """The names of the modules in each list of the net."""
     for name, module in net.named_modules():
-        if isinstance(module, (nn.ModuleList, nn.Sequential)):
+        if isinstance(module, (nn.ModuleList, nn.Sequential)) and len(module):
             yield [f"{name}.{child}".lstrip(".") for child in module._modules]
 
 
@@ -69,6 +69,17 @@ def _size(trace: Trace, node: fx.Node) -> int:
 
 class PostNormError(GrowthError):
     """A block that normalises the stream itself."""
+
+
+def check_stream(trace: Trace, name: str) -> None:
+    """Raise GrowthError, with the reason, for a block of a residual stream that cannot be passed through."""
+    if name in trace.called:
+        try:
+            zeros_of(trace, name)
+        except PostNormError:
+            raise
+        except GrowthError:
+            return  # it is no block of a residual stream
 
 
 def zeros_of(trace: Trace, name: str) -> tuple[str, ...]:

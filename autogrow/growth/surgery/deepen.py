@@ -96,10 +96,6 @@ def _chosen(sites: Sites, after: str) -> DepthSite:
     module = dict(sites.trace.net.named_modules()).get(after)
     if module is None or not after:
         raise GrowthError(f"no module is called {after!r} to insert behind; {nearest(after, sites.depths)}")
-    if after in sites.refused:
-        raise GrowthError(
-            f"nothing can be inserted behind {after!r}: {sites.refused[after]}; {nearest(after, sites.depths)}"
-        )
     if isinstance(module, (nn.Sequential, nn.ModuleList)) and len(module):
         return _chosen(sites, f"{after}.{list(module._modules)[-1]}")
     try:
