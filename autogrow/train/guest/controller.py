@@ -50,8 +50,9 @@ class GrowthController(pl.Callback):
     """Grows the net of any `LightningModule` while it trains.
 
     `policy`: a growth policy of `autogrow.policy`, or a `LifeCycle(…, finish=NoFinish())` where it should also stop the
-    run. `net`: the submodule that grows. `example`: its input, with a batch dimension (several inputs as a sequence);
-    by default the module's `example_input_array`. `train_monitor`, `val_monitor`, `train_error`, `val_error`: names you
+    run. `net`: the submodule that grows; '' for the module itself, or a list of submodules of which alone something
+    grows, both looked at through the module's forward. `example`: its input, with a batch dimension (several inputs as
+    a sequence); by default the module's `example_input_array`. `train_monitor`, `val_monitor`, `train_error`, `val_error`: names you
     log, per epoch; or `measure(module)` returns those values itself, called in eval mode: one function for both losses
     makes the better gap. `neurons`: what new units start as. `optimizer_state`: 'carry' it, keep it for tensors without
     new entries ('fresh'), or 'reset' it. `averages`: names of submodules that average the net (Lightning's averaging
@@ -66,7 +67,7 @@ class GrowthController(pl.Callback):
         self,
         policy: Policy,
         *,
-        net: str = "net",
+        net: str | Sequence[str] = "net",
         example: Tensor | Sequence[Tensor] | None = None,
         train_monitor: str = "train_loss",
         val_monitor: str = "val_loss",

@@ -114,10 +114,22 @@ def grow_net(
 
 
 def look_at(net: nn.Module, record: GrowthRecord) -> tuple[Sites, NetCost]:
-    """Where the net can grow, and what it costs as it is."""
+    """Where the net can grow (of the parts that may), and what it costs as it is."""
     inputs = record.inputs(net)
     with eagerly():
-        return growth_sites(net, inputs), cost(net, inputs)
+        sites, spent = growth_sites(net, inputs), cost(net, inputs)
+    return _those_within(sites, record.within), spent
+
+
+def _those_within(sites: Sites, parts: Sequence[str]) -> Sites:
+    def inside(name: str) -> bool:
+        return not parts or any(name == part or name.startswith((f"{part}.", f"{part}[")) for part in parts)
+
+    return dataclasses.replace(
+        sites,
+        widths={name: site for name, site in sites.widths.items() if inside(name)},
+        depths={name: site for name, site in sites.depths.items() if inside(name)},
+    )
 
 
 def names_in(module: pl.LightningModule, net: nn.Module) -> dict[nn.Parameter, str]:
@@ -139,4 +151,5 @@ def named_moves(moves: Sequence[Move], module: pl.LightningModule, net: nn.Modul
 
 def prefix_of(module: pl.LightningModule, net: nn.Module) -> str:
     """What stands before the net's own names in the module's."""
-    return f"{next(name for name, m in module.named_modules() if m is net)}."
+    name = next(name for name, m in module.named_modules() if m is net)
+    return f"{name}." if name else ""
