@@ -32,8 +32,8 @@ _RECORD = "_growth_record"
 class GrowthRecord:
     """The net at `path` of a module ('': the module itself) as it started, and the recipe of its growths since.
 
-    `example`: the net's positional inputs. `averages`: names of further copies of the net in the module. `within`: names
-    of submodules of the net; only what they hold grows (none: all of it).
+    `example`: the net's positional inputs. `averages`: names of further copies of the net in the module. `within`:
+    names of submodules of the net; only what they hold grows (none: all of it).
     """
 
     def __init__(
