@@ -20,7 +20,7 @@ from autogrow.policy.finish import deliverable, return_target
 from autogrow.policy.history import GROWTHS, Action, Anneal, Decision, Keep, Row, Undo
 from autogrow.policy.needs import anneals, requires
 from autogrow.train.guest.architecture import GrowthRecord
-from autogrow.train.guest.averages import averages_of
+from autogrow.train.guest.averages import averages_of, copies_of
 from autogrow.train.guest.reconnect import names_in
 from autogrow.train.guest.wiring import Wiring, groups_of, place_all
 from autogrow.train.rewire.invariants import check_ranks, check_reconnected
@@ -119,7 +119,7 @@ def _taken(trainer: pl.Trainer, module: pl.LightningModule, record: GrowthRecord
     return {
         "recipe": copy.deepcopy(record.recipe),
         "module": _cloned(module.state_dict()),
-        "averages": [_cloned(net.state_dict()) for net in averages_of(module, record.path, record.averages)],
+        "averages": [_cloned(whole.state_dict()) for whole in copies_of(module, record.path, record.averages)],
         "optimizers": [
             {
                 "state": {name: _cloned(state) for name, state in w.state.items()},
@@ -141,9 +141,8 @@ def _install(trainer: pl.Trainer, module: pl.LightningModule, record: GrowthReco
     def change() -> None:
         record.rebuild(module, kept["recipe"])
         module.load_state_dict(kept["module"])
-        averages = averages_of(module, record.path, record.averages)
-        for net, values in zip(averages, kept["averages"], strict=True):
-            net.load_state_dict(values)
+        for whole, values in zip(copies_of(module, record.path, record.averages), kept["averages"], strict=True):
+            whole.load_state_dict(values)
 
     def place() -> None:
         optimizers = trainer.optimizers
