@@ -1,7 +1,6 @@
 """A character GPT grows in width, heads and blocks; its last size from scratch at equal FLOPs beside it: gpt.png."""
 
 import math
-import sys
 from pydoc_data.topics import topics
 
 import pytorch_lightning as pl
@@ -58,10 +57,8 @@ def train(checks, seed, growth, **sizes):
     pieces = torch.tensor([CHARS.index(c) for c in TEXT]).unfold(0, LENGTH + 1, LENGTH + 1)
     val, train = pieces.tensor_split([len(pieces) // 10])
     net, grower = GPT(checks * STEPS, **sizes), GrowthController(growth, net="", example=val[:2, :-1])
-    trainer = pl.Trainer(
-        max_epochs=checks, limit_train_batches=STEPS, callbacks=[grower], logger=False, enable_checkpointing=False
-    )
-    trainer.fit(net, DataLoader(train, BATCH, shuffle=True), DataLoader(val[:256], 64))
+    fit = pl.Trainer(max_epochs=checks, limit_train_batches=STEPS, callbacks=[grower], enable_checkpointing=False).fit
+    fit(net, DataLoader(train, BATCH, shuffle=True), DataLoader(val[:256], 64))
     return net.blocks, grower.rows
 
 
@@ -73,10 +70,10 @@ def compare(checks=40, seed=0):
     return rows, train(checks, seed, Growth(Never()), hidden=first.mlp[0].out_features, **sizes)[1]
 
 
-if __name__ == "__main__":  # python examples/gpt.py [CHECKS [SEED]]
+if __name__ == "__main__":
     import matplotlib.pyplot as plt
 
-    for name, rows in zip(("grown", "from scratch"), compare(*map(int, sys.argv[1:])), strict=True):
+    for name, rows in zip(("grown", "from scratch"), compare(), strict=True):
         plt.plot([row.train_flops for row in rows], [row.val_loss for row in rows], label=name)
     plt.legend(title="validation loss against training FLOPs")
     plt.savefig("gpt.png")
