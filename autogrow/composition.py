@@ -49,7 +49,7 @@ TEXTS = frozenset(
 """Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
 
 
-WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate"])
+WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate", "export", "front"])
 """Commands that make no run folder."""
 
 

@@ -143,8 +143,15 @@ def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, site
     >>> dry_run(net, torch.zeros(8, 10), {"do": "widen", "widths": {"0": 8}}).flops_per_sample
     192
     """
+    return cost(dry_net(net, example, action, sites=sites), example)
+
+
+def dry_net(net: nn.Module, example: Example, action: Mapping[str, Any], *, sites: Sites | None = None) -> nn.Module:
+    """The net as it would be after an action, of shapes alone: its weights are one zero; the net itself where the
+    action is no growth. Arguments and errors as of `dry_run`.
+    """
     if action["do"] not in ("widen", "deepen", "refine"):
-        return cost(net, example)
+        return net
     net = unwrapped(net)
     sites = sites or growth_sites(net, example)
     copied = _hollow(net)
@@ -166,7 +173,7 @@ def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, site
     else:
         plan = _deepening(copied, action["after"], action.get("kind", "auto"), sites, generator)
     plan.apply(copied)
-    return cost(copied, example)
+    return copied
 
 
 def _deepening(copied: nn.Module, after: str, kind: str, sites: Sites, generator: torch.Generator) -> Plan:
@@ -210,4 +217,4 @@ def _batch_dim(net: nn.Module, example: Tensor) -> int:
     return 1 if leading == 1 and tuple(example.shape[2:]) == shape else 0
 
 
-__all__ = ["Counted", "NetCost", "cost", "counting", "dry_run"]
+__all__ = ["Counted", "NetCost", "cost", "counting", "dry_net", "dry_run"]

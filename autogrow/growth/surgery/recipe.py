@@ -61,10 +61,12 @@ def _plan(net: nn.Module, entry: Entry, holds: int | None) -> Plan:
         return _insertion(net, entry) if entry["kind"] in ("identity", "residual") else _blocks(net, entry, holds)
     if entry["op"] == "refine":
         return _refinement(net, entry)
-    tensors = []
+    tensors, narrows = [], entry["op"] == "narrow"
     for name, shape in entry["shapes"].items():
         old = tensor_named(net, name)
-        if old.ndim != len(shape) or any(new < now for new, now in zip(shape, old.shape, strict=True)):
+        if old.ndim != len(shape) or any(
+            (new > now if narrows else new < now) for new, now in zip(shape, old.shape, strict=True)
+        ):
             raise GrowthError(
                 f"the recipe was recorded on another net: {name!r} has shape {list(old.shape)}, the recipe makes it {list(shape)}"
             )
@@ -89,7 +91,8 @@ def _plan(net: nn.Module, entry: Entry, holds: int | None) -> Plan:
 
 
 def _appended(dim: int, now: int, new: int) -> Regrow:
-    return Regrow(dim, torch.cat([torch.arange(now), torch.full((new - now,), -1)]))
+    """So many entries more at the end, or the first ones alone."""
+    return Regrow(dim, torch.cat([torch.arange(min(now, new)), torch.full((max(0, new - now),), -1)]))
 
 
 def _refinement(net: nn.Module, entry: Entry) -> Plan:

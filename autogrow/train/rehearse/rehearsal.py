@@ -19,6 +19,7 @@ from autogrow.policy.event import Event
 from autogrow.policy.guards import growth_ended
 from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Row, Stop, Undo
 from autogrow.policy.needs import by_the_clock, requires, schedule_over
+from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.looks.observe import Observation, Observer
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.operate import applied
@@ -84,7 +85,7 @@ def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
     Seconds are those of some steps on this host with throw-away copies of the nets.
     """
     stream = stream_of(spec, prepared)
-    check_run(spec, module_of(spec, prepared), stream)
+    check_run(spec, module_of(spec, prepared), stream, DeviceGauge(spec, prepared))
     gauge = Gauge(spec, prepared)
     exact = by_the_clock(spec.policy.growth)
     # first to see how far growth goes if the score falls for ever, then with a score that rests from there on
@@ -119,7 +120,7 @@ class _Play:
         self.module = module_of(spec, prepared)
         needs = requires(spec.policy)
         self.scored = "scores" in needs
-        self.observer = Observer(prepared, needs, self.module.example.device)
+        self.observer = Observer(prepared, needs, self.module.example.device, DeviceGauge(spec, prepared))
         self.seen = Observation()
         self.book = Book(spec.policy)
         self.starts: list[tuple[int, Action | None, Footprint]] = []
@@ -211,6 +212,7 @@ class _Play:
             max_steps=self.limit,
             columns=module.columns,
             look=self._columns,
+            device=self.observer.device_of,
         )
 
     def _columns(self, knots: int) -> dict[str, Column]:
