@@ -77,7 +77,8 @@ def instantiate(node: Any) -> Any:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        where = str(error).splitlines()[-1].strip() if cause is not error else ""
+        last = str(error).splitlines()[-1].strip()
+        where = last if last.startswith("full_key") and cause is not error else ""
         raise ConfigError(" ".join(f"{cause} {where}".split())) from None
 
 

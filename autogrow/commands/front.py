@@ -26,6 +26,8 @@ class FrontConfig:
     factor: float = 1.5
     least: int = 4
     finish: float = 1.0
+    runtime: str = "torch"
+    int8: bool = False
 
 
 def run(rest: Sequence[str]) -> int:

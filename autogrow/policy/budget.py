@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, replace
 from statistics import median
 from typing import Any
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.growth import GrowthPolicy, kept
-from autogrow.policy.history import GROWTHS, Action, Cost, Decision, History, Options, Row
+from autogrow.policy.history import (
+    GROWTHS,
+    Action,
+    Cost,
+    Decision,
+    Deepen,
+    History,
+    Options,
+    Row,
+    Widen,
+    no_columns,
+)  # fmt: skip
 
 RUN_LIMITS = ("train_flops", "seconds")
 """The limits of a run; the others are limits of the net."""
@@ -139,7 +150,11 @@ def steps_left(
 
 @dataclass(frozen=True)
 class WithinBudget:
-    """Refuse growths whose dry-run cost would break the budget; `reserve` steps are kept for the anneal."""
+    """Refuse growths whose dry-run cost would break the budget; `reserve` steps are kept for the anneal.
+
+    Where one kind of growth is refused, the guarded policy is asked again without it: a net whose inputs cannot become
+    finer may still become wider.
+    """
 
     growth: GrowthPolicy
     budget: Budget
@@ -147,11 +162,36 @@ class WithinBudget:
 
     def __call__(self, history: History, options: Options) -> Decision:
         """What the guarded policy decides, unless it costs too much."""
-        decision = self.growth(history, options)
-        if not isinstance(decision.action, GROWTHS):
+        refused: list[str] = []
+        shown = options
+        while len(refused) < len(GROWTHS):
+            decision = self.growth(history, shown)
+            why = ""
+            if isinstance(decision.action, GROWTHS):
+                why = exceeded(self.budget, decision.action, history, options, reserve=self.reserve)
+            if not why:
+                break
+            refused.append(why)
+            shown = _without(decision.action, shown)
+        if not refused:
             return decision
-        why = exceeded(self.budget, decision.action, history, options, reserve=self.reserve)
-        return kept(f"because {why}") if why else decision
+        if not isinstance(decision.action, GROWTHS) or why:
+            return kept(f"because {refused[0]}")
+        return Decision(decision.action, f"{decision.reason}; refused before: {'; '.join(refused)}")
+
+
+def _without(action: Action, options: Options) -> Options:
+    """The options without the kind of growth that an action is of."""
+    match action:
+        case Widen():
+            return replace(options, widths={}, scores=_of(options.depths, options))
+        case Deepen():
+            return replace(options, depths={}, scores=_of(options.widths, options))
+    return replace(options, columns=no_columns)
+
+
+def _of(names: Collection[str], options: Options) -> dict[str, float]:
+    return {name: score for name, score in options.scores.items() if name in names}
 
 
 def _measured(name: str, options: Options) -> float:

@@ -35,7 +35,7 @@ from autogrow.train.fit.net.rate import Rate
 from autogrow.train.fit.net.snapshot import Snapshot, take
 from autogrow.train.record.checkpoint import read_checkpoint, save_atomically
 from autogrow.train.record.files import copy_file
-from autogrow.train.record.folder import NETS, SPLIT, checkpoint_of
+from autogrow.train.record.folder import CONFIG, NETS, SPLIT, checkpoint_of
 from autogrow.train.record.passed import read_passed
 
 _JUDGED_BY = 1024  # training rows that say how useful a unit is
@@ -90,6 +90,7 @@ def find_front(
     net: the largest absolute change of an output on training rows before it was trained on), `on_front`, `chosen`.
     """
     (out / NETS).mkdir(parents=True, exist_ok=True)
+    _keep_config(run, out)
     points = [_delivered(run, out, measure)]
     say(points[0])
     finisher = Finisher(run.spec, run.prepared)
@@ -101,6 +102,12 @@ def find_front(
             say(point)
             began = time.perf_counter()
     return mark(points, run.metric)
+
+
+def _keep_config(run: FinishedRun, out: Path) -> None:
+    """Beside the nets, where the data are: `autogrow export` compares answers on them."""
+    if (run.folder / CONFIG).is_file():
+        copy_file(run.folder / CONFIG, out / CONFIG)
 
 
 def _delivered(run: FinishedRun, out: Path, measure: Measure) -> Point:
@@ -117,7 +124,7 @@ def _delivered(run: FinishedRun, out: Path, measure: Measure) -> Point:
     found = {"val": take_final_look(judged, prepared.val, prepared)}
     if len(prepared.test):
         found["test"] = take_final_look(net, prepared.test, prepared)
-    copy_file(path, out / NETS / "delivered.ckpt")
+    _copy_net(path, out / NETS / "delivered.ckpt")
     module = run.module()
     cost = {"steps": 0, "train_flops": 0, "eval_flops": 0, "seconds": 0.0}
     return {
@@ -127,6 +134,17 @@ def _delivered(run: FinishedRun, out: Path, measure: Measure) -> Point:
         **_facts(run, module, net, found, measure),
         "cost": cost,
     }
+
+
+def _copy_net(source: Path, path: Path) -> None:
+    copy_file(source, path)
+    _copy_rows(source, path)
+
+
+def _copy_rows(source: Path, path: Path) -> None:
+    """Which rows a net knows, beside it: for those who go on from it, or export it."""
+    if source.with_suffix(SPLIT).is_file():
+        copy_file(source.with_suffix(SPLIT), path.with_suffix(SPLIT))
 
 
 def _passed(run: FinishedRun, finisher: Finisher) -> Iterator[tuple[GrowingModule, _Made]]:
@@ -196,9 +214,7 @@ def _point(run: FinishedRun, module: GrowingModule, made: _Made, out: Path, meas
     }
     path = out / NETS / f"{made.name}.ckpt"
     save_atomically(delivered_content(module, summary, before_refit=handed.before_refit), path)
-    split = checkpoint_of(run.folder).with_suffix(SPLIT)
-    if split.is_file():
-        copy_file(split, path.with_suffix(SPLIT))  # for those who go on from it
+    _copy_rows(checkpoint_of(run.folder), path)
     cost = {
         "steps": finished.steps,
         "train_flops": finished.train_flops,

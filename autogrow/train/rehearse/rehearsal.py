@@ -11,10 +11,12 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autogrow.data import Prepared
+from autogrow.policy import Budget
 from autogrow.policy.book import Book, Measured
+from autogrow.policy.budget import RUN_LIMITS
 from autogrow.policy.event import Event
 from autogrow.policy.guards import growth_ended
 from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Row, Stop, Undo
@@ -62,13 +64,27 @@ class Course:
 
 
 @dataclass(frozen=True)
+class Limited:
+    """Where one limit of the budget, alone, would end growth if the score fell for ever: at which widths and how many
+    parameters, and `why` in the policy's words (None: it does not; growth ends there by itself).
+    """
+
+    name: str
+    limit: float
+    widths: tuple[int, ...]
+    parameters: int
+    why: str | None
+
+
+@dataclass(frozen=True)
 class Rehearsal:
     """`falling`: the course if the score falls well at every check until growth is over.
     `resting`: the course if it never falls.
 
     `exact`: growth goes by the clock alone, and both are the same. `scored`: what grows is chosen by scores of the
     trained net, taken as alike here. `most`: passes, training FLOPs and seconds of all steps that `trainer.max_epochs`
-    allows at the largest size; None without that limit.
+    allows at the largest size; None without that limit. `limited`: where each of the budget's limits of the net ends
+    growth.
     """
 
     falling: Course
@@ -76,6 +92,7 @@ class Rehearsal:
     exact: bool
     scored: bool
     most: tuple[float, float, float] | None
+    limited: tuple[Limited, ...] = ()
 
 
 def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
@@ -99,7 +116,20 @@ def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
         )
         passes, flops = limit / stream.steps_per_pass, float(limit * largest.train_flops_per_step)
         most = (passes, flops, limit * largest.seconds_per_step)
-    return Rehearsal(falling, resting, exact, "scores" in requires(spec.policy), most)
+    budget = getattr(spec.policy, "budget", Budget())
+    limited = tuple(_limited(spec, prepared, gauge, *limit) for limit in budget.limits() if limit[0] not in RUN_LIMITS)
+    return Rehearsal(falling, resting, exact, "scores" in requires(spec.policy), most, limited)
+
+
+def _limited(spec: FitSpec, prepared: Prepared, gauge: Gauge, name: str, limit: float) -> Limited:
+    alone = replace(spec, policy=replace(spec.policy, budget=spec.policy.budget.only(name)))
+    rows = _Play(alone, prepared, gauge).course().rows
+    grown = max((row.check for row in rows if isinstance(row.action, GROWTHS)), default=-1)
+    refused = f"kept, because {name} would be "
+    why = next((row.reason for row in rows[grown + 1 :] if row.reason.startswith(refused)), None)
+    last = rows[-1]
+    said = None if why is None else why.removeprefix("kept, because ")
+    return Limited(name, limit, tuple(last.widths.values()), last.parameters, said)
 
 
 def _last_growth(course: Course) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,12 +40,12 @@ class DeviceGauge:
         self.pipeline, self.members = prepared.pipeline, spec.net.members
         self._known: dict[str, float] = {}
 
-    def take(self, net: nn.Module) -> dict[str, float]:
+    def take(self, net: nn.Module) -> dict[str, Any]:
         """Flash, RAM and latency of a net of these shapes, as far as they are asked for; its weights may be anything.
 
         Raises ConfigError for a net that is not written as a C file and whose bytes are asked for.
         """
-        found: dict[str, float] = {}
+        found: dict[str, Any] = {}
         wanted = sorted(self.needs & {"flash_bytes", "ram_bytes"})
         if wanted:
             if not isinstance(net, DenseNet):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class Observer:
         self._y = prepared.train.y[:_LOOK_ROWS].to(device)
         self._column_rows = look_rows(prepared, device)
 
-    def device_of(self, net: nn.Module) -> Mapping[str, float]:
+    def device_of(self, net: nn.Module) -> Mapping[str, Any]:
         """What a net of these shapes takes on a device, as far as a budget asks."""
         return {} if self.gauge is None else self.gauge.take(net)
 
