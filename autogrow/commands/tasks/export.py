@@ -18,6 +18,9 @@ from autogrow.train.record.folder import CONFIG, RESULT, checkpoint_of, is_compl
 OUT = "export"
 """Where exports go, in the run folder: a folder for each target."""
 
+TELLING = 0.005
+"""Of accuracy: what int8 loses beyond it is said."""
+
 
 def write_export(cfg: DictConfig) -> None:
     """Write the file, and print its receipt, size and speed."""
@@ -66,6 +69,11 @@ def lines(done: Exported) -> list[str]:
         f"  size        {facts['bytes']:,} bytes, {facts['parameters']:,} parameters, {facts['macs']:,} multiply-adds",
         f"  one row     {latency['p50_us']:.3g} µs, 95 % of calls within {latency['p95_us']:.3g} ({facts['runtime']}, one thread)",
     ]
+    measured = facts["validation"]
+    if facts["int8"] and measured is not None:
+        name, before, after = (measured[key] for key in ("measure", "net", "artefact"))
+        much = ", more than half a point" if name == "accuracy" and measured["lost"] > TELLING else ""
+        said.append(f"  int8        {name} {after:.4g} on validation, the net's {before:.4g}{much}")
     if receipt["why"]:
         said.append(f"  note        {receipt['why']}")
     return [*said, *(str(done.folder / name) for name in done.files)]

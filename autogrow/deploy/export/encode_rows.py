@@ -35,7 +35,7 @@ class Encoder:
 
     def _input(self, one: dict[str, Any], value: Any) -> float:
         text = value.strip() if isinstance(value, str) else value
-        if text is None or text != text or text == "" or text in self.missing or text in one.get("gaps", ()):  # noqa: PLR0124 (NaN)
+        if _is_gap(text) or text in self.missing or text in one.get("gaps", ()):
             return 0.0 if one["kind"] == "wave" else NAN
         if one["kind"] == "category":
             whole = isinstance(text, float) and text.is_integer()
@@ -53,6 +53,10 @@ class Encoder:
                 return float(words[value.lower()])
             value = value.replace(one.get("decimal", "."), ".")
         return float(value)
+
+
+def _is_gap(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _plain(number: float) -> str:

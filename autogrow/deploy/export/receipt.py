@@ -79,10 +79,14 @@ def changes(net: PortableNet, answers: np.ndarray, rows: Rows) -> float:
     return float((np.abs(answers - rows.answers) / unit).max())
 
 
-def accuracy(net: PortableNet, answers: np.ndarray, rows: Rows) -> dict[str, float] | None:
-    """How well answers (n, O) do: the share of right classes, or the root mean squared error in the target's unit."""
+def judged(net: PortableNet, answers: np.ndarray, rows: Rows) -> dict[str, Any] | None:
+    """How well the delivered net and the artefact do on rows whose truth is known, and what the artefact loses: the
+    share of rows that it answers wrongly beyond the net's, or the share by which its error is larger.
+    """
     if rows.truth is None:
         return None
     if net.answer == VALUES:
-        return {"rmse": float(np.sqrt(np.square(answers - rows.truth).mean()))}
-    return {"accuracy": float((answers.argmax(1) == rows.truth).mean())}
+        of_net, of_artefact = (float(np.sqrt(np.square(z - rows.truth).mean())) for z in (rows.answers, answers))
+        return {"measure": "rmse", "net": of_net, "artefact": of_artefact, "lost": of_artefact / of_net - 1}
+    of_net, of_artefact = (float((z.argmax(1) == rows.truth).mean()) for z in (rows.answers, answers))
+    return {"measure": "accuracy", "net": of_net, "artefact": of_artefact, "lost": of_net - of_artefact}

@@ -14,6 +14,7 @@ import numpy as np
 from autogrow.data import DataSpec, ImageEncoder, TableEncoder
 from autogrow.data.read_again import read_again
 from autogrow.data.splits import PARTS
+from autogrow.deploy.export.inputs import CATEGORY, DATE, VALUE
 from autogrow.deploy.export.net import PortableNet
 from autogrow.errors import CheckpointError, DataError
 from autogrow.train.record.folder import read_split
@@ -65,21 +66,21 @@ def _drawn_images(net: PortableNet, rng: np.random.Generator) -> np.ndarray:
 def _drawn_table(net: PortableNet, encoder: TableEncoder, rng: np.random.Generator) -> Any:
     import pandas as pd
 
-    named = {net.inputs[c.source].name: c for c in net.columns if c.kind == "value"}
+    column_of = {c.source: c for c in net.columns if c.kind == VALUE}
     drawn: dict[str, Any] = {}
-    for one in net.inputs:
+    for i, one in enumerate(net.inputs):
         if one.part:
             continue
         gaps = rng.random(PROBED) < 0.1
-        if one.kind == "category":
+        if one.kind == CATEGORY:
             texts = np.array([*one.codes, None, "\0 unknown"], dtype=object)
             drawn[one.name] = texts[rng.integers(0, len(texts), PROBED)]
             continue
-        column = named[one.name]
+        column = column_of[i]
         std = 1 / column.scale if column.scale > 0 else 1.0
         moved = column.mean + std * FAR * rng.normal(size=PROBED)
         values = moved if one.spread == 0 else one.origin + one.spread * moved
-        if one.kind == "date":
+        if one.kind == DATE:
             dated = pd.to_timedelta(np.clip(values, -30_000, 80_000), unit="D") + pd.Timestamp(0)
             drawn[one.name] = pd.Series(dated).dt.round("us").mask(gaps)
         else:

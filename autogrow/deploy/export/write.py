@@ -15,7 +15,7 @@ from autogrow.data import DataSpec
 from autogrow.deploy.export.encoder_file import encoder_files
 from autogrow.deploy.export.inputs import UNITS
 from autogrow.deploy.export.net import VALUES, PortableNet
-from autogrow.deploy.export.receipt import ParityReceipt, accuracy, answered, changes
+from autogrow.deploy.export.receipt import ParityReceipt, answered, changes, judged
 from autogrow.deploy.export.rows import OwnRows, Rows, own_rows, probe_rows
 from autogrow.deploy.export.target import Running, Target, Written
 from autogrow.deploy.export.torch_module import macs_of
@@ -24,6 +24,7 @@ from autogrow.train.fit.process import versions
 from autogrow.train.record.files import write_bytes, write_json
 
 EXPORT = "export.json"
+WORST = 0.1  # of the answers, or of the error, that int8 may lose: beyond it something is wrong
 CALIBRATED = 1000  # training rows that int8 is calibrated on
 WARM, FEWEST, MOST_CALLS = 10, 50, 2000
 SECONDS = 1.0  # that calls are timed for, roughly
@@ -63,17 +64,15 @@ def export(
             write_bytes(draft / file, content)
         with target.run(net, draft, int8=int8) as running:
             receipt, measured = _compared(net, target, running, own, int8=int8)
-            latency = None if receipt.broken else _latency(running, own.val or probe_rows(net))
+            latency = _latency(running, own.val or probe_rows(net))
     files = {**written.files, **encoder_files(net)}
     facts = _facts(net, target, written, int8=int8)
     facts |= {"receipt": receipt.to_plain(), "validation": measured, "latency": latency}
-    if receipt.broken:
+    fault = _fault(receipt, measured, int8=int8)
+    if fault:
         for file in (*files, EXPORT):
             (out / file).unlink(missing_ok=True)
-        raise ReceiptError(
-            f"{out / target.file} would answer otherwise than the net: by up to {receipt.max_abs_change:.2g} "
-            f"{receipt.unit}, where {receipt.promise:g} is promised; it is not written"
-        )
+        raise ReceiptError(f"{out / target.file} {fault}; it is not written")
     out.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         write_bytes(out / file, content)
@@ -92,8 +91,21 @@ def _compared(
         return ParityReceipt(promise, on_probe, None, len(probe), 0, unit, own.why), None
     answers = answered(running, own.val)
     on_val = changes(net, answers, own.val)
-    measured = {"net": accuracy(net, own.val.answers, own.val), "artefact": accuracy(net, answers, own.val)}
-    return ParityReceipt(promise, on_probe, on_val, len(probe), len(own.val), unit, own.why), measured
+    receipt = ParityReceipt(promise, on_probe, on_val, len(probe), len(own.val), unit, own.why)
+    return receipt, judged(net, answers, own.val)
+
+
+def _fault(receipt: ParityReceipt, measured: dict[str, Any] | None, *, int8: bool) -> str:
+    """What is wrong with an artefact, in words; nothing where it may be used."""
+    if receipt.broken:
+        return (
+            f"would answer otherwise than the net: by up to {receipt.max_abs_change:.2g} {receipt.unit}, where "
+            f"{receipt.promise:g} is promised"
+        )
+    if int8 and measured is not None and not measured["lost"] <= WORST:
+        name, before, after = (measured[key] for key in ("measure", "net", "artefact"))
+        return f"would do too badly in int8: {name} {after:.4g} where the net's is {before:.4g}"
+    return ""
 
 
 def _latency(running: Running, rows: Rows) -> dict[str, Any]:
