@@ -69,7 +69,7 @@ def test_jobs_end_when_they_are_asked_and_go_on(warm, tmp_path):
     def once_begun(outcome):
         states.append(outcome.state)
         if len(states) == 1:
-            wait_until(lambda: (tmp_path / "run" / "ledger.jsonl").is_file())
+            wait_until((tmp_path / "run" / "ledger.jsonl").is_file)
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Exception, match="interrupted by SIGINT"):
@@ -85,7 +85,7 @@ def test_each_job_has_a_session_one_thread_before_it_and_dies_alone(warm, tmp_pa
     child = started(warm, tmp_path / "run", *ENDLESS)
     process = wait_until(lambda: warm.said(child._number).get("process"))
     server = parent_of(process)
-    wait_until(lambda: (tmp_path / "run" / "ledger.jsonl").is_file())
+    wait_until((tmp_path / "run" / "ledger.jsonl").is_file)
     assert os.getsid(process) == process
     assert len(os.listdir(f"/proc/{server}/task")) == 1
     child.kill()
