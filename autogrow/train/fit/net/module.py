@@ -23,6 +23,7 @@ from autogrow.nets import MeanOfMembers
 from autogrow.policy.event import Size
 from autogrow.train.fit.net.build import build_net, rebuild
 from autogrow.train.fit.net.dropout import set_dropout
+from autogrow.train.fit.net.gradients import written_gradients
 from autogrow.train.fit.net.measure import sample_loss
 from autogrow.train.fit.net.rate import Rate
 from autogrow.train.fit.spec import FitSpec
@@ -86,6 +87,7 @@ class GrowingModule(pl.LightningModule):
         self._averaged = [p.detach() for p in self.ema.parameters()]
         self._live_buffers = [b for b in self.net.buffers() if b.is_floating_point()]
         self._averaged_buffers = [b for b in self.ema.buffers() if b.is_floating_point()]
+        self._written = written_gradients(self.net, self.task, self.spec.trainer.label_smoothing)
         if self.spec.trainer.compile:
             torch._dynamo.reset()  # else growth after growth uses up the recompile limit, and training falls back to eager
             self._compiled = [torch.compile(self.net)]
@@ -142,16 +144,20 @@ class GrowingModule(pl.LightningModule):
         one_process = self.trainer.world_size == 1 and self.trainer.precision in ("32-true", "64-true")
         clip = self.spec.optimizer.gradient_clip
         forward = self._compiled[0] if self._compiled else self.net
+        written = None if len(batch) > 2 or not one_process or self._compiled else self._written
         for x, y, *weight in zip(*batch, strict=True):
             rate = self.rate(step)
             for group in inner.param_groups:
                 group["lr"] = rate
-            inner.zero_grad()
-            loss = self.loss(forward(x), y, *weight)
-            if one_process:
-                loss.backward()
+            if written is not None:
+                written(x, y)
             else:
-                self.manual_backward(loss)
+                inner.zero_grad()
+                loss = self.loss(forward(x), y, *weight)
+                if one_process:
+                    loss.backward()
+                else:
+                    self.manual_backward(loss)
             if clip is not None:
                 nn.utils.clip_grad_norm_(self.net.parameters(), clip)
             wrapped.step()  # type: ignore[union-attr]
