@@ -14,6 +14,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
@@ -30,12 +32,11 @@ COMMANDS = {
 
 def cpu_seconds(checkout: Path, words: list[str]) -> float:
     """User and system seconds of one command."""
-    environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [sys.executable, "-m", "autogrow", *words],
             cwd=folder,
-            env=environment,
+            env=environment_of(checkout),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -44,19 +45,31 @@ def cpu_seconds(checkout: Path, words: list[str]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def environment_of(checkout: Path) -> dict[str, str]:
+    """In which `autogrow` is that of a checkout."""
+    return {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+
+
+@contextmanager
+def at_revision(revision: str) -> Iterator[Path]:
+    """A checkout of another revision, while the block runs."""
+    git = ["git", "-C", str(HERE), "worktree"]
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder) / "before"
+        subprocess.run([*git, "add", "--detach", "--quiet", str(checkout), revision], check=True)
+        try:
+            yield checkout
+        finally:
+            subprocess.run([*git, "remove", "--force", str(checkout)], check=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("revision", nargs="?", default="HEAD~1")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        before = Path(folder) / "before"
-        git = ["git", "-C", str(HERE), "worktree"]
-        subprocess.run([*git, "add", "--detach", "--quiet", str(before), arguments.revision], check=True)
-        try:
-            measure(before, arguments.repeats)
-        finally:
-            subprocess.run([*git, "remove", "--force", str(before)], check=True)
+    with at_revision(arguments.revision) as before:
+        measure(before, arguments.repeats)
 
 
 def measure(before: Path, repeats: int) -> None:

@@ -136,7 +136,7 @@ def steps_left(
     taken.
     """
     last = len(history) - 1
-    i = last if at is None else history.index(at)
+    i = last if at is None else at.check - history[0].check  # a history has every check
     left: list[tuple[float, str]] = []
     if options.max_steps is not None:
         left.append((options.max_steps - history[-1].step - after, f"{options.max_steps} steps"))
