@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -301,6 +302,43 @@ def test_rows_count_in_an_evaluation_as_they_did_in_the_run(alone, capsys):
     table.assign(w=-1).to_csv("t.csv", index=False)
     assert call("evaluate", "run", "t.csv") == 2
     assert "'w' must hold numbers of 0 or more" in capsys.readouterr().err
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{c}: &{c} [{','.join([f'*{p}'] * 8)}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True)
+)
+STRANGE_CONFIGS = {
+    "aliases": (BOMB, "has aliases, which no config of ours does"),
+    "code": ("data: !!python/object/apply:os.system ['touch here']", "is not YAML"),
+    "no mapping": ("data: [1]", "config.yaml is not the config of a run: data must be a mapping"),
+    "two documents": ("data: {}\n---\ndata: {}", "is not YAML"),
+    "a separator that is looked up": ("data: {separator: '${oc.env:HOME}'}", "separator must be one character"),
+    "a list for a separator": ("data: {separator: [1]}", "data.separator must be"),
+    "no encoding of text": ("data: {encoding: rot13}", "encoding 'rot13' is unknown"),
+    "another weight": ("data: {class_weight: {low: -1}}", "data.class_weight.low must be at least 0"),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE_CONFIGS)
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_strangers_config_is_refused_in_a_line_and_nothing_in_it_is_looked_up(command, case, made, alone, capsys):
+    text, said = STRANGE_CONFIGS[case]
+    shutil.copytree(made / "classes", alone / "run")
+    (alone / "run" / "config.yaml").write_text(text)
+    capsys.readouterr()
+    assert call(command, "run", str(made / "table.csv")) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (alone / "here").exists()
+
+
+@pytest.mark.parametrize("typed", ["encoding=nope", "encoding=rot13", "separator=ab"])
+def test_what_is_typed_of_the_file_is_checked_as_fit_does(typed, made, alone, capsys):
+    assert predicted(made, capsys, typed)[0] == 2
+    fit = call("fit", "data=csv", f"data.path={made}/table.csv", "data.target=label", f"data.{typed}")
+    assert fit == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_codes_are_the_text_that_they_were_whatever_else_a_chunk_holds(made, alone, capsys):

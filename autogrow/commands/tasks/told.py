@@ -26,7 +26,7 @@ class Told(TypedDict):
     encoding: NotRequired[str | None]
     header: NotRequired[bool | None]
     weight: NotRequired[str | None]
-    class_weight: NotRequired[str | Mapping[str, Amount] | None]
+    class_weight: NotRequired[Mapping[str, Amount] | str | None]
 
 
 def told_of(run: Path) -> Mapping[str, Any]:
