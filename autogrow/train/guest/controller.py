@@ -24,6 +24,7 @@ from autogrow.policy.book import Book, Policy
 from autogrow.policy.event import Event
 from autogrow.policy.history import GROWTHS, Action, Keep, Row, Stop
 from autogrow.train.guest.architecture import GrowthRecord, keep_record, record_of
+from autogrow.train.guest.batches import LastBatches
 from autogrow.train.guest.checks import allowed_in, measured_by, options_for, sites_in, sizes_to_log
 from autogrow.train.guest.monitors import MEASURES, Measure, Monitors, check_policy, rows_in
 from autogrow.train.guest.reconnect import SiteRefusedError, grow_hot, look_at
@@ -53,7 +54,8 @@ class GrowthController(pl.Callback):
     run. `net`: the submodule that grows. `example`: its input, with a batch dimension (several inputs as a sequence);
     by default the module's `example_input_array`. `train_monitor`, `val_monitor`, `train_error`, `val_error`: names you
     log, per epoch; or `measure(module)` returns those values itself, called in eval mode: one function for both losses
-    makes the better gap. `neurons`: what new units start as. `optimizer_state`: 'carry' it, keep it for tensors without
+    makes the better gap. `neurons`: what new units start as; `GradMax(loss=…)` and `Tiny(loss=…)` are computed from the
+    last training batches (inputs, targets). `optimizer_state`: 'carry' it, keep it for tensors without
     new entries ('fresh'), or 'reset' it. `averages`: names of submodules that average the net (Lightning's averaging
     callbacks and `AveragedModel`s are found). `ledger`: a folder for `ledger.jsonl`.
 
@@ -98,6 +100,7 @@ class GrowthController(pl.Callback):
         self._logged: Logged | None = None
         self._known: tuple[Sites, NetCost] | None = None
         self._keep_rows = False
+        self._batches = LastBatches(self.neurons)
 
     @property
     def rows(self) -> list[Row]:
@@ -112,6 +115,7 @@ class GrowthController(pl.Callback):
             "rows_seen": dict(self._rows_seen),
             "validated": self._validated,
             "seconds": self.seconds(),
+            **self._batches.to_plain(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -122,6 +126,7 @@ class GrowthController(pl.Callback):
         self._rows_seen = dict(state_dict["rows_seen"])
         self._validated = state_dict["validated"]
         self._seconds_before = state_dict["seconds"]
+        self._batches.load(state_dict)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -159,6 +164,8 @@ class GrowthController(pl.Callback):
         check_strategy(trainer)
         if trainer.global_step == 0:
             self._start()
+        self._batches.example = record.example
+        self._batches.check(trainer.world_size)
         sites, _ = look_at(record.net(pl_module), record)
         if not sites.widths and not sites.depths:
             raise ConfigError(
@@ -200,6 +207,7 @@ class GrowthController(pl.Callback):
     ) -> None:
         """Count the rows; after a resume within an epoch, go on with its sums."""
         self._rows_seen["train"] += rows_in(batch) * trainer.world_size
+        self._batches.see(batch)
         if self._logged is not None:
             self._logged.add_to(trainer)
 
@@ -260,7 +268,7 @@ class GrowthController(pl.Callback):
             self._record(module),
             action,
             seed=self.seed,
-            neurons=self.neurons,
+            neurons=self._batches.given(module.device),
             mode=self.optimizer_state,
         )
         self._known = None
