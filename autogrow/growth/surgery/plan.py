@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth.attributes import set_attribute
 from autogrow.growth.surgery.beside import put_beside
 from autogrow.growth.surgery.moves import Move
 
@@ -132,7 +133,7 @@ class Plan:
             for name, values in self.attributes.items():
                 module = net.get_submodule(name)
                 for attribute, value in values.items():
-                    undo.append(_set(module, attribute, value))
+                    undo.append(set_attribute(net, module, attribute, value))
             if self.wrap is not None:
                 put = (
                     put_beside(net, self.wrap, layers)
@@ -222,19 +223,11 @@ def _install(net: nn.Module, name: str, new: Tensor) -> Callable[[], None]:
     module = net.get_submodule(owner)
     table: dict[str, Any] = module._parameters if last in module._parameters else module._buffers
     old = table[last]
-    table[last] = new
 
-    def undo() -> None:
-        table[last] = old
+    def install(tensor: Tensor) -> None:
+        table[last] = tensor
+        if isinstance(module, nn.RNNBase):  # it computes with a list of its own
+            module._flat_weights[module._flat_weights_names.index(last)] = tensor
 
-    return undo
-
-
-def _set(module: nn.Module, attribute: str, value: Any) -> Callable[[], None]:
-    old = getattr(module, attribute)
-    setattr(module, attribute, value)
-
-    def undo() -> None:
-        setattr(module, attribute, old)
-
-    return undo
+    install(new)
+    return lambda: install(old)

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth.attributes import attribute_of
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.find import ColumnsRead, DepthSite, unwrapped
 from autogrow.growth.surgery.deepen import inserted_layers, inserting
@@ -75,7 +76,12 @@ def _plan(net: nn.Module, entry: Entry, holds: int | None) -> Plan:
     attributes: dict[str, dict[str, Any]] = {}
     for name, values in entry["attributes"].items():
         for attribute, value in values.items():
-            now = getattr(modules.get(name), attribute, None)
+            try:
+                now = attribute_of(modules[name], attribute)
+            except (KeyError, AttributeError):
+                now = "missing"
+            if now is None and attribute == "eps":  # RMSNorm's own: that of the dtype it computes in
+                now = 0.0
             if not any(fault(now, kind) == "" == fault(value, kind) for kind in (int, Sequence[int], float)):
                 raise GrowthError(f"the recipe was recorded on another net: {name!r} has no number {attribute!r}")
         attributes[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
