@@ -201,7 +201,9 @@ def test_a_run_that_goes_back_resumes_bit_for_bit_from_anywhere(tmp_path, name):
 def test_scores_newborns_and_columns_come_from_given_rows(tmp_path):
     scored = rows_of(fit(tmp_path, Growth(where=WidestGain()), epochs=6, options=GIVEN))
     assert any("per FLOP" in row.reason for row in scored)
-    learned = rows_of(fit(tmp_path, Planned(((0, WIDER),)), epochs=2, options={**GIVEN, "neurons": GradMax()}))
+    learned = rows_of(
+        fit(tmp_path, Planned(((0, WIDER),)), epochs=2, options={"neurons": GradMax(loss=nn.functional.cross_entropy)})
+    )
     assert learned[1].event.receipt["max_abs_change"] < 1e-9
     assert not learned[1].refused
     fine = Finer(Planned(()), knots=4, every=1, above=0.0)

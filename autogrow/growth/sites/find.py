@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from torch import fx, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from autogrow.errors import GrowthError
+from autogrow.growth.sites.along import Index, index_of
 from autogrow.growth.sites.axes import Axis, Width, fix, resolve, unify
 from autogrow.growth.sites.depth import depth_sites, site_behind
 from autogrow.growth.sites.example import Example
@@ -23,7 +24,7 @@ from autogrow.growth.sites.products import settle_products
 from autogrow.growth.sites.run import run_trace
 from autogrow.growth.sites.site import ColumnSite, ColumnsRead, DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.sites.state import normed
-from autogrow.growth.sites.trace import Trace, Use, Value
+from autogrow.growth.sites.trace import Trace, Use
 
 
 def unwrapped(net: nn.Module) -> nn.Module:
@@ -82,7 +83,7 @@ def _looked_at(net: nn.Module, example: Example | None, *, inner: bool = False) 
     _fix_normed_together(trace)
     settle_products(trace)
     trace.numbers.refuse_broken()
-    index = _index(trace)
+    index = index_of(trace)
     return trace, {width: _site(trace, index, width) for width in index.ports}
 
 
@@ -144,74 +145,7 @@ def _fix_normed_together(trace: Trace) -> None:
                 fix(axis, f"{note.module!r} normalises it together with others")
 
 
-@dataclass
-class _Index:
-    """What lies along each width, in the order of the graph."""
-
-    ports: dict[Width, list[Port]]
-    attributes: dict[Width, list[SizeAttribute]]
-    nodes: dict[Width, list[fx.Node]]
-    written: dict[str, set[Width]]  # module → the widths it writes
-
-
-def _index(trace: Trace) -> _Index:
-    order = {str(n.target): i for i, n in enumerate(trace.graph.nodes) if n.op == "call_module"}
-    index = _Index({}, {}, {}, {})
-
-    def called(use: Use) -> int:  # a parameter may lie in a part of the module that is called
-        name = use.module
-        while name and name not in order:
-            name = name.rpartition(".")[0]
-        return order.get(name, -1)
-
-    for use in sorted(trace.uses, key=called):
-        for width, spans in _spans(use.axis).items():
-            index.ports.setdefault(width, []).extend(_ports(trace, use, width, spans))
-            if use.role in ("write", "tied"):
-                index.written.setdefault(use.module, set()).add(width)
-    for sized in trace.sized:
-        for width, spans in _spans(sized.axis).items():
-            attribute = SizeAttribute(sized.module, sized.attribute, sum(span.block for span in spans))
-            index.attributes.setdefault(width, []).append(attribute)
-    for node in trace.graph.nodes:
-        for width in _widths_of(trace.values.get(node)):
-            index.nodes.setdefault(width, []).append(node)
-    return index
-
-
-def _ports(trace: Trace, use: Use, width: Width, spans: tuple[Span, ...]) -> list[Port]:
-    """A width's port along one dimension of a tensor; several where some of its rows are queries or keys."""
-    parts: dict[tuple[str, float], list[Span]] = {}
-    for span in spans:
-        role, power = use.role, 0.0
-        for side in trace.sides.get(use.module, ()) if use.role == "write" else ():
-            if span.offset in side.rows:
-                role = "key" if width in side.keys else role
-                power += side.powers.get(width, 0.0)
-        parts.setdefault((role, power), []).append(span)
-    named = (use.module, use.parameter, use.dim)
-    return [Port(*named, role, tuple(of), use.fill, power) for (role, power), of in parts.items()]
-
-
-def _spans(axis: Axis) -> dict[Width, tuple[Span, ...]]:
-    """Where each width lies along an axis."""
-    spans: dict[Width, tuple[Span, ...]] = {}
-    offset = 0
-    for segment in resolve(axis):
-        spans[segment.width] = (*spans.get(segment.width, ()), Span(offset, segment.block))
-        offset += segment.size
-    return spans
-
-
-def _widths_of(value: Value) -> set[Width]:
-    """The widths that a node's tensors are made of."""
-    if isinstance(value, list):
-        return {width for item in value for width in _widths_of(item)}
-    axes = value if isinstance(value, tuple) else ()
-    return {segment.width for axis in axes if axis is not None for segment in resolve(axis)}
-
-
-def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
+def _site(trace: Trace, index: Index, width: Width) -> WidthSite:
     """Everything that lies along one width."""
     ports, nodes = index.ports[width], index.nodes.get(width, [])
     writers = tuple(p for p in ports if p.role in ("write", "tied"))
@@ -236,7 +170,7 @@ def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
     )
 
 
-def _name(index: _Index, writers: Sequence[Port], width: Width) -> str:
+def _name(index: Index, writers: Sequence[Port], width: Width) -> str:
     """The first writing layer's name; where it writes several widths, with the rows."""
     if not writers:
         return ""

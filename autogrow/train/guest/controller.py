@@ -25,6 +25,7 @@ from autogrow.policy.book import Book, Policy
 from autogrow.policy.event import Event, Size
 from autogrow.policy.history import GROWTHS, Action, Anneal, Keep, Row, Stop, Undo
 from autogrow.train.guest.architecture import Growable, GrowthRecord, keep_record, record_of
+from autogrow.train.guest.batches import LastBatches
 from autogrow.train.guest.checks import allowed_in, measured_by, options_for, sites_in, sizes_to_log
 from autogrow.train.guest.monitors import MEASURES, Measure, Monitors, check_policy, rows_in
 from autogrow.train.guest.reconnect import SiteRefusedError, grow_hot, look_at
@@ -59,11 +60,12 @@ class GrowthController(pl.Callback):
     a sequence); by default the module's `example_input_array`. `train_monitor`, `val_monitor`, `train_error`,
     `val_error`: names you log (per step alone: they are averaged over the epoch); or `measure(module)` returns those
     values itself, called in eval mode: one function for both losses makes the better gap. `neurons`: what new units
-    start as. `optimizer_state`: 'carry' it, keep it for tensors without new entries ('fresh'), or 'reset' it.
+    start as; `GradMax(loss=…)` and `Tiny(loss=…)` are computed from the last training batches (inputs, targets).
+    `optimizer_state`: 'carry' it, keep it for tensors without new entries ('fresh'), or 'reset' it.
     `averages`: names of submodules that average the net (Lightning's averaging callbacks and `AveragedModel`s are
     found). `restore_best`: leave the module with the best net when the fit ends (by default where the policy anneals).
     `batches`, `loss`: training rows as the net reads them with their targets, and their mean loss, for policies that
-    ask for scores or refine columns, and for neurons that learn from data. `ledger`: a folder for `ledger.jsonl`.
+    ask for scores or refine columns. `ledger`: a folder for `ledger.jsonl`.
 
     A growth that fails at its site is a refusal in the next row (`refused`: site → reason): it is not tried again,
     and the fit goes on. Raises ConfigError for what a running module of yours cannot do: a refit, scores without rows,
@@ -112,6 +114,7 @@ class GrowthController(pl.Callback):
         self._logged: Logged | None = None
         self._known: tuple[Sites, NetCost] | None = None
         self._keep_rows = False
+        self._batches = LastBatches(self.neurons)
 
     @property
     def rows(self) -> list[Row]:
@@ -128,6 +131,7 @@ class GrowthController(pl.Callback):
             "seconds": self.seconds(),
             **({"sums": copy.deepcopy(self.monitors.sums)} if self.monitors.sums else {}),
             **self.way_back.state_dict(),
+            **self._batches.to_plain(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -140,6 +144,7 @@ class GrowthController(pl.Callback):
         self._seconds_before = state_dict["seconds"]
         self.monitors.sums = dict(state_dict.get("sums", {}))
         self.way_back.load_state_dict(state_dict)
+        self._batches.load(state_dict)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -177,6 +182,8 @@ class GrowthController(pl.Callback):
         check_strategy(trainer)
         if trainer.global_step == 0:
             self._start()
+        self._batches.example = record.example
+        self._batches.check(trainer.world_size)
         sites, _ = look_at(record.net(pl_module), record)
         if not sites.widths and not sites.depths:
             raise ConfigError(
@@ -233,6 +240,7 @@ class GrowthController(pl.Callback):
         rows = rows_in(batch)
         self._rows_seen["train"] += rows * trainer.world_size
         self.monitors.note(trainer, rows)
+        self._batches.see(batch)
         if self._logged is not None:
             self._logged.add_to(trainer)
 
@@ -307,7 +315,7 @@ class GrowthController(pl.Callback):
             record,
             action,
             seed=self.seed,
-            neurons=self.given.neurons(self.neurons, record.net(module)),
+            neurons=self._batches.given(module.device),
             mode=self.optimizer_state,
             columns=self.given.columns(self.known(module)[0]),
         )

@@ -1,4 +1,4 @@
-"""Rows of data that a guest gives along with a loss: for scores, for newborns that learn from data, and for columns.
+"""Rows of data that a guest gives along with a loss: for scores, and for columns.
 
 N rows, D columns.
 """
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from autogrow.errors import ConfigError
 from autogrow.growth import Sites, score_sites
 from autogrow.growth.column_scores import score_columns
-from autogrow.growth.neurons.learned import Learned
 from autogrow.policy.history import Column
 from autogrow.train.rewire.columns import Columns
 
@@ -46,12 +45,6 @@ class GivenRows:
             (x.to(like.device, like.dtype if x.is_floating_point() else None), y.to(like.device))
             for x, y in self.batches
         ]
-
-    def neurons(self, given: Any, net: nn.Module) -> Any:
-        """What new units start as; an initializer that learns from data is given rows and loss."""
-        if self.loss is None or not isinstance(given, Learned):
-            return given
-        return given.on(self.on(net), self.loss)
 
     def scores(self, net: nn.Module, sites: Sites) -> Mapping[str, float]:
         """First-order gain of growing each site."""
