@@ -92,7 +92,7 @@ class Budget:
     def only(self, name: str) -> Budget:
         """This budget with one of its limits alone."""
         limit: Any = dict(self.limits())[name]
-        return Budget(**{name: limit}, runtime=self.runtime, int8=self.int8)
+        return replace(Budget(runtime=self.runtime, int8=self.int8), **{name: limit})
 
     @property
     def needs(self) -> frozenset[str]:
@@ -136,7 +136,7 @@ def steps_left(
     taken.
     """
     last = len(history) - 1
-    i = last if at is None else history.index(at)
+    i = last if at is None else at.check - history[0].check  # a history has every check
     left: list[tuple[float, str]] = []
     if options.max_steps is not None:
         left.append((options.max_steps - history[-1].step - after, f"{options.max_steps} steps"))

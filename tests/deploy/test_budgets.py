@@ -47,11 +47,11 @@ SHORT = ["trainer.max_epochs=40", "trainer.check_every=20", "net.widths=[8]", "g
 
 
 def test_a_net_stays_within_flash_and_ram_and_the_ledger_says_what_was_refused(alone, capsys):
-    limits = ["budget.flash_bytes=5000", "budget.ram_bytes=400", "budget.int8=true", "net.widths=[16]"]
+    limits = ["budget.flash_bytes=5500", "budget.ram_bytes=400", "budget.int8=true", "net.widths=[16]"]
     assert call("fit", "data=digits", *SHORT, *limits, "hydra.run.dir=run") == 0
     net = portable(autogrow.load("run"))
     facts = CFile().write(net, int8=True, calibration=probe_rows(net).x).facts
-    assert facts["flash_bytes"] <= 5000
+    assert facts["flash_bytes"] <= 5500
     assert facts["ram_bytes"] <= 400
     rows = read_ledger(alone / "run")  # 24 units take too much, a second layer of 16 does not
     grown = next(row for row in rows if isinstance(row.action, Deepen))
@@ -60,7 +60,7 @@ def test_a_net_stays_within_flash_and_ram_and_the_ledger_says_what_was_refused(a
     capsys.readouterr()
     assert call("plan", "data=digits", *SHORT, *limits) == 0
     said = capsys.readouterr().out
-    assert "budget.flash_bytes=5000 ends growth at 16-16 (1,482 parameters): flash_bytes would be" in said
+    assert "budget.flash_bytes=5500 ends growth at 16-16 (1,482 parameters): flash_bytes would be" in said
     assert "budget.ram_bytes=400 " in said
 
 

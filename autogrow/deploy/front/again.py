@@ -13,7 +13,7 @@ from autogrow.policy.history import Anneal, Refit, Row
 from autogrow.train.fit.continue_from import FinishedNet, continuing, read_finished
 from autogrow.train.fit.looks.final import training_prior
 from autogrow.train.fit.net.module import GrowingModule
-from autogrow.train.fit.setup import begun_pipeline, module_of
+from autogrow.train.fit.setup import begun_run, module_of
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.record.folder import check_same_data, read_result
 from autogrow.train.record.ledger import read_ledger
@@ -71,6 +71,6 @@ def take_up(folder: Path, spec: FitSpec) -> FinishedRun:
     if spec.continue_from is not None:
         origin = read_finished(spec.continue_from)
         spec, before = continuing(spec, origin), origin.before
-    prepared = prepare(spec.data, before, begun=begun_pipeline(folder))
+    prepared = prepare(spec.data, before, begun=begun_run(folder).pipeline)
     check_same_data(folder, prepared.card, key="run")
     return FinishedRun(folder, spec, prepared, rows, result, source)

@@ -27,11 +27,11 @@ class Regrown(TypedDict):
 
 
 class Deepened(TypedDict):
-    """An entry that inserts a layer."""
+    """An entry that inserts a layer, a block or a stack of blocks."""
 
     op: str
     after: str
-    kind: Literal["identity", "residual"]
+    kind: Literal["identity", "residual", "block", "copy", "stack"]
     size: Positive
     like: str
     activation: str | None
@@ -64,8 +64,8 @@ def check_entry(entry: Entry, number: int, holds: int | None) -> None:
 
 def _needed(entry: Entry) -> int:
     """How many numbers the weights have at least, of a net with this entry."""
-    if entry["op"] == "deepen":
-        return int(entry["size"] ** 2)
+    if entry["op"] == "deepen":  # what a block holds its replay knows
+        return int(entry["size"] ** 2) if entry["kind"] in ("identity", "residual") else 0
     if entry["op"] == "refine":
         return int(entry["size"] + entry["components"])
     return max((math.prod(shape) for shape in entry["shapes"].values()), default=0)

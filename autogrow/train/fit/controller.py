@@ -23,6 +23,7 @@ from autogrow.policy import LifeCycle, deliverable, return_target, validated
 from autogrow.policy.book import Book, Measured
 from autogrow.policy.event import Event, FullVal
 from autogrow.policy.history import GROWTHS, Anneal, Keep, Refit, Row, Stop, Undo
+from autogrow.policy.signals import last_decided
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observation, Observer
@@ -248,7 +249,7 @@ class LifeCycleController(pl.Callback):
         validation judges best, the deliverable.
         """
         wanted = {return_target(self.rows), validated(self.rows), deliverable(self.rows)}
-        wanted.add(next((r.check for r in reversed(self.rows) if isinstance(r.action, GROWTHS)), None))
+        wanted.add(last_decided(self.rows))
         here = self.rows[-1].check
         if here in wanted:
             self.snapshots[here] = take(module, trainer.optimizers[0])

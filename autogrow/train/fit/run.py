@@ -29,14 +29,13 @@ from autogrow.train.fit.looks.final import training_prior
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observer
 from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, delivered_content
-from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.process import beside_others, leave_on_signal, quiet_lightning, threads, versions
-from autogrow.train.fit.setup import begun_pipeline, check_judges, check_run, module_of, step_limit, stream_of
+from autogrow.train.fit.setup import Begun, begun_run, check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
 from autogrow.train.fit.view import Silent, View
-from autogrow.train.record.checkpoint import newest_whole, save_atomically
+from autogrow.train.record.checkpoint import save_atomically
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, check_same_data, start_folder
 from autogrow.train.record.ledger import Ledger, write_metrics
@@ -76,9 +75,8 @@ class _Fit:
     stream: TensorStream
     trainer: pl.Trainer
     prepared: Prepared
-    source: FinishedNet | None = None
-    checkpoint: Path | None = None
-    complaints: list[str] = field(default_factory=list)
+    source: FinishedNet | None
+    begun: Begun
 
 
 def fit(
@@ -109,29 +107,42 @@ def fit(
         source = read_finished(spec.continue_from)
     if source is not None:
         spec = continuing(spec, source)
-    begun = begun_pipeline(spec.out) if resume and spec.out is not None else None
-    prepared = prepared or prepare(spec.data, None if source is None else source.before, begun=begun)
-    check_judges(spec, prepared)
-    with threads(spec), quiet_lightning(), ExitStack() as held:
-        run = _set_up(spec, prepared, display, source, held, resume=resume)
+    with ExitStack() as held:
+        begun = None
+        if resume and spec.out is not None:
+            held.enter_context(lock(spec.out, "autogrow.fit"))  # from now on its checkpoints are ours
+            begun = begun_run(spec.out)
+        before = None if source is None else source.before
+        prepared = prepared or prepare(spec.data, before, begun=None if begun is None else begun.pipeline)
+        check_judges(spec, prepared)
+        held.enter_context(threads(spec))
+        held.enter_context(quiet_lightning())
+        run = _set_up(spec, prepared, display, source, held, begun)
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
-        for line in run.complaints:
+        for line in run.begun.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
         with leave_on_signal(run.controller, spec.out), beside_others(run.trainer):
             try:
-                run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
+                run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.begun.checkpoint)
             except _PUTTING_BACK as error:
-                if run.checkpoint is None or run.controller.has_begun:
+                if run.begun.checkpoint is None or run.controller.has_begun:
                     raise
                 said = " ".join(str(error).split()) or type(error).__name__
-                raise CheckpointError(f"{run.checkpoint} cannot be gone on with: {said}") from error
+                raise CheckpointError(f"{run.begun.checkpoint} cannot be gone on with: {said}") from error
         return _finish(spec, run)
 
 
 def _set_up(
-    spec: FitSpec, prepared: Prepared, display: View, source: FinishedNet | None, held: ExitStack, *, resume: bool
+    spec: FitSpec,
+    prepared: Prepared,
+    display: View,
+    source: FinishedNet | None,
+    held: ExitStack,
+    begun: Begun | None,
 ) -> _Fit:
-    """Everything that training needs. `held` takes the lock of the run folder, once nothing speaks against the run."""
+    """Everything that training needs. `held` takes the lock of the run folder, once nothing speaks against the run.
+    `begun`: how far the run is that goes on, None for a new one.
+    """
     pl.seed_everything(spec.seed, verbose=False)
     stream = stream_of(spec, prepared)
     module = module_of(spec, prepared, source)
@@ -151,15 +162,14 @@ def _set_up(
     folder = spec.out
     if folder is not None:
         held.enter_context(lock(folder, "autogrow.fit"))
-    checkpoint, complaints = newest_whole(folder, check_to_go_on) if resume and folder is not None else (None, [])
     ledger = Ledger(folder if trainer.is_global_zero else None)
-    if resume and folder is not None:
+    if begun is not None and folder is not None:
         check_same_data(folder, prepared.card)
-    if checkpoint is None and resume:
-        ledger.cut_back([])
-        if folder is not None and trainer.is_global_zero:
-            forget_passed(folder, 0)
-    elif checkpoint is None and folder is not None and trainer.is_global_zero:
+        if begun.checkpoint is None:
+            ledger.cut_back([])
+            if trainer.is_global_zero:
+                forget_passed(folder, 0)
+    elif folder is not None and trainer.is_global_zero:
         start_folder(folder, spec.config, prepared.card)
     controller = LifeCycleController(
         spec.policy,
@@ -179,7 +189,7 @@ def _set_up(
         continues=continues,
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
-    return _Fit(module, controller, stream, trainer, prepared, source, checkpoint, complaints)
+    return _Fit(module, controller, stream, trainer, prepared, source, begun or Begun())
 
 
 def _trainer(spec: FitSpec) -> pl.Trainer:

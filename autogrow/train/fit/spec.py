@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autogrow.data import DataSpec
+from autogrow.data.spec import DataSpec
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy import LifeCycle, recipe
 

@@ -185,8 +185,10 @@ def weights_of(content: Content, part: str = "ema") -> Mapping[str, Tensor]:
     return {name.removeprefix(f"{part}."): v for name, v in weights.items() if name.startswith(f"{part}.")}
 
 
-def check_to_go_on(path: Path, content: Content) -> None:
-    """Raise CheckpointError for what loads and is not the checkpoint of a run that can go on."""
+def check_to_go_on(path: Path, content: Content) -> Pipeline:
+    """How the run of a checkpoint encoded its rows. Raises CheckpointError for what loads and is not the checkpoint of
+    a run that can go on.
+    """
     ours = ours_of(path, content)
     with naming(path):
         if "path" in ours:
@@ -194,10 +196,11 @@ def check_to_go_on(path: Path, content: Content) -> None:
         check(ours.get("rate"), PlainRate)
         for part in ("net", "ema"):
             rebuilt(ours, ours["recipe"], weights_of(content, part))
-        Pipeline.from_state(ours["delivery"]["pipeline"])
+        pipeline = Pipeline.from_state(ours["delivery"]["pipeline"])
         check(content, Callbacks)
         _check_state(content["callbacks"]["LifeCycleController"], ours)
         _check_progress(content)
+    return pipeline
 
 
 def _check_state(state: Mapping[str, Any], ours: Content) -> None:

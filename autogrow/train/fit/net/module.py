@@ -23,6 +23,7 @@ from autogrow.nets import MeanOfMembers
 from autogrow.policy.event import Size
 from autogrow.train.fit.net.build import build_net, rebuild
 from autogrow.train.fit.net.dropout import set_dropout
+from autogrow.train.fit.net.gradients import written_gradients
 from autogrow.train.fit.net.measure import sample_loss
 from autogrow.train.fit.net.rate import Rate
 from autogrow.train.fit.spec import FitSpec
@@ -86,6 +87,7 @@ class GrowingModule(pl.LightningModule):
         self._averaged = [p.detach() for p in self.ema.parameters()]
         self._live_buffers = [b for b in self.net.buffers() if b.is_floating_point()]
         self._averaged_buffers = [b for b in self.ema.buffers() if b.is_floating_point()]
+        self._written = written_gradients(self.net, self.task, self.spec.trainer.label_smoothing)
         if self.spec.trainer.compile:
             torch._dynamo.reset()  # else growth after growth uses up the recompile limit, and training falls back to eager
             self._compiled = [torch.compile(self.net)]
@@ -161,16 +163,20 @@ class GrowingModule(pl.LightningModule):
         take = optimizer.step if take is None else take
         clip = self.spec.optimizer.gradient_clip
         forward = self._compiled[0] if self._compiled else self.net
+        written = None if len(batch) > 2 or backward is not None or self._compiled else self._written
         for x, y, *weight in zip(*batch, strict=True):
             rate = self.rate(step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            optimizer.zero_grad()
-            loss = self.loss(forward(x), y, *weight)
-            if backward is None:
-                loss.backward()
+            if written is not None:
+                written(x, y)
             else:
-                backward(loss)
+                optimizer.zero_grad()
+                loss = self.loss(forward(x), y, *weight)
+                if backward is None:
+                    loss.backward()
+                else:
+                    backward(loss)
             if clip is not None:
                 nn.utils.clip_grad_norm_(self.net.parameters(), clip)
             take()
