@@ -14,7 +14,7 @@ import numpy as np
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from autogrow.commands.asked import Asked, ask, run_on_table
+from autogrow.commands.asked import Asked, answering_into, ask, run_on_table
 from autogrow.data.drift import strange_values
 from autogrow.data.truth import has_truth, read_truth
 from autogrow.errors import ConfigError, DataError
@@ -61,7 +61,8 @@ def _evaluate(cfg: DictConfig) -> None:
     for line in warnings(found):
         print(f"autogrow: {line}", file=sys.stderr)
     if out is not None:
-        write_json(out, {"run": cfg.run, "table": cfg.table, **found})
+        with answering_into(out):
+            write_json(out, {"run": cfg.run, "table": cfg.table, **found})
         print(f"  written to  {out}")
 
 

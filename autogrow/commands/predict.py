@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
-from autogrow.commands.asked import Asked, ask, run_on_table
+from autogrow.commands.asked import Asked, answering_into, ask, run_on_table
 from autogrow.data import Pipeline
 from autogrow.errors import ConfigError
 from autogrow.evaluation.evaluate import answers as chosen
@@ -62,7 +62,7 @@ def _predict(cfg: DictConfig) -> None:
     if out is None:
         _write_csv(takewhile(lambda _: is_read(sys.stdout), parts), sys.stdout)  # `| head` has seen enough
         return
-    with writing(out) as file:
+    with answering_into(out), writing(out) as file:
         if out.suffix == ".csv":
             _write_csv(parts, file)
         else:
