@@ -8,7 +8,6 @@ SIGINT, SIGTERM; and resumable).
 from __future__ import annotations
 
 import atexit
-import io
 import os
 import signal
 import sys
@@ -58,8 +57,6 @@ def _code(arguments: Sequence[str]) -> int:
     """Run one command, and say in one line why it did not come to its end; the exit code."""
     wait_for_the_first_rank()
     debug = "--debug" in arguments or os.environ.get("HYDRA_FULL_ERROR") == "1"
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="surrogateescape")  # the name of a file is printed byte for byte
     try:
         code = run([a for a in arguments if a != "--debug"])
         sys.stdout.flush()

@@ -382,11 +382,11 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_folder(made, alone, full_d
     assert not list(alone.iterdir())
 
 
-def test_a_name_that_is_no_text_is_said_before_a_run_and_shown_in_a_page(made, alone, capsys):
+def test_a_name_that_is_no_text_is_said_before_a_run_and_shown_in_a_page(made, alone, capfd):
     name = os.fsdecode(b"na\xffme")
     shutil.copy(made / "table.csv", f"{name}.csv")
     assert call("fit", "data=csv", f"data.path={name}.csv", "data.target=label", "hydra.run.dir=run") == 2
-    assert "'data.path=na\ufffdme.csv' is not UTF-8 text" in capsys.readouterr().err
+    assert "'data.path=na\ufffdme.csv' is not UTF-8 text" in capfd.readouterr().err
     shutil.copytree(made / "classes", name)
     assert call("report", name) == 0
     assert "na\ufffdme" in (alone / name / "report.html").read_text(encoding="utf-8")
