@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.children.jobs import SINGLE
+from autogrow.children.server import own_process
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
 from autogrow.interruption import signal_of
@@ -50,7 +51,7 @@ TEXTS = frozenset(
 """Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
 
 
-WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate"])
+WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate", "export", "front"])
 """Commands that make no run folder."""
 
 KEEPS_ITS_WORDS = frozenset(["fit", "compare", "search"])
@@ -62,6 +63,7 @@ def _check_used(command: str, arguments: Sequence[str]) -> None:
     for argument in arguments:
         if command in WITHOUT_A_FOLDER and key_of(argument) in ("hydra.run.dir", "hydra.sweep.dir"):
             raise ConfigError(f"{command} makes no run folder, so it takes no {key_of(argument)}")
+    _check_text(command, arguments)
 
 
 def _check_text(command: str, arguments: Sequence[str]) -> None:
@@ -103,7 +105,6 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     (in a sweep, once every job has had its turn).
     """
     _check_used(command, arguments)
-    _check_text(command, arguments)
     register_schema()
     register_launcher()
     register_sweeper()
@@ -122,6 +123,8 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
             if of_sweep:
                 check_sweeps(command)
             with _own_errors(full_error):
+                if needs_own_process(cfg):
+                    own_process()
                 return task(cfg)
         except InterruptedRunError as error:
             raise _Left(error) from None
@@ -147,12 +150,19 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
             raise
         raise ConfigError(f"{error.filename} cannot be written: {error.strerror}") from error
     finally:
+        whole.warm.close()
         sys.argv = before
         if full_error is None:
             del os.environ[FULL_ERROR]
     print_summary(whole)
     whole.raise_failures()
     return 0
+
+
+def needs_own_process(cfg: DictConfig) -> bool:
+    """Whether a run is to have several processes, or another device than the CPU."""
+    trainer = cfg.get("trainer")
+    return trainer is not None and (trainer.devices != 1 or trainer.accelerator != "cpu")
 
 
 def typed_words(hydra_cfg: Any) -> list[str]:

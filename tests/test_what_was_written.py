@@ -17,8 +17,8 @@ from command_line import call
 
 import autogrow
 from autogrow.chain.inbox import Inbox
-from autogrow.commands import report
-from autogrow.commands.fit import finish_folder
+from autogrow.commands.tasks import report
+from autogrow.commands.tasks.fit import finish_folder
 from autogrow.compare.read.comparison import compare_folder
 from autogrow.data import DataSpec
 from autogrow.errors import AutogrowError, CheckpointError
@@ -130,7 +130,7 @@ def runs(tmp_path_factory):
 
 
 def page(folder):
-    report.run([str(folder)])
+    report.report(folder)
 
 
 def decisions(folder):

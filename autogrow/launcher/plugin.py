@@ -85,7 +85,9 @@ class ProcessLauncher(Launcher):
         self.task = task_function
         self.task.folder = shown(Path(str(config.hydra.sweep.dir)).resolve())
         self.data = SweptData(self.task.folder, f"hydra.sweep.dir={quoted_if_needed(self.task.folder)}")
-        self.start = start_on(self.executor, self.task.folder.resolve(), self.cpus, self.gpus, self.options)
+        self.start = start_on(
+            self.executor, self.task.folder.resolve(), self.cpus, self.gpus, self.options, self.task.warm.start
+        )
 
     def at_a_time(self, jobs: int) -> int:
         """How many of so many jobs run side by side."""

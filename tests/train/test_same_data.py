@@ -129,7 +129,7 @@ def test_a_comparison_is_gone_on_with_on_the_same_data_alone(capsys, monkeypatch
     def interrupted(*_):
         raise InterruptedRunError(2)
 
-    monkeypatch.setattr("autogrow.commands.compare.run_jobs", interrupted)
+    monkeypatch.setattr("autogrow.commands.tasks.compare.run_jobs", interrupted)
     table()
     compare = ["compare", *FIT, "arms=[grow]", "hydra.run.dir=compared"]
     assert call(*compare, "seeds=1") == 130

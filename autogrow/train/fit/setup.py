@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -19,8 +20,9 @@ from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost, Refine
 from autogrow.train.fit.continue_from import FinishedNet
+from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.looks.metrics import check_metrics
-from autogrow.train.fit.looks.observe import RECORDED, look_batches
+from autogrow.train.fit.looks.observe import RECORDED, checkpoint_bytes, look_batches
 from autogrow.train.fit.net.build import builder_for
 from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.kept import check_to_go_on
@@ -140,16 +142,20 @@ def check_judges(spec: FitSpec, prepared: Prepared) -> None:
     check_metric(spec.metric, prepared.task, counts.numpy())
 
 
-def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:
+def check_run(
+    spec: FitSpec, module: GrowingModule, stream: TensorStream, gauge: DeviceGauge, *, continued: bool = False
+) -> None:
     """Raise ConfigError, before anything is trained or written, if policy, net and data contradict each other."""
     limit = step_limit(spec, stream)
     _check_every(spec, stream)
     check_shares(stream.batch_size, spec.trainer.devices)
+    taken: Any = gauge.take(module.net)
     check_settings(
         spec.policy,
         recorded=RECORDED,
         widths=[] if continued else list(module.widths.values()),  # a net that was there already may be at the cap
-        start=Cost(module.cost.parameters, module.cost.flops_per_sample),
+        start=Cost(module.cost.parameters, module.cost.flops_per_sample, **taken),
+        checkpoint_bytes=checkpoint_bytes(module),
         steps_per_check=stream.steps_per_check,
         max_steps=math.inf if limit is None else limit,
     )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autogrow.data import Pipeline
 from autogrow.errors import CheckpointError, ConfigError, GrowthError
+from autogrow.growth.surgery.entry import most_held
 from autogrow.nets.knots import Knots
 from autogrow.plain import Amount, Count, NotPlainError, Positive, check, check_plain
 from autogrow.policy import validated
@@ -159,7 +160,8 @@ def rebuilt(ours: Mapping[str, Any], recipe: Sequence[Content], weights: Mapping
     Raises CheckpointError, GrowthError or ConfigError where they do not go together, before more is made than there are
     weights.
     """
-    net = rebuild(ours["builder"], recipe, ours["delivery"]["example"], holds=numbers_held(weights))
+    holds = most_held(recipe, numbers_held(weights))
+    net = rebuild(ours["builder"], recipe, ours["delivery"]["example"], holds=holds)
     load_weights(net, weights)
     for module in net.modules():
         if isinstance(module, Knots) and ((module.column < 0) | (module.column >= module.columns)).any():

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from omegaconf import DictConfig
 from torch import Tensor
 
-from autogrow.commands.told import Weight, told_of, weight_of
-from autogrow.composition import run_hydra
+from autogrow.commands.tasks.told import Weight, told_of, weight_of
 from autogrow.data import ImageEncoder, TableEncoder
 from autogrow.data.reading.column import MISSING, Reading
 from autogrow.data.reading.sign import readings_as_written
 from autogrow.data.sources.chunks import TableFile
 from autogrow.errors import CheckpointError, ConfigError, DataError, TrainingError, nearest
-from autogrow.overrides import quoted
 from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.fit.net.load import load
 
@@ -31,19 +29,6 @@ T = TypeVar("T")
 SHOWN = 8  # names of columns in a line
 SIGNS = {".": "point", ",": "comma"}
 PLAIN = Reading("number")
-
-
-def run_on_table(command: str, rest: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
-    """Run a command of the form `autogrow COMMAND RUN TABLE key=value …`; the exit code."""
-    words = [a for a in rest if "=" not in a and not a.startswith("-")]
-    if len(words) > 2:
-        raise ConfigError(f"{command} takes one run and one table: autogrow {command} RUN TABLE, got {' '.join(words)}")
-    named = dict(zip(words, ("run", "table"), strict=False))
-    rest = [f"{named[a]}={quoted(Path(a))}" if a in named else a for a in rest]
-    given = {a.partition("=")[0] for a in rest}
-    if not any(a.startswith(("-", "hydra")) for a in rest) and not {"run", "table"} <= given:
-        raise ConfigError(f"{command} takes a run and a table: autogrow {command} runs/fit/… table.csv")
-    return run_hydra(command, rest, task)
 
 
 @dataclass(frozen=True)
@@ -212,4 +197,4 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f", … ({len(names)} in all)" if len(names) > SHOWN else "")
 
 
-__all__ = ["Asked", "answering_into", "ask", "loaded", "run_on_table"]
+__all__ = ["Asked", "answering_into", "ask", "loaded"]
