@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -260,6 +261,37 @@ def test_the_module_itself_goes_back(tmp_path):
     run = fit(tmp_path, policy, module=Two(), epochs=6, options={"net": ""})
     assert rows_of(run)[-1].widths == {"encoder.0": 12, "head.0": 10}
     assert run.lightning_module.trainer is run
+
+
+class Sized(pl.LightningModule):
+    """Keeps a width as a number, and in settings; both follow."""
+
+    def __init__(self):
+        super().__init__()
+        self.width, self.config = 8, SimpleNamespace(width=8)
+        self.inner, self.outer = nn.Linear(INPUTS, 8), nn.Linear(8, CLASSES)
+        self.kept = {"epochs": 0}
+
+    def forward(self, x):
+        hidden = self.inner(x).relu().view(-1, self.config.width // 2, 2)
+        return self.outer(hidden.reshape(-1, self.width))
+
+    training_step, validation_step, loss = Lit.training_step, Lit.validation_step, Two.loss
+
+    def on_train_epoch_end(self):
+        self.kept["epochs"] += 1
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+def test_numbers_of_the_module_go_back_with_it_and_what_else_it_keeps_stays(tmp_path):
+    policy = Undoes(Planned(((0, Widen({"inner": 12})), (2, Widen({"inner": 16})), (4, Undo(2)))))
+    run = fit(tmp_path, policy, module=Sized(), epochs=6, options={"net": ""})
+    module = run.lightning_module
+    assert [row.widths["inner"] for row in rows_of(run)] == [8, 12, 12, 16, 16, 12]
+    assert (module.width, module.config.width) == (12, 12)
+    assert module.kept == {"epochs": 6}
 
 
 def test_of_a_list_of_parts_only_what_they_hold_grows(tmp_path):
