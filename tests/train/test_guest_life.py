@@ -320,6 +320,43 @@ def test_a_net_that_is_not_there_is_refused(tmp_path, name):
         fit(tmp_path, Planned(()), module=Lit() if name == "no forward" else Two(), epochs=1, options=options)
 
 
+# -- whole blocks ----------------------------------------------------------------------------------------------------
+class Residual(nn.Module):
+    """A block of a residual stream."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.inner, self.outer = nn.LayerNorm(8), nn.Linear(8, 12), nn.Linear(12, 8)
+
+    def forward(self, x):
+        return x + self.outer(self.inner(self.norm(x)).relu())
+
+
+class Deep(Lit):
+    """A net of blocks."""
+
+    def __init__(self):
+        super().__init__(p=0.0)
+        self.model = nn.Sequential(nn.Linear(INPUTS, 8), nn.Sequential(Residual(), Residual()), nn.Linear(8, CLASSES))
+
+
+BLOCKS = Planned(((0, Deepen("1.0", "block")), (1, Widen({"1.1.inner": 16})), (2, Deepen("1", "stack")), (4, Undo(2))))
+
+
+def test_blocks_and_a_stack_of_them_resume_bit_for_bit_and_go_back(tmp_path):
+    def run(folder, ckpt=None, where=None):
+        average = EMAWeightAveraging(decay=0.9)
+        return fit(folder, Undoes(BLOCKS), average, module=Deep(), epochs=6, ckpt=ckpt, where=where)
+
+    whole = run(tmp_path / "whole", where="epoch end")
+    rows = rows_of(whole)
+    assert [row.event.do for row in rows if row.event] == ["deepen", "widen", "deepen", "undo"]
+    assert [row.event.receipt["promise"] is None for row in rows[1:4]] == [False, False, True]
+    assert [len([n for n in row.widths if n.endswith("inner")]) for row in rows] == [2, 3, 3, 6, 6, 3]
+    for file in sorted((tmp_path / "whole").glob("epoch=[24]*.ckpt")):
+        assert fingerprint(run(tmp_path / file.stem, ckpt=file)) == fingerprint(whole), file.stem
+
+
 # -- what is logged step by step -------------------------------------------------------------------------------------
 class Stepwise(Lit):
     """Logs its training loss as most people do: per step alone."""
