@@ -19,6 +19,7 @@ from autogrow.cli import main
 from autogrow.commands.export import data_of
 from autogrow.data import DataSpec
 from autogrow.deploy.export import ReceiptError, export, portable, target_of, write
+from autogrow.deploy.export.c_source.compiled import compiler
 from autogrow.deploy.export.int8 import quantise
 from autogrow.deploy.export.layers import Affine
 from autogrow.deploy.export.onnx_file import OnnxFile
@@ -27,6 +28,8 @@ from autogrow.deploy.export.torch_file import TorchFile
 from autogrow.errors import UsageError
 
 needs_onnx = pytest.mark.skipif(find_spec("onnxruntime") is None, reason="onnxruntime is not installed: autogrow[onnx]")
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C compiler here (cc, gcc or clang)")
+NEEDS = {"onnx": needs_onnx, "c": needs_compiler}
 NOT_FOR_SKLEARN = {
     "members, layer norm": "members",
     "deepened by a block, rms norm": "no normalise",
@@ -34,6 +37,7 @@ NOT_FOR_SKLEARN = {
 }
 PAIRS = [
     *((kind, to) for kind in KINDS for to in ("torch", "onnx", "sklearn") if (kind, to) != ("digits", "sklearn")),
+    *((kind, "c") for kind in KINDS if kind != "images, conv"),
     *((kind, "pt2") for kind in ("embedded", "images, conv")),  # torch.export takes seconds
 ]
 
@@ -64,9 +68,7 @@ def exported(run, kind, to, out, **how):
     return export(net, target_of(to), out, data=data, checkpoint=folder / "checkpoints" / "best.ckpt", **how)
 
 
-@pytest.mark.parametrize(
-    ("kind", "to"), [pytest.param(*pair, marks=[needs_onnx] if pair[1] == "onnx" else []) for pair in PAIRS]
-)
+@pytest.mark.parametrize(("kind", "to"), [pytest.param(*pair, marks=NEEDS.get(pair[1], ())) for pair in PAIRS])
 def test_an_artefact_answers_what_the_net_answers(run, kind, to, tmp_path):
     if to == "sklearn" and kind in NOT_FOR_SKLEARN:
         with pytest.raises(UsageError, match=f"^to=sklearn: its .* {NOT_FOR_SKLEARN[kind]}.*; to=onnx has$"):

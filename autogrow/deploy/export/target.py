@@ -73,9 +73,9 @@ class Target(Protocol):
 
 
 TARGETS = {
-    "c": "c_source.target.CFile",
     "onnx": "onnx_file.OnnxFile",
     "pt2": "pt2_file.Pt2File",
+    "c": "c_source.target.CFile",
     "sklearn": "sklearn_file.SklearnFile",
     "torch": "torch_file.TorchFile",
 }
