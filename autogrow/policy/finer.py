@@ -11,8 +11,11 @@ from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy
 from autogrow.policy.history import Column, Decision, History, Keep, Options, Refine
 from autogrow.policy.rows import read
-from autogrow.policy.signals import branch, last_growth
+from autogrow.policy.signals import best, branch, last_growth, threshold
 from autogrow.policy.verdict import Verdict, checks
+
+NOISE = 0.002
+"""Of a score: less of an improvement is none."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Finer:
     ones first. With `factor` a column becomes so many times as fine at a time. With `turn` a refinement that is due
     goes before the other policy's next growth, if the last one was that policy's. It is put off while the score still
     falls by more than the share `fall` in `every` checks: the net is learning what it can with the inputs as they are.
+    After a refinement that has brought the score no lower there is no further one, until the net has grown otherwise.
 
     Coarse to fine: a net that is as wide as it wants to be shows which columns it needs more finely; refined first, a
     small table is learnt by heart. (Scores are looked at only when a refinement is due.)
@@ -71,7 +75,8 @@ class Finer:
         rows = branch(history)
         grown = last_growth(rows)
         since = len(rows) - 1 - (-1 if grown is None else grown)
-        due = history[-1].finite() and since > 0 and since % self.every == 0 and not self._falls(rows)
+        due = history[-1].finite() and since > 0 and since % self.every == 0
+        due = due and not self._falls(rows) and _has_paid(rows, grown)
         turn = self.turn and grown is not None and not isinstance(rows[grown].action, Refine)
         if not due or not (isinstance(decision.action, Keep) or turn):
             return decision
@@ -100,3 +105,11 @@ class Finer:
 
     def _wanted(self, column: Column) -> int:
         return self.knots if self.factor is None else min(self.knots, self.factor * column.knots)
+
+
+def _has_paid(rows: History, grown: int | None) -> bool:
+    """Whether the last growth, if it was a refinement, has been followed by a better score than all before it."""
+    if grown is None or not isinstance(rows[grown].action, Refine):
+        return True
+    before, since = best(rows[: grown + 1]), best(rows[grown + 1 :])
+    return since is not None and (before is None or since.score < threshold(before.score, relative=NOISE))

@@ -69,6 +69,12 @@ def test_put_off_while_the_score_falls_well(run, fall, expected):
     assert [check for check, _ in refined(made)] == expected
 
 
+def test_after_a_refinement_that_brought_nothing_there_is_no_further_one(run):
+    scores = [1.0, 0.95, 0.9, 0.91, 0.92, 0.899, 0.93, 0.92, 0.91, 0.8, 0.8, 0.8]  # 0.1 % is noise; 0.8 is not
+    made, _ = played(run, Finer(STILL, share=0.1), columns(a=9, b=8, c=7), scores)
+    assert [check for check, _ in refined(made)] == [2, 11]
+
+
 def test_all_at_once(run):
     made, _ = played(run, Finer(STILL, share=1.0, above=0.0, knots=16), columns(a=9, b=5, c=0.1))
     assert refined(made) == [(2, {"a": 16, "b": 16, "c": 16})]
