@@ -91,6 +91,7 @@ def test_an_artefact_answers_what_the_net_answers(run, kind, to, tmp_path):
 def test_int8_loses_little(run, kind, tmp_path):
     facts = exported(run, kind, "onnx", tmp_path, int8=True).facts
     assert abs(facts["validation"]["lost"]) < 0.03  # 48 rows: one of them
+    assert facts["receipt"]["max_abs_change"] == facts["receipt"]["validation"] < 0.5
     float_bytes = len(OnnxFile().write(run(kind)[2], int8=False, calibration=np.zeros(0)).files["net.onnx"])
     assert kind != "digits" or facts["bytes"] < 0.7 * float_bytes
 
