@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
-from autogrow.commands.tasks.asked import Asked, ask
+from autogrow.commands.tasks.asked import Asked, answering_into, ask
 from autogrow.data.drift import strange_values
 from autogrow.data.truth import has_truth, read_truth
 from autogrow.errors import ConfigError, DataError
@@ -41,16 +42,18 @@ def write_evaluation(cfg: DictConfig) -> None:
     for line in warnings(found):
         print(f"autogrow: {line}", file=sys.stderr)
     if out is not None:
-        write_json(out, {"run": cfg.run, "table": cfg.table, **found})
+        with answering_into(out):
+            write_json(out, {"run": cfg.run, "table": cfg.table, **found})
         print(f"  written to  {out}")
 
 
 def evaluation(asked: Asked, rows: int) -> Plain:
-    """Every metric of the rows that have their targets; `baseline` beside them, `left_out`: rows without a target,
-    `drift`: by column the share of rows that hold what no training row held. Reads `rows` rows at a time.
+    """Every metric of the rows that have their targets, each of which counts as in the run (`weights` says by what,
+    where they do not count alike); `baseline` beside them, `left_out`: rows without a target, `drift`: by column the
+    share of rows that hold what no training row held. Reads `rows` rows at a time.
     """
     pipeline, net = asked.net.pipeline, asked.net
-    answers, truths, strange, left_out = [], [], Counter[str](), 0
+    answers, truths, counts, strange, left_out = [], [], [], Counter[str](), 0
     for frame in asked.chunks(rows):
         y = asked.read(frame, lambda part: read_truth(part, pipeline))
         there = has_truth(y)
@@ -60,13 +63,20 @@ def evaluation(asked: Asked, rows: int) -> Plain:
             z = asked.outputs(known)
             answers.append((z.softmax(1) if pipeline.task == "classification" else z).numpy())
             truths.append(y[there])
+            if asked.weight is not None:
+                how = partial(asked.weight.of_rows, y=y[there], labels=pipeline.labels)
+                counts.append(asked.read(known, how))
             strange.update(strange_values(pipeline, known))
     if not truths:
         raise DataError(f"{asked.table.path}: no row has a target, so there is nothing to evaluate")
-    outputs, y = np.concatenate(answers), np.concatenate(truths)
+    outputs, y, weights = np.concatenate(answers), np.concatenate(truths), np.concatenate(counts) if counts else None
+    if weights is not None and not weights.sum() > 0:
+        raise DataError(f"{asked.table.path}: every row has the weight 0, so that nothing of it counts")
     task, labels, names = pipeline.task, pipeline.labels, pipeline.targets
-    found = evaluate(task, labels, outputs, y, threshold=net.threshold, names=names)
-    base = None if net.prior is None else baseline(task, labels, net.prior, y, names=names)
+    found = evaluate(task, labels, outputs, y, weights=weights, threshold=net.threshold, names=names)
+    base = None if net.prior is None else baseline(task, labels, net.prior, y, weights=weights, names=names)
+    if asked.weight is not None:
+        found["weights"] = asked.weight.said()
     drift = {name: count / len(y) for name, count in sorted(strange.items(), key=lambda item: -item[1])}
     return {"task": task, **found, "baseline": base, "left_out": left_out, "drift": drift}
 
@@ -78,7 +88,8 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     cells = [["", "", "baseline" if base else ""]]
     cells += [[name_of(name), say(name, value), say(name, base[name]) if name in base else ""]
               for name, value in scalars(dict(found)).items()]  # fmt: skip
-    said = [f"{words.count(found['rows'])} rows", *words.columns(cells)]
+    counted = f"; {found['weights']}" if "weights" in found else ""
+    said = [f"{words.count(found['rows'])} rows{counted}", *words.columns(cells)]
     result = {"task": found["task"], "metrics": {"test": found}, "test": {}}
     said += [f"  {what:<12}{how}" for what, how in details(result)]
     if base and beats(metric, found, base) is False:

@@ -15,7 +15,7 @@ from autogrow.policy.needs import never_stops
 from autogrow.show import words
 from autogrow.train.fit.process import quiet_lightning, threads
 from autogrow.train.fit.spec import FitSpec
-from autogrow.train.rehearse.rehearsal import Course, Rehearsal, rehearse
+from autogrow.train.rehearse.rehearsal import Course, Limited, Rehearsal, rehearse
 
 
 def plan(cfg: DictConfig) -> None:
@@ -40,6 +40,7 @@ def report(found: Rehearsal, spec: FitSpec, prepared: Prepared) -> Iterator[str]
         yield ""
         yield from (title, *words.columns(list(_table(course)), left=3), f"  {closing(course, spec)}")
     yield ""
+    yield from (limit_line(limited) for limited in found.limited)
     if found.most is not None and not never_stops(spec.policy.stop):
         passes, flops, seconds = found.most
         yield (
@@ -112,6 +113,14 @@ def closing(course: Course, spec: FitSpec) -> str:
     if never_stops(spec.policy.stop):
         return f"in all {whole}; ended by {words.ending(stop_reason(course.rows))}"
     return f"in all at least {whole}; more where the loss falls for longer"
+
+
+def limit_line(found: Limited) -> str:
+    """Where a limit of the budget ends growth."""
+    at = f"{words.widths(found.widths)} ({words.count(found.parameters)} parameters)"
+    if found.why is None:
+        return f"budget.{found.name}={found.limit:g} is not reached: growth ends at {at} without it"
+    return f"budget.{found.name}={found.limit:g} ends growth at {at}: {found.why}"
 
 
 def _size(size: float) -> str:

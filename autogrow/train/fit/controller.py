@@ -110,6 +110,8 @@ class LifeCycleController(pl.Callback):
             torch.set_rng_state(self._random_state)
             self._random_state = None
             self.ledger.cut_back(self.rows)
+            if trainer.is_global_zero:
+                self.writer.forget_from(len(self.rows))
         module = _ours(pl_module)
         check_optimizer(trainer.optimizers[0], module.net)
         check_ranks(trainer, [module])
@@ -202,6 +204,7 @@ class LifeCycleController(pl.Callback):
             max_steps=self.max_steps,
             columns=module.columns,
             look=look,
+            device=self.observer.device_of,
         )
         row = self.book.decided(self.book.row(self.measured(trainer, module, seen)), options)
         row = dataclasses.replace(row, eval_flops=row.eval_flops + look.flops)
@@ -250,6 +253,8 @@ class LifeCycleController(pl.Callback):
         here = self.rows[-1].check
         if here in wanted:
             self.snapshots[here] = take(module, trainer.optimizers[0])
+        if isinstance(self.rows[-1].action, GROWTHS) and trainer.is_global_zero:
+            self.writer.keep(here, self.snapshots[here])
         self.snapshots = {check: kept for check, kept in self.snapshots.items() if check in wanted}
 
 
