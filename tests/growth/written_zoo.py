@@ -287,6 +287,58 @@ class Recurrent(nn.Module):
         return self.head(torch.cat([answers[:, -1], last[-1]], dim=1))
 
 
+class OwnRMSNorm(nn.Module):
+    """As language models write it, in float32 within."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight, self.variance_epsilon = nn.Parameter(torch.ones(features)), 1e-6
+
+    def forward(self, x: Tensor) -> Tensor:
+        kind = x.dtype
+        x = x.to(torch.float32)
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+        return self.weight * x.to(kind)
+
+
+class Llama(nn.Module):
+    """Rotated queries and keys, grouped; gated MLP; RMSNorms of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.groups, self.head_dim = 4, 2, 2
+        self.embed, self.norm1, self.norm2, self.norm = nn.Embedding(11, 6), *(OwnRMSNorm(6) for _ in range(3))
+        self.wq, self.wk, self.wv = (nn.Linear(6, size, bias=False) for size in (8, 4, 4))
+        self.wo, self.w1, self.w2 = (
+            nn.Linear(8, 6, bias=False),
+            nn.Linear(6, 10, bias=False),
+            nn.Linear(10, 6, bias=False),
+        )
+        self.w3, self.out = nn.Linear(6, 10, bias=False), nn.Linear(6, 11, bias=False)
+        angles = torch.outer(torch.arange(8.0), torch.tensor([1.0, 1.0]))
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def rotate(self, x: Tensor) -> Tensor:
+        one, other = x.chunk(2, dim=-1)
+        return x * self.cos[: x.shape[-2]] + torch.cat((-other, one), dim=-1) * self.sin[: x.shape[-2]]
+
+    def attend(self, x: Tensor) -> Tensor:
+        B, T, _ = x.shape
+        q = self.wq(x).view(B, T, self.heads, self.head_dim).transpose(1, 2)
+        k, v = (w(x).view(B, T, self.groups, self.head_dim).transpose(1, 2) for w in (self.wk, self.wv))
+        times = self.heads // self.groups
+        k, v = (torch.repeat_interleave(t, times, dim=1) for t in (self.rotate(k), v))
+        y = F.scaled_dot_product_attention(self.rotate(q), k, v, is_causal=True)
+        return self.wo(y.transpose(1, 2).contiguous().view(B, T, -1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        x = x + self.attend(self.norm1(x))
+        h = self.norm2(x)
+        return self.out(self.norm(x + self.w2(F.silu(self.w1(h)) * self.w3(h))))
+
+
 class Torch(nn.Module):
     """`nn.MultiheadAttention` and `nn.TransformerEncoderLayer` as they are."""
 
@@ -482,6 +534,7 @@ WRITTEN: dict[str, Written] = {
     "scaled by the stream": Written(ScaledByStream, (3, 4, 5), {"enter": (8, 2)}),
     "scaled, rms": Written(lambda: ScaledByStream(rms=True), (3, 4, 5), {"enter": (8, 2)}),
     "expanded": Written(Expanded, (3, 4, 5), {"q": (6, 2), "v": (10, 2)}),
+    "llama": Written(Llama, (3, 5), {"embed": (6, 1), "wq": (8, 4), "w1": (10, 1)}, tokens=11),
     "einsum": Written(Einsum, (3, 4, 5), {"enter": (8, 1), "to_q": (6, 3)}, inner={"to_q[inner]": (6, 2)}),
     "twice": Written(Twice, (3, 2, 6, 6), {"stem": (4, 1)}),
     "lstm": Written(lambda: Recurrent("LSTM", num_layers=2, bidirectional=True), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),

@@ -68,7 +68,7 @@ def _enter(trace: Trace, name: str, module: nn.Module, layer: LayerType) -> None
 def through_norm(trace: Trace, node: fx.Node, module: nn.Module, norm: NormType, value: Value) -> Value | None:
     """A norm carries its axis, and its parameters grow with it; None where it runs over several dimensions at once."""
     name = str(node.target)
-    shape = getattr(module, norm.size_attribute)
+    shape = getattr(module, norm.size_attribute) if norm.size_attribute else 0
     if not isinstance(shape, int) and len(shape) > 1:
         trace.notes[node] = Note(f"norm:{norm.kind}", name)
         trace.opaque[name] = "it normalises over several dimensions at once"
