@@ -287,6 +287,31 @@ class Recurrent(nn.Module):
         return self.head(torch.cat([answers[:, -1], last[-1]], dim=1))
 
 
+class Cross(nn.Module):
+    """Normalised queries look at what is not normalised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.norm, self.head = nn.Linear(5, 8), nn.LayerNorm(8), nn.Linear(8, 2)
+        self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        return self.head(self.norm(x + self.attn(self.norm(x), x, x)[0])).mean(1)
+
+
+class OneHead(nn.Module):
+    """Scores scaled by the size of a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(5, 8), nn.Linear(5, 8), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = torch.bmm(self.q(x), self.k(x).transpose(1, 2)).mul(self.q.out_features**-0.5)
+        return scores.softmax(-1).bmm(self.v(x)).mean(1)
+
+
 class OwnRMSNorm(nn.Module):
     """As language models write it, in float32 within."""
 
@@ -540,6 +565,8 @@ WRITTEN: dict[str, Written] = {
     "lstm": Written(lambda: Recurrent("LSTM", num_layers=2, bidirectional=True), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
     "gru": Written(lambda: Recurrent("GRU", num_layers=2, dropout=0.2), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
     "rnn": Written(lambda: Recurrent("RNN", bias=False), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
+    "cross": Written(Cross, (3, 4, 5), {"enter": (8, 4)}, inner={"enter[inner]": (8, 2)}),
+    "one head": Written(OneHead, (3, 4, 5), {"q": (8, 1)}),
     "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}, inner={"enter[inner]": (8, 2)}),
     "encoder layer": Written(lambda: Torch("layer"), (3, 4, 5), {"encoder.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
     "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}, inner={"enter[inner]": (8, 2)}),

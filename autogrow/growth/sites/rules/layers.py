@@ -60,8 +60,9 @@ def _enter(trace: Trace, name: str, module: nn.Module, layer: LayerType) -> None
             if getattr(module, parameter, None) is not None:
                 fill = "draw" if parameter in layer.reads or not layer.reads else 0.0  # weights are drawn, biases 0
                 trace.uses.append(Use(name, parameter, dim, axis, role, fill))
-    trace.sized.extend(Sized(name, attribute, written) for attribute in layer.out_attributes)
-    trace.sized.extend(Sized(name, attribute, read) for attribute in layer.in_attributes)
+    for attributes, axis in ((layer.out_attributes, written), (layer.in_attributes, read)):
+        for attribute in attributes:
+            trace.numbers.follow((name, attribute), axis)
     trace.layers[name] = (read, written)
 
 
