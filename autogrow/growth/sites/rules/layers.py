@@ -12,6 +12,7 @@ from torch import fx, nn
 from autogrow.growth.activations import activation_facts
 from autogrow.growth.layers import LayerType, NormType, untouchable
 from autogrow.growth.sites.axes import Axis, Segment, Width, fix, length, new_axis, unify
+from autogrow.growth.sites.numbers import plain_numbers
 from autogrow.growth.sites.trace import Note, Sized, Trace, Use, Value
 from autogrow.nets.knots import Knots
 
@@ -43,8 +44,8 @@ def _enter(trace: Trace, name: str, module: nn.Module, layer: LayerType) -> None
     lying = [("write", layer.writes, written), ("read", layer.reads, read)]
     if groups > 1:  # channels come in groups that do not mix: the group is the unit, and the layer carries it
         group = Width(groups)
-        read = (Segment(group, int(module.in_channels) // groups),)  # type: ignore[arg-type]
-        written = (Segment(group, int(module.out_channels) // groups),)  # type: ignore[arg-type]
+        read = (Segment(group, plain_numbers(module.in_channels) // groups),)
+        written = (Segment(group, plain_numbers(module.out_channels) // groups),)
         trace.sized.append(Sized(name, "groups", (Segment(group),)))
         if layer.writes["weight"] == 0:
             lying = [("carry", layer.writes, written)]
