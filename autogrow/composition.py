@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.children.jobs import SINGLE
+from autogrow.children.server import own_process
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
 from autogrow.interruption import signal_of
@@ -34,6 +35,8 @@ PATHS = frozenset(
         "resume",
         "continue_from",
         "run",
+        "table",
+        "out",
         "checkpoint",
         "from_sklearn",
         "watch.folder",
@@ -48,8 +51,11 @@ TEXTS = frozenset(
 """Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
 
 
-WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate"])
+WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate", "export", "front"])
 """Commands that make no run folder."""
+
+KEEPS_ITS_WORDS = frozenset(["fit", "compare", "search"])
+"""Commands whose run folder says what was typed."""
 
 
 def _check_used(command: str, arguments: Sequence[str]) -> None:
@@ -57,6 +63,19 @@ def _check_used(command: str, arguments: Sequence[str]) -> None:
     for argument in arguments:
         if command in WITHOUT_A_FOLDER and key_of(argument) in ("hydra.run.dir", "hydra.sweep.dir"):
             raise ConfigError(f"{command} makes no run folder, so it takes no {key_of(argument)}")
+    _check_text(command, arguments)
+
+
+def _check_text(command: str, arguments: Sequence[str]) -> None:
+    """Raise ConfigError for words that a run folder would have to keep, in UTF-8, and that are no such text."""
+    for argument in arguments:
+        if command in KEEPS_ITS_WORDS and not argument.isprintable() and "\ufffd" in _shown(argument):
+            raise ConfigError(f"{_shown(argument)!r} is not UTF-8 text, which a run folder keeps: rename the file")
+
+
+def _shown(argument: str) -> str:
+    """An argument as text: bytes of a name that are none are seen as such."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @contextmanager
@@ -104,6 +123,8 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
             if of_sweep:
                 check_sweeps(command)
             with _own_errors(full_error):
+                if needs_own_process(cfg):
+                    own_process()
                 return task(cfg)
         except InterruptedRunError as error:
             raise _Left(error) from None
@@ -129,12 +150,19 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
             raise
         raise ConfigError(f"{error.filename} cannot be written: {error.strerror}") from error
     finally:
+        whole.warm.close()
         sys.argv = before
         if full_error is None:
             del os.environ[FULL_ERROR]
     print_summary(whole)
     whole.raise_failures()
     return 0
+
+
+def needs_own_process(cfg: DictConfig) -> bool:
+    """Whether a run is to have several processes, or another device than the CPU."""
+    trainer = cfg.get("trainer")
+    return trainer is not None and (trainer.devices != 1 or trainer.accelerator != "cpu")
 
 
 def typed_words(hydra_cfg: Any) -> list[str]:
@@ -181,7 +209,7 @@ def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> 
         first = str(error).splitlines()[0]
         key, _, value = str(error.override).partition("=")
         near = f"; quote its value: '{key}=\"{value}\"'" if value and value[0] not in "'\"[{" else ""
-        return f"cannot read the override {error.override!r}: {first}{near}"
+        return f"cannot read the override {error.override!r}: {first}{near}".replace("\n", "\\n")
     missing = re.search(r"Could not override '([^']+)'", text)
     if missing:
         keys = list(known_keys(command, choices, hydra_too=missing[1].startswith("hydra.")))

@@ -96,8 +96,8 @@ class Cycle:
     """A fixed cycle of widening every width (W) and deepening (D), as in the recipe.
 
     The letter is that of the number of growths so far, undone ones included. A D where the net is `max_depth` deep or
-    has no place is read as W; a W where every width is at the cap is read as D, if the pattern has one. A new layer
-    goes behind the last place (before the head).
+    has no place is read as W; a W where every width is at the cap is read as D, if the pattern has one; the reason says
+    so. A new layer goes behind the last place (before the head).
     """
 
     pattern: str = "WDWW"
@@ -122,10 +122,14 @@ class Cycle:
         deepen = deepen_last(options) if len(options.widths) < self.deepest else None
         widen = widen_all(options, amount) if "W" in self.pattern else None
         action = (deepen or widen) if letter == "D" else (widen or deepen)
-        if action is not None:
-            return Proposal(action, f"turn {turn + 1} of the cycle {self.pattern}")
+        turned = f"turn {turn + 1} of the cycle {self.pattern}"
         depth = f"the net is {len(options.widths)} deep (at most {self.max_depth}, {len(options.depths)} places)"
-        return Proposal(None, f"{nothing_to_widen(options, amount)} and {depth}")
+        if action is None:
+            return Proposal(None, f"{nothing_to_widen(options, amount)} and {depth}")
+        if isinstance(action, Deepen) == (letter == "D"):
+            return Proposal(action, turned)
+        read = ("D", "W", depth) if letter == "D" else ("W", "D", nothing_to_widen(options, amount))
+        return Proposal(action, f"{turned}, its {read[0]} read as {read[1]}: {read[2]}")
 
 
 def candidates(options: Options, amount: Amount, *, max_depth: int) -> dict[str, Widen | Deepen]:

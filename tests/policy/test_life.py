@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from drawn_examples import up_to
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autogrow.errors import ConfigError
@@ -47,6 +48,8 @@ ALWAYS = Growth(EarlyRamp(every=1, until=1000), AllHidden(), Factor(1.5, multipl
         (Patience(3), STILL, [1.0, 0.9, 0.95, 0.899, 0.95], 4),  # 0.1 % is noise, not an improvement
         (Patience(3), STILL, [1.0, 0.9, 0.95, 0.898, 0.95, 0.95, 0.95], 6),
         (Patience(3), STILL, [1.0, 0.9, 0.8, 0.7, 0.6], None),
+        (Patience(1, passes=2.0), STILL, [1.0, 0.9, 0.95, 0.95, 0.95, 0.95, 0.95], 5),  # a check is half a pass here
+        (Patience(5, passes=2.0), STILL, [1.0, 0.9, 0.95, 0.95, 0.95, 0.95, 0.95], 6),
         # noise around a level: the luckiest check so far keeps the count going for the patience and no longer
         (Patience(4), STILL, [1.0, 1.02, 0.97, 1.01, 0.99, 1.03, 0.98], 6),
         (Patience(3, after_growth=0), GapCloses(ALWAYS, 0.1, 0), [1.0] * 9, 3),
@@ -227,7 +230,7 @@ def test_with_stop_never_only_the_budget_ends_the_run(run, stop):
     assert deliverable(played.rows) == 13
 
 
-@settings(max_examples=150, deadline=None)
+@up_to(150)
 @given(
     scores=st.lists(st.floats(0.01, 3.0), min_size=200, max_size=200),
     budget=st.integers(2 * 10560, 190 * 10560),
@@ -370,7 +373,7 @@ def test_an_interrupted_run_says_so(run):
     assert return_target([]) is deliverable([]) is None
 
 
-@settings(max_examples=150, deadline=None)
+@up_to(150)
 @given(
     scores=st.lists(
         st.one_of(st.floats(0.01, 3.0), st.sampled_from([math.nan, math.inf, 0.5, 1.0])), min_size=1, max_size=60
@@ -411,6 +414,8 @@ def options(run, played, i):
         (lambda: Patience(0), r"stop\.checks.*0"),
         (lambda: Patience(after_growth=-1), r"after_growth.*-1"),
         (lambda: Patience(improvement=1.0), r"improvement.*1\.0"),
+        (lambda: Patience(passes=-1.0), r"stop\.passes.*-1"),
+        (lambda: Patience(passes=math.inf), r"stop\.passes.*inf"),
         (lambda: GapStop(0.0), r"max_gap.*0\.0"),
         (lambda: Finish(share=0.0), r"share.*0\.0"),
         (lambda: Finish(share=1.0), r"share.*1\.0"),

@@ -44,6 +44,14 @@ class Sized:
     axis: Axis
 
 
+@dataclass(frozen=True)
+class Called:
+    """A module made of others, as it was called: the first tensor it was given, and the one it answered with."""
+
+    given: fx.Node
+    answered: fx.Node
+
+
 @dataclass
 class Note:
     """What a node does, as far as a new unit's value is concerned (see `structure_state`)."""
@@ -119,6 +127,7 @@ class Trace:
     bare_eps: set[str] = field(default_factory=set)  # modules whose norm is given an eps that is not their attribute
     tied: dict[str, str] = field(default_factory=dict)  # module that writes → module that reads the same parameter
     opaque: dict[str, str] = field(default_factory=dict)  # module name → why nothing is known of it
+    called: dict[str, Called] = field(default_factory=dict)  # modules made of others that are called once
     inputs: list[Axis] = field(default_factory=list)
     outputs: list[Axis] = field(default_factory=list)
 

@@ -43,6 +43,8 @@ class Growth:
 def normed_units(request: Request, units: NewUnits) -> Growth:
     """Bend a proposal to the norm that takes statistics over all units of the width, if there is one.
 
+    Behind a LayerNorm the gradients of copies with unequal shares are their shares of the old one's but for what flows
+    through the statistics, of which each copy gets as much; behind an RMSNorm, and of equal shares, they are exact.
     Raises GrowthError where the norm cannot be kept exact.
     """
     site, q = request.site, request.units
@@ -52,7 +54,8 @@ def normed_units(request: Request, units: NewUnits) -> Growth:
     n = site.units
     copies = torch.bincount(units.index.clamp(min=0), minlength=n)
     even = units.fresh == 0 and units.incoming_noise == 0 and bool((copies == copies[0]).all())
-    if even:  # every unit as often as every other: no statistic changes
+    if even and (rule.scaled is None or bool((units.share == units.share[0]).all())):
+        # every unit as often as every other: no statistic changes
         return Growth(site, units)
     shrink = math.sqrt(n / q)
     if rule.scaled is not None and (units.fresh == 0 or rule.obstacle):
