@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -17,10 +18,12 @@ from autogrow.evaluation.judge import check_metric
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost, Refine
+from autogrow.policy.needs import first_width
+from autogrow.policy.waiting import planned_checks
 from autogrow.train.fit.continue_from import FinishedNet
 from autogrow.train.fit.looks.metrics import check_metrics
 from autogrow.train.fit.looks.observe import RECORDED, look_batches
-from autogrow.train.fit.net.build import builder_for
+from autogrow.train.fit.net.build import builder_for, start_widths
 from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.module import GrowingModule
@@ -57,12 +60,27 @@ def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
     )
 
 
+def starting_net(spec: FitSpec, prepared: Prepared) -> dict[str, Any]:
+    """The net that a run starts with, as plain data: of the widths that are asked for, or that inputs and policy call
+    for.
+    """
+    asked = spec.net.widths
+    if not isinstance(asked, str):
+        return builder_for(spec.net, prepared, [int(width) for width in asked])
+    widths = start_widths(math.prod(prepared.input_shape), asked)
+    if asked == AUTO:
+        limit = step_limit(spec, stream_of(spec, prepared))
+        checks = planned_checks(limit, steps_per_check(spec, prepared))
+        widths = [first_width(spec.policy.growth, width, checks) for width in widths]
+    return builder_for(spec.net, prepared, widths)
+
+
 def module_of(spec: FitSpec, prepared: Prepared, source: FinishedNet | None = None) -> GrowingModule:
     """The starting net, or the one that `source` ended with, ready to train."""
     example = example_rows(prepared.train.x, spec.net.members)
     module = GrowingModule(
         spec,
-        builder_for(spec.net, prepared) if source is None else source.ours["builder"],
+        starting_net(spec, prepared) if source is None else source.ours["builder"],
         task=prepared.task,
         steps_per_check=steps_per_check(spec, prepared),
         example=example if source is None else source.ours["delivery"]["example"],

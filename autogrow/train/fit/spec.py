@@ -38,7 +38,7 @@ class NetSpec:
 
 @dataclass
 class OptimizerSpec:
-    """The optimizer: AdamW with decay on matrices only, or SGD with momentum."""
+    """The optimizer: AdamW with decay on matrices only, Muon with AdamW for what is no hidden matrix, or SGD."""
 
     name: str = "adamw"
     lr: float = 3e-3
@@ -112,7 +112,7 @@ class FitSpec:
     config: str = ""
 
 
-OPTIMIZERS = ("adamw", "adam", "sgd")
+OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
 KINDS = ("dense", "conv")
 OPTIMIZER_STATES = ("reset", "carry", "fresh")
 PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")

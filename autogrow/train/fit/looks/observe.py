@@ -6,6 +6,7 @@ Each is measured only where the policy's `requires` names it, and what it costs 
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -18,13 +19,18 @@ from autogrow.data import Prepared
 from autogrow.growth.cost import counting
 from autogrow.growth.modes import eval_mode
 from autogrow.growth.scores import score_sites
+from autogrow.policy.history import History, Row
+from autogrow.policy.signals import births
 from autogrow.train.fit.looks.columns import ColumnLook, look_rows
+from autogrow.train.fit.looks.newborns import look_at_newborns
 from autogrow.train.fit.net.module import GrowingModule
 
 RECORDED = ("scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms")
 """What a run of ours can show a policy."""
 
-_LOOK_ROWS = 1024  # fitted on one half, judged on the other
+LOOK_ROWS = 1024
+"""Training rows that are looked at, at most; scores are fitted on one half and judged on the other."""
+
 _LATENCY_CALLS = 200
 
 
@@ -43,8 +49,8 @@ class Observer:
     def __init__(self, prepared: Prepared, needs: Collection[str], device: torch.device) -> None:
         self.needs = frozenset(needs)
         self.train_rows = len(prepared.train)
-        self._x = prepared.train.x[:_LOOK_ROWS].to(device)
-        self._y = prepared.train.y[:_LOOK_ROWS].to(device)
+        self._x = prepared.train.x[:LOOK_ROWS].to(device)
+        self._y = prepared.train.y[:LOOK_ROWS].to(device)
         self._column_rows = look_rows(prepared, device)
 
     def columns(self, module: GrowingModule) -> ColumnLook:
@@ -63,6 +69,15 @@ class Observer:
         if "scores" not in self.needs:
             return Observation({}, measured)
         return self._scored(module, measured)
+
+    def newborns(self, module: GrowingModule, row: Row, before: History) -> Row:
+        """The row with how the units stand that growths have added, and what looking costs. `before`: earlier rows."""
+        rows = module.spec.data.batch_size
+        batch = self._x[:rows], self._y[:rows]
+        if module.spec.net.members > 1:
+            batch = _repeated(batch[0], module.spec.net.members), _repeated(batch[1], module.spec.net.members)
+        found, flops = look_at_newborns(module, batch, births([*before, row]))
+        return dataclasses.replace(row, newborns=found, eval_flops=row.eval_flops + flops)
 
     def _scored(self, module: GrowingModule, measured: dict[str, float]) -> Observation:
         parts = look_batches(self._x, self._y, module.spec.net.members)
@@ -87,7 +102,7 @@ def look_batches(x: Tensor, y: Tensor, members: int) -> list[tuple[Tensor, Tenso
     """The first rows in two halves, as the net takes them:
     one that moves or new units are fitted to, one to judge on.
     """
-    x, y = x[:_LOOK_ROWS].clone(), y[:_LOOK_ROWS].clone()  # a copy of the net does not copy all the data
+    x, y = x[:LOOK_ROWS].clone(), y[:LOOK_ROWS].clone()  # a copy of the net does not copy all the data
     half = len(x) // 2
     parts = [(x[:half], y[:half]), (x[half:], y[half:])]
     return parts if members == 1 else [(_repeated(x, members), _repeated(y, members)) for x, y in parts]
