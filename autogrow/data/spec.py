@@ -60,7 +60,7 @@ class DataSpec:
     split_file: str | None = None
     weight: str | None = None
     class_weight: Any = None
-    batch_size: int = 128
+    batch_size: Any = "auto"
     categories: str = "onehot"
     categorical: Any = ()
     max_categories: int = 64

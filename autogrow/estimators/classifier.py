@@ -51,7 +51,7 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
         max_epochs: float | None = 1000.0,
         time_limit: float | None = None,
         val_fraction: float = 0.2,
-        batch_size: int = 128,
+        batch_size: Any = "auto",
         learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
         widths: Any = "auto",

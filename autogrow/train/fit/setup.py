@@ -40,10 +40,19 @@ def begun_pipeline(folder: Path) -> Pipeline | None:
     return None if path is None else Pipeline.from_state(read_checkpoint(path)[CHECKPOINT_KEY]["delivery"]["pipeline"])
 
 
+def rows_per_step(spec: FitSpec, prepared: Prepared) -> int:
+    """Training rows of an optimizer step (of each member). By default 128 and, where there are more than 18,000 rows,
+    the power of two that leaves about a hundred steps a pass, up to 512: steps at a constant rate are less noisy.
+    """
+    asked, rows = spec.data.batch_size, len(prepared.train.x)
+    return min(512, max(128, 2 ** round(math.log2(rows / 100)))) if asked == AUTO else int(asked)
+
+
 def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:
     """Optimizer steps between two looks at validation; by default half a pass, within 20 … 200."""
     every = spec.trainer.check_every
-    return min(200, max(20, len(prepared.train.x) // 256)) if every == AUTO else int(every)
+    steps = len(prepared.train.x) // (2 * max(128, rows_per_step(spec, prepared)))
+    return min(200, max(20, steps)) if every == AUTO else int(every)
 
 
 def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
@@ -51,7 +60,7 @@ def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
     return TensorStream(
         prepared.train.x,
         prepared.train.y,
-        batch_size=spec.data.batch_size,
+        batch_size=rows_per_step(spec, prepared),
         steps_per_check=steps_per_check(spec, prepared),
         burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
         seed=spec.seed,

@@ -21,7 +21,7 @@ from autogrow.policy.guards import growth_ended
 from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Row, Stop, Undo
 from autogrow.policy.needs import by_the_clock, requires, schedule_over
 from autogrow.policy.signals import births
-from autogrow.train.fit.looks.observe import LOOK_ROWS, Observation, Observer
+from autogrow.train.fit.looks.observe import NEWBORN_ROWS, Observation, Observer
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.operate import applied
 from autogrow.train.fit.setup import check_run, module_of, step_limit, stream_of
@@ -204,7 +204,7 @@ class _Play:
         """The row with what a look at new units costs, where there are any."""
         if not births([*self.rows, row]):
             return row
-        flops = min(self.stream.batch_size, LOOK_ROWS) * self.module.cost.train_flops_per_sample
+        flops = min(self.stream.rows, NEWBORN_ROWS) * self.module.cost.train_flops_per_sample
         return dataclasses.replace(row, eval_flops=row.eval_flops + flops)
 
     def _options(self) -> Options:

@@ -33,6 +33,9 @@ LOOK_ROWS = 1024
 
 _LATENCY_CALLS = 200
 
+NEWBORN_ROWS = 128
+"""Training rows by whose gradient new units are compared with old ones."""
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -72,8 +75,7 @@ class Observer:
 
     def newborns(self, module: GrowingModule, row: Row, before: History) -> Row:
         """The row with how the units stand that growths have added, and what looking costs. `before`: earlier rows."""
-        rows = module.spec.data.batch_size
-        batch = self._x[:rows], self._y[:rows]
+        batch = self._x[:NEWBORN_ROWS], self._y[:NEWBORN_ROWS]
         if module.spec.net.members > 1:
             batch = _repeated(batch[0], module.spec.net.members), _repeated(batch[1], module.spec.net.members)
         found, flops = look_at_newborns(module, batch, births([*before, row]))

@@ -75,8 +75,10 @@ class Muon(torch.optim.AdamW):
         if parameter.grad is None:
             return
         state, momentum = self.state[parameter], group["momentum"]
-        if "momentum_buffer" not in state:
+        if not state:
+            state["step"] = torch.zeros(())  # AdamW looks for it in every state that it loads
             state["momentum_buffer"] = torch.zeros_like(parameter)
+        state["step"] += 1
         state["momentum_buffer"].lerp_(parameter.grad, 1 - momentum)
         direction = orthogonalized(parameter.grad.lerp(state["momentum_buffer"], momentum))  # Nesterov's
         # an entry moves by 0.2 times the rate on average, as AdamW's do
