@@ -45,7 +45,7 @@ def rows_per_step(spec: FitSpec, prepared: Prepared) -> int:
     the power of two that leaves about a hundred steps a pass, up to 512: steps at a constant rate are less noisy.
     """
     asked, rows = spec.data.batch_size, len(prepared.train.x)
-    return min(512, max(128, 2 ** round(math.log2(rows / 100)))) if asked == AUTO else int(asked)
+    return min(512, max(128, 2 ** round(math.log2(rows / 100)))) if asked is None else asked
 
 
 def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:

@@ -151,9 +151,7 @@ def validate(spec: FitSpec) -> None:
     if not 0 <= trainer.label_smoothing < 1:
         raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {trainer.label_smoothing}")
     _check_betas(opt.betas)
-    if (
-        net.norm == "batch" and spec.data.batch_size != AUTO and spec.data.batch_size < 2
-    ):  # a batch of one has no spread
+    if net.norm == "batch" and spec.data.batch_size == 1:  # a batch of one has no spread
         raise ConfigError(f"net.norm=batch needs data.batch_size of at least 2, got {spec.data.batch_size}")
     for key, value in (("trainer.check_every", trainer.check_every), ("trainer.threads", trainer.threads)):
         if value != AUTO:
