@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 from torch import nn
@@ -92,12 +90,13 @@ def test_a_new_layer_stands_beside_all_old_units():
     assert found.weights == pytest.approx(float(own.mean() / products.mean()), rel=1e-5)
 
 
-def test_later_units_are_neither_old_nor_new():
-    units = looked_at(make((8, 5)))
-    more = copy.copy(units["hidden.0.linear"])
-    more.into[6:] = 1e6  # born after the growth that is asked about
-    found = standing({"hidden.0.linear": more}, {"hidden.0.linear": 4}, {"hidden.0.linear": 6})
-    assert found.weights < 100
+def test_units_are_compared_with_those_before_their_growth_and_not_with_later_ones():
+    one = looked_at(make((8, 5)))["hidden.0.linear"]
+    products, gradients = (one.into * one.out).sqrt(), one.gradient
+    found = standing({"hidden.0.linear": one}, {"hidden.0.linear": 4}, {"hidden.0.linear": 6})
+    assert found.weights == pytest.approx(float(products[4:6].mean() / products[:4].mean()))
+    assert found.gradient == pytest.approx(float((gradients[4:6].mean() / gradients[:4].mean()).sqrt()))
+    assert found.update == pytest.approx(found.gradient)  # each has moved by a hundredth of it
 
 
 def test_no_unit_was_added():
