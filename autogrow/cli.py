@@ -19,7 +19,20 @@ from autogrow.interruption import heard_signals, raise_interrupted, signal_of, w
 from autogrow.ranks import is_first_rank
 from autogrow.standing_streams import standing_streams
 
-COMMANDS = ("fit", "compare", "evaluate", "plan", "predict", "replay", "report", "search", "transfer", "watch")
+COMMANDS = (
+    "fit",
+    "compare",
+    "evaluate",
+    "export",
+    "front",
+    "plan",
+    "predict",
+    "replay",
+    "report",
+    "search",
+    "transfer",
+    "watch",
+)
 
 HELP = """autogrow: a neural net that finds its own size while it trains.
 
@@ -34,6 +47,8 @@ HELP = """autogrow: a neural net that finds its own size while it trains.
   autogrow replay DIR growth=…   what another policy would have decided on a recorded run
   autogrow predict RUN TABLE     labels and probabilities, or values, for every row of a table: out=FILE.csv or .parquet
   autogrow evaluate RUN TABLE    every metric on rows whose target is known, and where the table differs from training
+  autogrow export RUN to=…       the net as a file for a device or another program: proved to answer the same
+  autogrow front RUN             smaller nets out of a finished run, each finished: error against size
   autogrow report DIR            build a run folder's report.html again; of a folder of runs, their comparison
 
 Try: autogrow fit data=digits

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.children.jobs import SINGLE
+from autogrow.children.server import own_process
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
 from autogrow.interruption import signal_of
@@ -48,7 +49,7 @@ TEXTS = frozenset(
 """Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
 
 
-WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate"])
+WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate", "export", "front"])
 """Commands that make no run folder."""
 
 
@@ -104,6 +105,8 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
             if of_sweep:
                 check_sweeps(command)
             with _own_errors(full_error):
+                if needs_own_process(cfg):
+                    own_process()
                 return task(cfg)
         except InterruptedRunError as error:
             raise _Left(error) from None
@@ -129,12 +132,19 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
             raise
         raise ConfigError(f"{error.filename} cannot be written: {error.strerror}") from error
     finally:
+        whole.warm.close()
         sys.argv = before
         if full_error is None:
             del os.environ[FULL_ERROR]
     print_summary(whole)
     whole.raise_failures()
     return 0
+
+
+def needs_own_process(cfg: DictConfig) -> bool:
+    """Whether a run is to have several processes, or another device than the CPU."""
+    trainer = cfg.get("trainer")
+    return trainer is not None and (trainer.devices != 1 or trainer.accelerator != "cpu")
 
 
 def typed_words(hydra_cfg: Any) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra.utils
 from hydra.core.config_store import ConfigStore
@@ -14,11 +15,14 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 import autogrow.policy
-from autogrow.chain.stages import StageSpec
-from autogrow.data import DataSpec
+from autogrow.chain.spec import StageSpec
+from autogrow.data.spec import DataSpec
 from autogrow.errors import ConfigError
-from autogrow.policy import LifeCycle
+from autogrow.policy import Budget, LifeCycle
 from autogrow.train.fit.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, WarmStart, validate
+
+if TYPE_CHECKING:
+    from autogrow.train.fit.looks.device import Latency
 
 _PACKAGED = Path(__file__).parent / "conf"
 CONF_DIR = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "conf"
@@ -52,6 +56,8 @@ class FitConfig:
 
 def register_schema() -> None:
     """Make the schema known to Hydra as `fit_schema`."""
+    # there is one store: Hydra, which copies all it knows to look up one group, need not copy it each time
+    copyreg.pickle(ConfigStore, lambda _: "ConfigStore.instance()")
     ConfigStore.instance().store(name="fit_schema", node=FitConfig, provider="autogrow")
 
 
@@ -71,7 +77,8 @@ def instantiate(node: Any) -> Any:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        where = str(error).splitlines()[-1].strip() if cause is not error else ""
+        last = str(error).splitlines()[-1].strip()
+        where = last if last.startswith("full_key") and cause is not error else ""
         raise ConfigError(" ".join(f"{cause} {where}".split())) from None
 
 
@@ -104,9 +111,18 @@ def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:
         metric=cfg.metric,
         metrics=tuple(cfg.metrics),
         config=OmegaConf.to_yaml(cfg, resolve=True),
+        latency=_latency(policy.budget),
     )
     validate(spec)
     return spec
+
+
+def _latency(budget: Budget) -> Latency | None:
+    if budget.latency_p95_ms is None:
+        return None
+    from autogrow.deploy.latency import latency_of  # imports torch: only where it is asked for
+
+    return latency_of(budget)
 
 
 def loggers_from(cfg: DictConfig, out: Path) -> list[Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 import autogrow.growth.neurons
 import autogrow.policy
@@ -42,7 +43,10 @@ def read_kept_config(folder: Path, named: DictConfig) -> DictConfig:
     text = read_config(folder)
     where = f"{folder / CONFIG}"
     plain_yaml(text, where)  # nothing is built of what only seems to be a config
-    plain: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    try:
+        plain: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except (YAMLError, OmegaConfBaseException) as error:  # a key that stands there twice, a set
+        raise CheckpointError(f"{where} is not a config: {' '.join(str(error).split())[:200]}") from None
     try:
         check_plain(plain)  # OmegaConf reads more words as numbers than YAML does
     except NotPlainError as error:

@@ -1,12 +1,12 @@
-"""The growth engine on nets nobody here wrote: how many widths and places it finds, how many grow exactly,
-and why others are refused.
+"""The growth engine on nets nobody here wrote: how many widths and places it finds, how many of them grow exactly when
+they are tried, and why others are refused.
 
-    python scripts/real_nets.py [vgg11_bn resnet18 mobilenet_v2 convnext_tiny mixer_b16_224 dense]
+    python scripts/real_nets.py [NAME …] [tries=6] [out=FILE.md]
 
-Any name of torchvision's or timm's; needs them beside a torch they were built for. Random weights, float64. Each width
-is grown by half on a copy of its own, each place gets a layer on a copy of its own, and the net's receipt is read. A
-growth that is not exact raises, so "grew" means: eval mode, and train mode where there is a norm, changed by no more
-than the promise.
+Any name of torchvision's or timm's (they need a torch they were built for), `unet` or `dense`. Random weights, random
+norms, float64. Up to `tries` widths, spread over the net, are grown by half on a copy each, and as many places get a
+layer on a copy each; the net's receipt is read. A growth that is not exact raises, so "exact" means: in eval mode, and
+in train mode where there is a norm, the output changed by no more than the promise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import importlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -24,21 +27,85 @@ from torch import Tensor, nn
 from autogrow.errors import AutogrowError
 from autogrow.growth import deepen, growth_sites, widen
 
-IMAGES = (2, 3, 64, 64)
+PIXELS = 64
+NETS = (
+    "resnet18 resnet50 resnetv2_50 convnext_atto vit_tiny_patch16_224 swin_t mobilenet_v2 mobilenetv3_small_100 "
+    "efficientnet_lite0 repvgg_a0 densenet121 regnety_002 mixer_s16_224 unet dense"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One net's line of the table: what was found, what was tried and exact, and what stands in the way, how often."""
+
+    name: str
+    parameters: int
+    seconds: float
+    found: tuple[int, int]
+    tried: tuple[int, int]
+    exact: tuple[int, int]
+    largest: float
+    refused: Counter[str]
+
+    def __str__(self) -> str:
+        widths, places = (f"{f} ({e} of {t})" for f, t, e in zip(self.found, self.tried, self.exact, strict=True))
+        why = "; ".join(f"{count} × {text}" for text, count in self.refused.most_common(4))
+        return (
+            f"| {self.name} | {self.parameters / 1e6:.1f} M | {self.seconds:.1f} s | {widths} | {places} | "
+            f"{self.largest:.0e} | {sum(self.refused.values())} | {why} |"
+        )
+
+
+HEAD = """| net | parameters | traced in | widths (exact of tried) | places (exact of tried) | largest change | refused | why |
+|---|---|---|---|---|---|---|---|"""
+
+
+class UNet(nn.Module):
+    """Down, up, and the skips joined by cat."""
+
+    def __init__(self, base: int = 8) -> None:
+        super().__init__()
+        sizes = [base, 2 * base, 4 * base]
+        self.down = nn.ModuleList(_double(i, o) for i, o in zip([3, *sizes], sizes, strict=False))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(o, i, 2, stride=2) for i, o in pairwise(sizes))
+        self.join = nn.ModuleList(_double(2 * size, size) for size in sizes[:-1])
+        self.pool, self.head = nn.MaxPool2d(2), nn.Conv2d(base, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, 2, H, W)."""
+        skips: list[Tensor] = []
+        for block in self.down:
+            x = block(self.pool(x) if skips else x)
+            skips.append(x)
+        for up, join, skip in reversed(list(zip(self.up, self.join, skips, strict=False))):
+            x = join(torch.cat([skip, up(x)], dim=1))
+        return self.head(x)
+
+
+def _double(inputs: int, outputs: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for i in (inputs, outputs):
+        layers += [nn.Conv2d(i, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
 
 
 def build(name: str) -> tuple[nn.Module, Tensor]:
+    """A net with random weights, and an input for it."""
     generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    images = torch.randn(2, 3, PIXELS, PIXELS, generator=generator)
     if name == "dense":
         net = nn.Sequential(
             nn.Linear(30, 100), nn.ReLU(), nn.Dropout(0.2), nn.Linear(100, 50), nn.GELU(), nn.Linear(50, 2)
         )
         return net, torch.randn(8, 30, generator=generator)
-    images = torch.randn(IMAGES, generator=generator)
+    if name == "unet":
+        return UNet(), images
     models = importlib.import_module("torchvision.models")
     if name in vars(models):
-        return getattr(models, name)(weights=None), images
-    sized = {"img_size": IMAGES[-1]} if name.startswith(("mixer", "vit", "deit")) else {}
+        sized = {"image_size": PIXELS} if name.startswith("vit") else {}
+        return getattr(models, name)(weights=None, **sized), images
+    sized = {"img_size": PIXELS} if name.startswith(("mixer", "vit", "deit", "swin")) else {}
     return importlib.import_module("timm").create_model(name, num_classes=10, **sized), images
 
 
@@ -57,6 +124,7 @@ def spread(net: nn.Module) -> nn.Module:
 
 
 def attempt(net: nn.Module, grow: Callable[[nn.Module], object]) -> tuple[float | None, str]:
+    """The change that a growth of a copy made, or why it was refused."""
     grown = copy.deepcopy(net)
     try:
         receipt = grow(grown).receipt
@@ -65,25 +133,35 @@ def attempt(net: nn.Module, grow: Callable[[nn.Module], object]) -> tuple[float 
     return max(receipt.max_abs_change, receipt.max_abs_change_train or 0.0), ""
 
 
+def chosen(places: Sequence[str], tries: int) -> list[str]:
+    """As many places as are tried, spread from the first to the last."""
+    if len(places) <= tries:
+        return list(places)
+    return [places[i * (len(places) - 1) // (tries - 1)] for i in range(tries)]
+
+
 def reason(text: str) -> str:
     """The reason without the names, so that the same reason counts as one."""
-    return " ".join("…" if word.startswith(("'", '"')) else word for word in text.split())[:150]
+    return " ".join("…" if word.startswith(("'", '"')) else word for word in text.split())[:150].replace("|", "/")
 
 
-def report(name: str) -> None:
+def measure(name: str, tries: int) -> Row:
+    """Find a net's widths and places, and try some of each."""
     net, example = build(name)
     net = spread(net.double().eval())
     example = example.double()
     start = time.perf_counter()
     sites = growth_sites(net, example)
     seconds = time.perf_counter() - start
-    print(f"\n{name}: {sum(p.numel() for p in net.parameters()):,} parameters, traced in {seconds:.2f} s")
     refused: Counter[str] = Counter(reason(why) for why in sites.refused.values())
-    for kind, places in (("widths", sites.widths), ("places for a layer", sites.depths)):
-        largest, grew = 0.0, 0
-        for place in places:
+    widths = {**sites.widths, **getattr(sites, "inner", {})}
+    tried: list[tuple[int, int]] = []
+    largest = 0.0
+    for kind, places in (("widths", widths), ("places", sites.depths)):
+        asked, exact = chosen(list(places), tries), 0
+        for place in asked:
             if kind == "widths":
-                site = sites.widths[place]
+                site = widths[place]
                 more = site.size + max(1, site.units // 2) * site.unit
                 change, why = attempt(net, lambda copied, p=place, w=more: widen(copied, p, w, example=example))
             else:
@@ -91,12 +169,27 @@ def report(name: str) -> None:
             if change is None:
                 refused[reason(why)] += 1
                 continue
-            grew, largest = grew + 1, max(largest, change)
-        print(f"  {kind}: {len(places)} found, {grew} grew exactly (largest change {largest:.1e})")
-    for why, count in refused.most_common():
-        print(f"  refused {count}×: {why}")
+            exact, largest = exact + 1, max(largest, change)
+        tried.append((len(asked), exact))
+    (tried_widths, exact_widths), (tried_places, exact_places) = tried
+    parameters = sum(p.numel() for p in net.parameters())
+    found = len(widths), len(sites.depths)
+    return Row(
+        name, parameters, seconds, found, (tried_widths, tried_places), (exact_widths, exact_places), largest, refused
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table, a line as each net is done; `out` holds it as well."""
+    options = dict(a.split("=", 1) for a in arguments if "=" in a)
+    lines = [HEAD]
+    print(HEAD)
+    for name in [a for a in arguments if "=" not in a] or NETS.split():
+        lines.append(str(measure(name, int(options.get("tries", 6)))))
+        print(lines[-1], flush=True)
+        if "out" in options:
+            Path(options["out"]).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or ["vgg11_bn", "resnet18", "mobilenet_v2", "convnext_tiny", "mixer_b16_224", "dense"]:
-        report(chosen)
+    main(sys.argv[1:])

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # makes `command_line` importable
+sys.path.insert(0, str(Path(__file__).parent))  # makes `command_line` and `drawn_examples` importable
 
 # the same examples at every run, so that a green commit stays green; new ones for as long as one likes with
 # ./scripts/test --hypothesis-profile=fresh
-settings.register_profile("same", derandomize=True)
-settings.register_profile("fresh", max_examples=1000, print_blob=True)
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("fresh", max_examples=1000, print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

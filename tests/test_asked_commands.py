@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -236,6 +237,108 @@ def test_a_table_is_read_as_the_one_that_was_learned_from(made, alone, capsys):
     found = json.loads((alone / "e.json").read_text())
     assert (found["rows"], found["left_out"], found["drift"]) == (ROWS, 0, {})
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((told["prediction"] - 1000 * truth["price"]) ** 2)), rel=1e-4)
+
+
+def with_signs(path, *, sep, decimal, seed=1):
+    table_of(seed).drop(columns="label").to_csv(path, sep=sep, decimal=decimal, index=False)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("trained", "typed"),
+    [(".", []), (",", []), (",", ["data.separator=;", "data.decimal=,"])],
+    ids=["point", "comma", "typed"],
+)
+def test_a_table_with_another_decimal_sign_is_read_by_its_own(trained, typed, alone, capsys):
+    ways = {".": {"sep": ",", "decimal": "."}, ",": {"sep": ";", "decimal": ","}}
+    other = "." if trained == "," else ","
+    with_signs("train.csv", **ways[trained], seed=0)
+    given = ["data.path=train.csv", "data.target=price", "data.drop=[key]", "trainer.max_epochs=5"]
+    assert call("fit", "data=csv", *given, *typed, "hydra.run.dir=run") == 0
+    for name, sign in (("same", trained), ("other", other)):
+        with_signs(f"{name}.csv", **ways[sign])
+        capsys.readouterr()
+        assert call("predict", "run", f"{name}.csv", f"out={name}.parquet", "chunk_rows=100") == 0
+        said = f"other.csv is read with a decimal {'point' if other == '.' else 'comma'}"
+        assert (said in capsys.readouterr().err) == (name == "other")
+        assert call("evaluate", "run", f"{name}.csv", f"out={name}.json", "chunk_rows=100") == 0
+    pd.testing.assert_frame_equal(pd.read_parquet("same.parquet"), pd.read_parquet("other.parquet"))
+    same, other = (json.loads((alone / f"{name}.json").read_text()) for name in ("same", "other"))
+    assert {**same, "table": ""} == {**other, "table": ""}
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [["1,234", "2,345"], ["1,5", "1.234,5", "1,234.5"], ["1,5 €", "2,5 €"]],
+    ids=["thousands or decimals", "two signs", "prices"],
+)
+def test_what_may_be_read_in_two_ways_is_refused_as_before(numbers, made, alone, capsys):
+    rows = "".join(f"{number};red;1\n" for number in numbers)
+    (alone / "t.csv").write_text(f"x;colour;x2\n{rows}")
+    assert call("predict", str(made / "values"), "t.csv") == 2
+    assert "'x' must hold numbers, got" in capsys.readouterr().err
+
+
+def test_rows_count_in_an_evaluation_as_they_did_in_the_run(alone, capsys):
+    rng = np.random.default_rng(0)
+    table = table_of().drop(columns=["key", "price"]).assign(w=rng.integers(0, 4, ROWS) / 2)
+    table.to_csv("t.csv", index=False)
+    given = ["data.path=t.csv", "data.target=label", "data.weight=w", "data.class_weight={low:3}"]
+    assert call("fit", "data=csv", *given, "hydra.run.dir=run", "trainer.max_epochs=5") == 0
+    table.to_csv("other.csv", index=False, sep=";", decimal=",")
+    weights = table["w"] * np.where(table["label"] == "low", 3, 1)
+    wrong = autogrow.load("run").predict(table) != table["label"]
+    for run, name in (("run", "t.csv"), ("run/checkpoints/best.ckpt", "other.csv")):
+        capsys.readouterr()
+        assert call("evaluate", run, name, "out=e.json", "chunk_rows=100") == 0
+        assert "rows count by the column 'w' and by their class (low 3)" in capsys.readouterr().out
+        found = json.loads((alone / "e.json").read_text())
+        assert found["error"] == pytest.approx(np.average(wrong, weights=weights))
+        assert found["baseline"]["error"] == pytest.approx(np.average(table["label"] == "high", weights=weights))
+    table.drop(columns="w").to_csv("t.csv", index=False)
+    assert call("evaluate", "run", "t.csv", "out=e.json") == 0
+    assert "counted by the column 'w', which is not in the table: here they do not" in capsys.readouterr().err
+    assert json.loads((alone / "e.json").read_text())["weights"] == "rows count by their class (low 3)"
+    table.assign(w=-1).to_csv("t.csv", index=False)
+    assert call("evaluate", "run", "t.csv") == 2
+    assert "'w' must hold numbers of 0 or more" in capsys.readouterr().err
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{c}: &{c} [{','.join([f'*{p}'] * 8)}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True)
+)
+STRANGE_CONFIGS = {
+    "aliases": (BOMB, "has aliases, which no config of ours does"),
+    "code": ("data: !!python/object/apply:os.system ['touch here']", "is not YAML"),
+    "no mapping": ("data: [1]", "config.yaml is not the config of a run: data must be a mapping"),
+    "two documents": ("data: {}\n---\ndata: {}", "is not YAML"),
+    "a separator that is looked up": ("data: {separator: '${oc.env:HOME}'}", "separator must be one character"),
+    "a list for a separator": ("data: {separator: [1]}", "data.separator must be"),
+    "no encoding of text": ("data: {encoding: rot13}", "encoding 'rot13' is unknown"),
+    "another weight": ("data: {class_weight: {low: -1}}", "data.class_weight.low must be at least 0"),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE_CONFIGS)
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_strangers_config_is_refused_in_a_line_and_nothing_in_it_is_looked_up(command, case, made, alone, capsys):
+    text, said = STRANGE_CONFIGS[case]
+    shutil.copytree(made / "classes", alone / "run")
+    (alone / "run" / "config.yaml").write_text(text)
+    capsys.readouterr()
+    assert call(command, "run", str(made / "table.csv")) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (alone / "here").exists()
+
+
+@pytest.mark.parametrize("typed", ["encoding=nope", "encoding=rot13", "separator=ab"])
+def test_what_is_typed_of_the_file_is_checked_as_fit_does(typed, made, alone, capsys):
+    assert predicted(made, capsys, typed)[0] == 2
+    fit = call("fit", "data=csv", f"data.path={made}/table.csv", "data.target=label", f"data.{typed}")
+    assert fit == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_codes_are_the_text_that_they_were_whatever_else_a_chunk_holds(made, alone, capsys):

@@ -55,7 +55,7 @@ RUN, CONTROLLER = "autogrow.train.fit.run", "autogrow.train.fit.controller:LifeC
 MOMENTS_OF_FIT = [
     Moment("autogrow.composition:register_schema"),
     Moment("hydra._internal.hydra:Hydra.compose_config"),
-    Moment("autogrow.commands.fit:spec_from"),
+    Moment("autogrow.commands.tasks.fit:spec_from"),
     Moment(f"{RUN}:prepare"),
     Moment(f"{RUN}:_trainer"),
     Moment(f"{RUN}:start_folder"),
@@ -72,7 +72,7 @@ MOMENTS_OF_FIT = [
     Moment(f"{RUN}:save_atomically"),
     Moment(f"{RUN}:write_split"),
     Moment(f"{RUN}:write_metrics"),
-    Moment("autogrow.commands.fit:write_report"),
+    Moment("autogrow.commands.tasks.fit:write_report"),
     Moment("autogrow.train.fit.run:Result.write"),
     Moment("autogrow.show.display:Display.finish"),
 ]
@@ -144,34 +144,34 @@ MOMENTS_OF_OTHERS = [
     (STAGED, Moment("autogrow.chain.stages:prepare")),
     (STAGED, Moment("autogrow.chain.stages:fit", 2)),
     (STAGED, Moment("autogrow.chain.stages:write_stages", 2)),
-    (STAGED, Moment("autogrow.commands.fit:write_stages_report")),
+    (STAGED, Moment("autogrow.commands.tasks.fit:write_stages_report")),
     (SEARCH, Moment("autogrow.compare.search:prepare")),
     (SEARCH, Moment("autogrow.compare.search:_append", 2)),
     (SEARCH, Moment("autogrow.compare.search:_keep_only_the_best", 2)),
     (SEARCH, Moment("autogrow.compare.search:fit", 3)),
     (SEARCH, Moment("autogrow.compare.search:relabel")),
-    (SEARCH, Moment("autogrow.commands.search:finish_folder")),
+    (SEARCH, Moment("autogrow.commands.tasks.search:finish_folder")),
     (SEARCH, Moment("autogrow.train.fit.run:Result.write")),
     (SWEEP, Moment("hydra._internal.hydra:Hydra.compose_config")),
-    (SWEEP, Moment("autogrow.commands.fit:write_report", 2)),
-    (COMPARE, Moment("autogrow.commands.compare:checked_plan")),
-    (COMPARE, Moment("autogrow.commands.compare:run_jobs")),
+    (SWEEP, Moment("autogrow.commands.tasks.fit:write_report", 2)),
+    (COMPARE, Moment("autogrow.commands.tasks.compare:checked_plan")),
+    (COMPARE, Moment("autogrow.commands.tasks.compare:run_jobs")),
     (WATCH, Moment("autogrow.chain.inbox:found_files")),
     (WATCH, Moment("autogrow.chain.inbox:Dropped.copy", 2)),
     (WATCH, Moment(f"{RUN}:prepare", 2)),
     (WATCH, Moment(f"{CONTROLLER}.on_train_batch_end", 3)),
-    (WATCH, Moment("autogrow.commands.watch:finish_folder")),
+    (WATCH, Moment("autogrow.commands.tasks.watch:finish_folder")),
     (WATCH, Moment("autogrow.chain.watch:write_latest", 2)),
     (WATCH, Moment("autogrow.chain.watch:_Watch.ending")),
-    (TRANSFER, Moment("autogrow.commands.transfer:transfer")),
-    (["plan", *SMALL], Moment("autogrow.commands.plan:rehearse")),
-    (["predict", "whole", "table.csv", "out=answers.csv"], Moment("autogrow.commands.asked:load")),
-    (["predict", "whole", "table.csv", "out=answers.csv"], Moment("autogrow.commands.predict:_write_csv")),
-    (["predict", "whole", "table.csv"], Moment("autogrow.commands.predict:answers")),
-    (["evaluate", "whole", "table.csv", "out=found.json"], Moment("autogrow.commands.evaluate:evaluation")),
-    (["evaluate", "whole", "table.csv", "out=found.json"], Moment("autogrow.commands.evaluate:write_json")),
+    (TRANSFER, Moment("autogrow.commands.tasks.transfer:transfer")),
+    (["plan", *SMALL], Moment("autogrow.commands.tasks.plan:rehearse")),
+    (["predict", "whole", "table.csv", "out=answers.csv"], Moment("autogrow.commands.tasks.asked:load")),
+    (["predict", "whole", "table.csv", "out=answers.csv"], Moment("autogrow.commands.tasks.predict:_write_csv")),
+    (["predict", "whole", "table.csv"], Moment("autogrow.commands.tasks.predict:answers")),
+    (["evaluate", "whole", "table.csv", "out=found.json"], Moment("autogrow.commands.tasks.evaluate:evaluation")),
+    (["evaluate", "whole", "table.csv", "out=found.json"], Moment("autogrow.commands.tasks.evaluate:write_json")),
     (["replay", "whole", "growth=gap"], Moment("autogrow.commands.replay:replay")),
-    (["report", "whole"], Moment("autogrow.commands.report:write_report")),
+    (["report", "whole"], Moment("autogrow.commands.tasks.report:write_report")),
 ]
 
 
@@ -283,7 +283,7 @@ def test_a_reader_that_goes_away_does_not_end_training(tmp_path):
 
 
 def test_answers_that_nobody_reads_are_not_worked_out(whole, tmp_path, monkeypatch):
-    from autogrow.commands import asked
+    from autogrow.commands.tasks import asked
 
     load_iris(as_frame=True).frame.to_csv(tmp_path / "table.csv", index=False)
     parts, chunks = [], asked.Asked.chunks

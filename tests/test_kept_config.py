@@ -113,6 +113,8 @@ def test_what_a_class_is_given_is_not_looked_up_either(run, section, monkeypatch
         (lambda text: text + "unheard: 1\n", "unheard"),
         (lambda text: text + "\x00", "is not YAML"),
         (lambda text: text.replace("seed: 0", "seed: ???"), "missing"),
+        (lambda text: text + "seed: 1\n", "duplicate key seed"),
+        (lambda text: text + "unheard: !!set {a, b}\n", "set"),
     ],
 )  # fmt: skip
 def test_what_is_no_config_of_a_run_is_said_in_a_line(run, change, said):

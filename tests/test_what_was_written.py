@@ -13,11 +13,12 @@ import warnings
 
 import pytest
 import torch
+from command_line import call
 
 import autogrow
 from autogrow.chain.inbox import Inbox
-from autogrow.commands import report
-from autogrow.commands.fit import finish_folder
+from autogrow.commands.tasks import report
+from autogrow.commands.tasks.fit import finish_folder
 from autogrow.compare.read.comparison import compare_folder
 from autogrow.data import DataSpec
 from autogrow.errors import AutogrowError, CheckpointError
@@ -25,6 +26,7 @@ from autogrow.policy import FixedSchedule, Growth, LifeCycle
 from autogrow.policy.replay import replay
 from autogrow.train.fit.continue_from import read_finished
 from autogrow.train.fit.spec import FitSpec, NetSpec, TrainerSpec
+from autogrow.train.record import contents
 from autogrow.train.record.checkpoint import read_checkpoint
 from autogrow.train.record.ledger import read_ledger
 from autogrow.train.record.progress import read_progress
@@ -128,7 +130,7 @@ def runs(tmp_path_factory):
 
 
 def page(folder):
-    report.run([str(folder)])
+    report.report(folder)
 
 
 def decisions(folder):
@@ -320,3 +322,24 @@ def test_an_estimator_that_was_not_written_so_is_read_or_refused_in_a_line(tmp_p
         said[what] = asked(autogrow.GrowingClassifier.load, path)
         assert not said[what] or "net.ckpt" in said[what]
     assert sum(map(bool, said.values())) > 20
+
+
+def test_every_key_that_a_run_on_a_table_writes_is_known_to_its_reader(alone):
+    """What is not known is not checked, and ends who reads it in a traceback."""
+    rows = "".join(f"{i % 7},,2024-01-{1 + i % 28:02d},k{i},{(i * i) % 3}\n" for i in range(90))
+    (alone / "t.csv").write_text(f"x,empty,day,id,y\n{rows}")
+    given = ["data.path=t.csv", "data.target=y", "data.class_weight=balanced", "net.knots=3", "trainer.max_epochs=2"]
+    assert call("fit", "data=csv", *given, "hydra.run.dir=run") == 0
+    for name, kind in (
+        ("result.json", contents.Result),
+        ("data_card.json", contents.Card),
+        ("curves.json", contents.Curves),
+    ):
+        written = json.loads((alone / "run" / name).read_text())
+        assert set(written) <= set(kind.__annotations__)
+    for key in ("left_out", "read_as", "written"):
+        card = json.loads((alone / "run" / "data_card.json").read_text())
+        assert card[key]
+        (alone / "run" / "data_card.json").write_text(json.dumps({**card, key: True}))
+        assert call("report", "run") == 2
+        (alone / "run" / "data_card.json").write_text(json.dumps(card))

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from autogrow.data.arrival.files import SUFFIXES
+from autogrow.data.found import SUFFIXES
 from autogrow.errors import DataError
 from autogrow.train.record.files import Draft, open_at_once
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from autogrow.chain.spec import StageSpec
 from autogrow.data import count_stages, prepare
 from autogrow.errors import ConfigError, InterruptedRunError
 from autogrow.policy.event import Event
@@ -39,17 +40,6 @@ from autogrow.train.record.lock import lock
 SUMS = ("train_flops", "eval_flops", "seconds")
 
 Plain = dict[str, Any]
-
-
-@dataclass
-class StageSpec:
-    """How every stage but the last trains: its net is only where the next one starts, so it need not be finished.
-
-    patience: a factor on the stop rule's patience.  finish: a factor on the length of the anneal, 0 for none.
-    """
-
-    patience: float = 0.5
-    finish: float = 0.5
 
 
 def fit_stages(

@@ -9,12 +9,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autogrow.chain.dropped import full_disk, printable
 from autogrow.chain.inbox import PENDING, SKIPPED, TAKEN, Inbox, WatchedFile
+from autogrow.chain.spec import WatchSpec
 from autogrow.errors import AutogrowError, ConfigError, DataError, InterruptedRunError, InUseError, TrainingError
 from autogrow.show import words
 from autogrow.train.record.files import write_json
@@ -26,24 +26,6 @@ Learn = Callable[[WatchedFile, list[str], str | None], Plain]
 
 MOST_STARTS = 10
 """A file at which the watch has ended so often, without a step forward in between, is taken for what ends it."""
-
-
-@dataclass
-class WatchSpec:
-    """What to watch, and when to end.
-
-    files: end when so many have been taken in, in all.  idle_seconds: end when nothing has happened for so long.  once:
-    take in what is there, and end.  settle_seconds: how long a file's size and time must stay the same.  poll_seconds:
-    between two looks. attempts: how often a file that cannot be learned from is looked at before it is set aside.
-    """
-
-    folder: str | None = None
-    files: int | None = None
-    idle_seconds: float | None = None
-    once: bool = False
-    settle_seconds: float = 2.0
-    poll_seconds: float = 1.0
-    attempts: int = 3
 
 
 def check_watch(spec: WatchSpec) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from autogrow.errors import InterruptedRunError, TrainingError, UsageError
+from autogrow.errors import CheckpointError, InterruptedRunError, TrainingError, UsageError
 from autogrow.interruption import signal_of
 from autogrow.overrides import quoted_if_needed
-from autogrow.train.record.folder import CONFIG, PLAN, WATCHED, is_complete, is_empty
+from autogrow.train.record.folder import CONFIG, PLAN, RESULT, WATCHED, is_begun, is_complete, is_empty
 from autogrow.train.record.lock import lock, remove_lock
 
 WHOLE = "files written before are whole, "
@@ -55,3 +55,11 @@ def remove_if_empty(folder: Path) -> None:
             path.rmdir()
         except OSError:
             return  # somebody has begun in it just now
+
+
+def check_resumable(folder: Path) -> None:
+    """Raise CheckpointError for a folder without a run that can go on."""
+    if not is_begun(folder):
+        raise CheckpointError(f"resume={folder}: there is no run to go on with (no {CONFIG})")
+    if is_complete(folder):
+        raise CheckpointError(f"resume={folder}: this run is complete ({RESULT} is there); nothing was done")

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from rich.console import Console
 
-from autogrow.children.jobs import run_jobs
 from autogrow.commands.at_work import at_work
-from autogrow.commands.compare_typed import CompareConfig, checked_plan
 from autogrow.commands.search import register_search
-from autogrow.compare.read.comparison import Comparison, compare_folder, write
-from autogrow.compare.run.plan import Plan
-from autogrow.compare.run.progress import RunsShown, summary_lines
 from autogrow.composition import run_hydra
-from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
+from autogrow.config import FitConfig
+from autogrow.errors import ConfigError
+from autogrow.imports import importing
 from autogrow.overrides import key_of
-from autogrow.report.comparison.page import write_comparison
-from autogrow.train.record.folder import COMPARED, COMPARED_PAGE, RESULT
 
-RESULTS = f"*/*/{RESULT}"
-"""Where a comparison's finished runs are, by their last file."""
+
+@dataclass
+class CompareConfig(FitConfig):
+    """The schema of `autogrow compare`: that of fit, and the comparison's own keys."""
+
+    seeds: Any = 5
+    arms: list[str] = field(default_factory=list)
+    jobs: int = 1
+    target: float | None = None
+    search: Any = None
 
 
 def run(rest: Sequence[str]) -> int:
@@ -47,55 +51,6 @@ def _compare(cfg: DictConfig, rest: Sequence[str]) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     where = [] if any(word.startswith("hydra.run.dir=") for word in rest) else [f"hydra.run.dir={folder}"]
     with at_work(folder, "compare", f"go on with: {shlex.join(['autogrow', 'compare', *rest, *where])}"):
-        _run(checked_plan(cfg, rest, folder), folder)
-
-
-def _run(plan: Plan, folder: Path) -> None:
-    plan.write()
-    try:
-        with RunsShown(plan) as progress:
-            run_jobs(plan.first_jobs(), plan.jobs, progress, plan.then)
-    except InterruptedRunError:
-        if any(folder.glob(RESULTS)):
-            show(folder, build(folder))
-        raise
-    if not any(folder.glob(RESULTS)):
-        first = next(iter(o for o in progress.states.values() if o.message))
-        raise TrainingError(f"no run was finished; {first.job.name}: {first.message}; see {first.job.log}")
-    comparison = build(folder)
-    show(folder, comparison)
-    if failures := comparison.plain["failures"]:
-        first = failures[0]
-        raise TrainingError(
-            f"{len(failures)} of {len(plan.names())} runs have no result, the others are compared; {first['arm']} seed {first['seed']}: {first['message']}; see {folder / first['log']}"
-        )
-
-
-def build(folder: Path, *, command: str = "") -> Comparison:
-    """Compare what is finished below a folder, and write compare.json, rows.csv and compare.html into it."""
-    comparison = compare_folder(folder, command=command)
-    write(folder, comparison)
-    write_page(folder, comparison)
-    return comparison
-
-
-def write_page(folder: Path, comparison: Comparison) -> None:
-    """Write compare.html."""
-    write_comparison(folder, comparison.plain, comparison.rows)
-
-
-def show(folder: Path, comparison: Comparison) -> None:
-    """Print the verdicts, the table, what to mind, and where the page is."""
-    console, plain = Console(highlight=False, markup=False, soft_wrap=True), comparison.plain
-    console.print()
-    for verdict in plain["verdicts"]:
-        console.print(verdict["text"])
-    console.print()
-    print("\n".join(summary_lines(plain)))
-    console.print()
-    for failure in plain["failures"]:
-        console.print(f"missing: {failure['arm']} seed {failure['seed']}: {failure['message']}")
-    for warning in plain["warnings"]:
-        console.print(f"note: {warning}")
-    page = folder / COMPARED_PAGE
-    console.print(f"{page if page.is_file() else folder / COMPARED}")
+        with importing():
+            from autogrow.commands.tasks.compare import compare_arms
+        compare_arms(cfg, rest, folder)

@@ -1,37 +1,20 @@
-"""`autogrow fit`: one run, or with -m a sweep; and how an interrupted run goes on."""
+"""`autogrow fit`: one run, or with -m a sweep."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from autogrow.chain.stages import StageSpec, fit_stages
-from autogrow.commands.at_work import at_work
+from autogrow.commands.at_work import at_work, check_resumable
 from autogrow.composition import run_hydra, typed_words
-from autogrow.config import described, loggers_from, spec_from, typed
-from autogrow.data import DataSpec, files_of
-from autogrow.errors import CheckpointError, ConfigError
-from autogrow.kept_config import read_kept_config
-from autogrow.overrides import as_text, key_of, quoted, quoted_if_needed, unquoted
-from autogrow.ranks import is_first_rank
-from autogrow.report import write_report
-from autogrow.report.stages.page import write_stages_report
-from autogrow.show import words
-from autogrow.show.display import Display
-from autogrow.show.loggers import LoggingView
-from autogrow.train.fit.run import Result, fit
-from autogrow.train.fit.spec import FitSpec
-from autogrow.train.fit.view import Silent, View
-from autogrow.train.record.files import write_json
-from autogrow.train.record.folder import CARD, CONFIG, CURVES, REPORT, RESULT, is_begun, is_complete
-
-MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
+from autogrow.config import typed
+from autogrow.data.found import check_there
+from autogrow.data.spec import DataSpec
+from autogrow.imports import importing
+from autogrow.overrides import quoted, quoted_if_needed, unquoted
 
 
 def run(rest: Sequence[str]) -> int:
@@ -39,157 +22,20 @@ def run(rest: Sequence[str]) -> int:
     resumed = [a.partition("=")[2] for a in rest if a.startswith("resume=") and a != "resume=null"]
     if resumed:
         folder = Path(unquoted(resumed[-1])).expanduser()
-        _check_resumable(folder)
+        check_resumable(folder)
         rest = [*rest, f"hydra.run.dir={quoted(folder)}"]
     return run_hydra("fit", rest, _fit_job)
 
 
 def _fit_job(cfg: DictConfig) -> float:
-    """One run: train, write the page, and `result.json` last. Returns the validation loss, for sweepers."""
+    """One run, alone in its folder. Returns the validation loss, for sweepers."""
     hydra_cfg = HydraConfig.get()
     out = Path(hydra_cfg.runtime.output_dir)
     overrides = typed_words(hydra_cfg)
     resume = cfg.resume is not None
     with at_work(out, "fit", f"go on with: autogrow fit resume={quoted_if_needed(out)}"):
-        return _fitted(cfg, out, overrides, resume=resume)
-
-
-def _fitted(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
-    if resume:
-        _check_resumable(out)  # it may have come to its end since
-        cfg = _config_to_resume(out, overrides, cfg)
-    spec = spec_from(cfg, out=out)
-    if in_stages(spec):
-        return fit_in_stages(cfg, out, overrides, resume=resume)
-    with _view(cfg, out) if is_first_rank() else Silent() as display:
-        result = fit(spec, display=display, resume=resume)
-        if result.folder is not None:
-            finish_folder(result, spec.config, overrides)
-            display.finish(result.summary, str(out), result.rows)
-    return float(result.summary["val"]["loss"])
-
-
-def in_stages(spec: FitSpec) -> bool:
-    """Whether the data arrive in stages and all of them are meant."""
-    return spec.data.arrival != "none" and spec.data.stage is None
-
-
-def fit_in_stages(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:
-    """A run for each stage, each continuing from the one before; then the page and `result.json` of the whole, last."""
-    if cfg.data.arrival == "files":
-        cfg.data.files = [
-            as_text(name) for name in files_of(typed(cfg.data, DataSpec))
-        ]  # files that appear later are not of this run
-    spec, stage = spec_from(cfg, out=out), typed(cfg.stage, StageSpec)
-    command = _command(overrides)
-
-    def configure(own: FitSpec) -> FitSpec:
-        return replace(own, config=OmegaConf.to_yaml(stage_config(cfg, own), resolve=True))
-
-    def complete(result: Result, own: FitSpec) -> None:
-        finish_folder(result, own.config, [*overrides, f"data.stage={own.data.stage}"])
-
-    def view(own: FitSpec) -> View:
-        assert own.out is not None
-        return _view(cfg, own.out)
-
-    result = fit_stages(spec, stage, configure, complete, view, resume=resume)
-    result["command"] = command
-    write_stages_report(out, result=result, config=spec.config, command=command)
-    write_json(out / RESULT, result)
-    print("\n" + "\n".join(stage_lines(result)))
-    print(f"  report      {out}/{REPORT}")
-    return float(result["val"]["loss"])
-
-
-def stage_lines(result: Mapping[str, Any]) -> list[str]:
-    """The stages of a chain as a small table, a line each."""
-    metric = words.measure_name(result["task"])
-    cells = [["stage", "rows", "widths", f"test {metric}", "training", "so far"]]
-    for r in result["stages"]:
-        costs = [words.flops(r[key]) for key in ("train_flops", "cumulated_train_flops")]
-        found = [words.widths(r["widths"]), words.measure(metric, r["test"][metric])]
-        cells.append([f"{r['stage']}: {r['name']}", words.count(r["rows"]["train"]), *found, *costs])
-    return words.columns(cells)
-
-
-def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:
-    """The config of a stage's own run: the whole's, but for what the stage has of its own."""
-    kept = cfg.copy()
-    kept.resume = None
-    kept.data.stage = own.data.stage
-    kept.continue_from = None if own.continue_from is None else as_text(str(own.continue_from))
-    kept.stop, kept.finish = described(own.policy.stop, cfg.stop), described(own.policy.finish, cfg.finish)
-    return kept
-
-
-def _command(overrides: Sequence[str], command: str = "fit") -> str:
-    return " ".join(["autogrow", command, *(shlex.quote(o) for o in overrides)])
-
-
-def _view(cfg: DictConfig, out: Path) -> View:
-    """What shows the run: the display, and the loggers that `logger=` names."""
-    loggers = loggers_from(cfg, out)
-    plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    return LoggingView(Display(), loggers, plain) if loggers else Display()
-
-
-def finish_folder(result: Result, config: str, overrides: Sequence[str], *, command: str = "fit") -> None:
-    """Write data card, page and result of a finished run."""
-    assert result.folder is not None
-    line = _command(overrides, command)
-    result.summary["command"] = line
-    write_json(result.folder / CARD, result.card)
-    write_json(result.folder / CURVES, result.curves)
-    write_report(
-        result.folder,
-        rows=result.rows,
-        result=result.summary,
-        card=result.card,
-        config=config,
-        command=line,
-        curves=result.curves,
-    )
-    result.write()
-
-
-def _check_resumable(folder: Path) -> None:
-    if not is_begun(folder):
-        raise CheckpointError(f"resume={folder}: there is no run to go on with (no {CONFIG})")
-    if is_complete(folder):
-        raise CheckpointError(f"resume={folder}: this run is complete ({RESULT} is there); nothing was done")
-
-
-def _config_to_resume(folder: Path, overrides: Sequence[str], composed: DictConfig) -> DictConfig:
-    """The run's own config, with what may change. What else was typed (a class of one's own must be) says it again."""
-    kept = read_kept_config(folder, composed)
-    whole = _same(kept, composed, [str(key) for key in kept if key not in MAY_CHANGE_ON_RESUME])
-    for override in overrides:
-        key = key_of(override)
-        if key not in MAY_CHANGE_ON_RESUME and not whole and not _same(kept, composed, [key]):
-            raise ConfigError(
-                f"resume takes its config from the run; only {', '.join(MAY_CHANGE_ON_RESUME)} may change, not {key}"
-            )
-    for key in MAY_CHANGE_ON_RESUME:
-        if key != "resume" and any(key_of(override) == key for override in overrides):
-            OmegaConf.update(kept, key, OmegaConf.select(composed, key))
-    return kept
-
-
-def _same(kept: DictConfig, composed: DictConfig, keys: Iterable[str]) -> bool:
-    """Whether both say the same at these keys, but for what may change."""
-    both: list[Any] = [OmegaConf.to_container(cfg, resolve=True) for cfg in (kept, composed)]
-    for plain in both:
-        for key in MAY_CHANGE_ON_RESUME:
-            node, _, leaf = key.rpartition(".")
-            (plain[node] if node else plain).pop(leaf)
-    return all(_at(both[0], key) == _at(both[1], key) is not _NOWHERE for key in keys)
-
-
-_NOWHERE = object()
-
-
-def _at(plain: Any, key: str) -> Any:
-    for part in key.split("."):
-        plain = plain.get(part, _NOWHERE) if isinstance(plain, Mapping) else _NOWHERE
-    return plain
+        if not resume:  # else the folder says what the data are
+            check_there(typed(cfg.data, DataSpec))
+        with importing():
+            from autogrow.commands.tasks.fit import fit_net
+        return fit_net(cfg, out, overrides, resume=resume)

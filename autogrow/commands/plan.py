@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
 from autogrow.composition import run_hydra
-from autogrow.config import spec_from
-from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError
-from autogrow.policy import stop_reason
-from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Refit, Undo, Widen
-from autogrow.policy.needs import never_stops
-from autogrow.show import words
-from autogrow.train.fit.process import quiet_lightning, threads
-from autogrow.train.fit.spec import FitSpec
-from autogrow.train.rehearse.rehearsal import Course, Rehearsal, rehearse
+from autogrow.imports import importing
 
 
 def run(rest: Sequence[str]) -> int:
@@ -27,99 +19,6 @@ def run(rest: Sequence[str]) -> int:
 
 
 def _plan(cfg: DictConfig) -> None:
-    for key, what in (("resume", "an interrupted run"), ("continue_from", "a finished net")):
-        if cfg[key] is not None:
-            raise ConfigError(f"plan is for a run from the start; {key}={cfg[key]} goes on with {what}")
-    spec = spec_from(cfg, out=None)
-    prepared = prepare(spec.data)
-    with threads(spec), quiet_lightning():
-        found = rehearse(spec, prepared)
-    print("\n".join(report(found, spec, prepared)))
-
-
-def report(found: Rehearsal, spec: FitSpec, prepared: Prepared) -> Iterator[str]:
-    """What is printed, line by line."""
-    yield f"autogrow plan data={spec.data.name} seed={spec.seed}"
-    yield f"  {words.count(len(prepared.train))} training rows; {_size(prepared.train.x.nbytes)} of inputs in memory"
-    if spec.data.arrival != "none":
-        yield f"  data.arrival={spec.data.arrival}: this is one run on all of the data; each stage is a run of its own"
-    for title, course in headed(found, spec):
-        yield ""
-        yield from (title, *words.columns(list(_table(course)), left=3), f"  {closing(course, spec)}")
-    yield ""
-    if found.most is not None and not never_stops(spec.policy.stop):
-        passes, flops, seconds = found.most
-        yield (
-            f"At most, if no rule ended it: {words.passes(passes)} (trainer.max_epochs) at the largest size, "
-            f"{words.flops(flops)}, {words.duration(seconds)}"
-        )
-    yield "Nothing was trained and nothing was written; seconds are of steps and looks alone, timed on this machine."
-
-
-def headed(found: Rehearsal, spec: FitSpec) -> list[tuple[str, Course]]:
-    """The courses worth showing, each under its title."""
-    if found.exact:
-        ends = "" if never_stops(spec.policy.stop) else ", unless the run is stopped before"
-        grows = any(isinstance(row.action, GROWTHS) for row in found.falling.rows)
-        return [(f"The schedule, by the clock{ends}" if grows else "The net never grows", found.falling)]
-    scored = "\n(which part grows is decided by scores of the trained net: here all candidates are alike)"
-    return [
-        (
-            f"Growth goes by the loss. If that falls well at every check{scored if found.scored else ''}",
-            found.falling,
-        ),
-        ("If it never falls", found.resting),
-    ]
-
-
-def _table(course: Course) -> Iterator[list[str]]:
-    yield ["from pass", "", "widths", "parameters", "per sample", "memory", "a pass takes", "this stage takes"]
-    last = course.rows[-1]
-    per_pass = last.step / last.passes
-    for stage in course.stages:
-        cost = stage.footprint
-        one = (per_pass * cost.train_flops_per_step, per_pass * cost.seconds_per_step)
-        yield [
-            words.passes(stage.passes).split()[0],
-            _how(stage.action),
-            words.widths(stage.widths),
-            words.count(cost.parameters),
-            words.flops(cost.flops_per_sample),
-            _size(cost.memory),
-            *(f"{words.flops(f)}, {words.duration(s)}" for f, s in (one, (stage.train_flops, stage.seconds))),
-        ]
-
-
-def _how(action: Action | None) -> str:  # noqa: PLR0911  (a table, one line a case)
-    match action:
-        case Widen():
-            return "widened"
-        case Deepen(kind=kind):
-            return f"deepened ({kind})"
-        case Refine(knots=knots):
-            return f"finer ({words.times(len(knots), 'column')})"
-        case Anneal():
-            return "annealed"
-        case Refit():
-            return "refitted"
-        case Undo():
-            return "undone"
-    return "start"
-
-
-def closing(course: Course, spec: FitSpec) -> str:
-    """The whole course in a line: what it costs, and what ends it."""
-    row = course.rows[-1]
-    whole = (
-        f"{words.passes(row.passes)}, {words.flops(row.train_flops)} of training and {words.flops(row.eval_flops)} of looking, "
-        f"about {words.duration(row.timing['seconds'])}"
-    )
-    if not course.ended:
-        return f"after {whole} nothing has ended it yet"
-    if never_stops(spec.policy.stop):
-        return f"in all {whole}; ended by {words.ending(stop_reason(course.rows))}"
-    return f"in all at least {whole}; more where the loss falls for longer"
-
-
-def _size(size: float) -> str:
-    return f"{size / 1e6:.1f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+    with importing():
+        from autogrow.commands.tasks.plan import plan
+    plan(cfg)

@@ -5,61 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from autogrow.commands.compare import build, show
-from autogrow.errors import CheckpointError, ConfigError
-from autogrow.report import write_report
-from autogrow.report.stages.page import write_stages_report
-from autogrow.train.record.folder import (
-    LEDGER,
-    RESULT,
-    RESULT_KEYS,
-    STAGES,
-    Plain,
-    is_complete,
-    read_card,
-    read_config,
-    read_curves,
-    read_result,
-)
-from autogrow.train.record.ledger import read_ledger
+from autogrow.errors import ConfigError
+from autogrow.imports import importing
 
 
 def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code."""
     if len(rest) != 1 or "=" in rest[0]:
         raise ConfigError("report takes one run folder, or a folder of runs: autogrow report runs/fit/…")
-    folder = Path(rest[0])
-    if (folder / STAGES).is_file():
-        print(_stages_report(folder))
-    elif (folder / LEDGER).is_file() or is_complete(folder):
-        print(_report(folder))
-    else:
-        show(folder, build(folder))
+    with importing():
+        from autogrow.commands.tasks.report import report
+    report(Path(rest[0]))
     return 0
-
-
-def _report(folder: Path) -> Path:
-    rows = read_ledger(folder)
-    result = _result(folder)
-    return write_report(
-        folder,
-        rows=rows,
-        result=result,
-        card=read_card(folder),
-        config=read_config(folder),
-        command=result.get("command", ""),
-        curves=read_curves(folder, result),
-    )
-
-
-def _stages_report(folder: Path) -> Path:
-    result = _result(folder, (*RESULT_KEYS, "data", "total", "stages"))
-    return write_stages_report(folder, result=result, config=read_config(folder), command=result.get("command", ""))
-
-
-def _result(folder: Path, needs: Sequence[str] = RESULT_KEYS) -> Plain:
-    if not is_complete(folder):
-        raise CheckpointError(
-            f"{folder} holds no {RESULT}: the run is not complete; go on with autogrow fit resume={folder}"
-        )
-    return read_result(folder, needs)

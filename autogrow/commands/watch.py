@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from autogrow.chain.dropped import printable
-from autogrow.chain.inbox import TAKEN, Inbox, WatchedFile
-from autogrow.chain.watch import WatchSpec, check_watch, watch
+from autogrow.chain.spec import WatchSpec
 from autogrow.commands.at_work import at_work
-from autogrow.commands.fit import finish_folder
 from autogrow.composition import run_hydra
-from autogrow.config import FitConfig, spec_from, typed
-from autogrow.data.arrival.files import SUFFIXES
+from autogrow.config import FitConfig
 from autogrow.errors import ConfigError
-from autogrow.kept_config import read_kept_config
-from autogrow.overrides import as_text, quoted, quoted_if_needed
-from autogrow.policy.history import History, Row
-from autogrow.show import words
-from autogrow.train.fit.run import fit
-from autogrow.train.fit.spec import validate
-from autogrow.train.fit.view import View
-from autogrow.train.record.folder import is_begun, is_complete, read_result
-from autogrow.train.record.lock import lock
-
-OWN = ("watch", "hydra")
+from autogrow.imports import importing
+from autogrow.overrides import quoted
 
 
 @dataclass
@@ -62,95 +46,6 @@ def run(rest: Sequence[str]) -> int:
 def _watch_job(cfg: DictConfig) -> int:
     out = Path(HydraConfig.get().runtime.output_dir)
     with at_work(out, "watch", "the same command goes on"):
-        spec: WatchSpec = typed(cfg.watch, WatchSpec)
-        check_watch(spec)
-        _check_data(cfg)
-        inbox = Inbox(Path(str(spec.folder)).expanduser(), out, cfg.data.source, spec.settle_seconds)
-        # what cannot be right is said before anything is written
-        validate(spec_from(_for_run(cfg, inbox, ["unknown"], None), out=None))
-        inbox.save()
-        where = os.path.relpath(out)
-        _say(f"watching {inbox.folder} for {cfg.data.source} files; runs, state and latest.json are in {where}")
-        known = [file.name for file in inbox.of_state(TAKEN)]
-        if known:
-            _say(f"{words.times(len(known), 'file')} taken in before: {', '.join(known[-5:])}")
-        return watch(spec, inbox, _Learner(cfg, inbox), _say)
-
-
-class _Learner:
-    """One run for one file, in a run folder like any other;
-    a run that was interrupted goes on with the config it began with.
-    """
-
-    def __init__(self, cfg: DictConfig, inbox: Inbox) -> None:
-        self.cfg, self.inbox = cfg, inbox
-
-    def __call__(self, file: WatchedFile, copies: list[str], before: str | None) -> dict[str, Any]:
-        out = self.inbox.out / file.run
-        if not is_complete(out):
-            begun = is_begun(out)
-            previous = None if before is None else self.inbox.out / before
-            cfg: Any = _for_run(self.cfg, self.inbox, copies, previous)
-            if begun:
-                cfg = read_kept_config(out, self.cfg)
-            spec = spec_from(cfg, out=out)
-            start = "starts from nothing" if before is None else f"continues from {before}"
-            files = ",".join(quoted(Path(copy)) for copy in copies)
-            again = [f"data={cfg.data.source}", f"data.path={quoted_if_needed(Path(str(spec.data.path)))}"]
-            with lock(out, "autogrow watch"):
-                with _Lines(f"{file.name}: {file.run} {'goes on' if begun else start}") as view:
-                    result = fit(spec, display=view, resume=begun)
-                finish_folder(result, spec.config, [*again, "data.arrival=files", f"data.files=[{files}]"])
-        return read_result(out)
-
-
-class _Lines(View):
-    """A run in a few lines: what it learns from, and each growth."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
-
-    def start(self, title: str, card: Mapping[str, Any]) -> None:
-        """Say how many rows there are."""
-        splits = ", ".join(f"{part} {rows:,}" for part, rows in card["splits"].items())
-        _say(f"{self.title}; {card['rows']:,} rows ({splits})")
-
-    def check(self, row: Row) -> None:
-        """Say what was applied, if it made the net larger."""
-        if row.event is not None and row.event.grew:
-            _say(f"  {words.deed(row.event)}: {words.proof(row.event.receipt)}")
-
-    def finish(self, result: Mapping[str, Any], folder: str, rows: History | None = None) -> None:
-        """Nothing: the watch says how it ended."""
-
-
-def _check_data(cfg: DictConfig) -> None:
-    if cfg.data.source not in SUFFIXES:
-        raise ConfigError(f"watch goes with data={' or data='.join(SUFFIXES)}, got data={cfg.data.name}")
-    for key in ("path", "arrival", "files", "stage", "stages"):
-        given = cfg.data[key]
-        if given not in (None, "none") and list(given):
-            raise ConfigError(f"watch sets data.{key} itself, so it cannot be given, got {given}")
-    if cfg.resume is not None:
-        raise ConfigError("watch goes on by itself: give the same command again, without resume=")
-    if cfg.trainer.devices != 1:  # further processes would be watches too
-        raise ConfigError(f"watch goes with trainer.devices=1, got {cfg.trainer.devices}")
-
-
-def _for_run(cfg: DictConfig, inbox: Inbox, copies: Sequence[str], before: Path | None) -> DictConfig:
-    """The config of one run: all files so far, the last of which has just arrived."""
-    own = cfg.copy()
-    with open_dict(own):
-        for key in OWN:
-            own.pop(key, None)
-        own.data.path = as_text(str(inbox.copies.resolve()))
-        own.data.arrival = "files"
-        own.data.files = [as_text(name) for name in copies]
-        own.data.stage = len(copies) - 1
-        if before is not None:
-            own.continue_from = as_text(str(before))
-    return own
-
-
-def _say(line: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {printable(line)}", flush=True)
+        with importing():
+            from autogrow.commands.tasks.watch import watch_folder
+        return watch_folder(cfg, out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import itertools
 import math
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from autogrow.data.arrival.stage import count_stages
 from autogrow.data.reading.numerals import DECIMALS, GROUPS
 from autogrow.data.row_weights import check_class_weight
+from autogrow.data.sources.text_format import check_encoding, check_separator
 from autogrow.data.spec import DataSpec, names_of
 from autogrow.errors import DataError, nearest
 
@@ -106,20 +106,14 @@ def _check_format(spec: DataSpec) -> None:
     for key in ("missing", "numeric", "dates", "keep"):
         if names_of(getattr(spec, key)) and spec.source not in ("csv", "parquet"):
             raise DataError(f"data.{key} goes with data=csv and data=parquet, got data={spec.name}")
-    if spec.separator is not None and len(spec.separator) != 1 and spec.separator not in (r"\t", r"\s+"):
-        raise DataError(f"data.separator must be one character, or \\t for a tab, got {spec.separator!r}")
+    check_separator(spec.separator, "data.separator")
     if spec.decimal is not None and spec.decimal not in DECIMALS:
         raise DataError(f'data.decimal must be "." or ",", got {spec.decimal!r}')
     if spec.thousands is not None and spec.thousands not in set("".join(GROUPS.values())):
         raise DataError(f"data.thousands must be one of . , ' _ or a blank, got {spec.thousands!r}")
     if spec.thousands is not None and spec.thousands == spec.decimal:
         raise DataError(f"data.thousands and data.decimal must differ, got {spec.decimal!r} for both")
-    if spec.encoding is not None:
-        try:
-            codecs.lookup(spec.encoding)
-        except LookupError:
-            near = nearest(spec.encoding, ("utf-8", "latin-1", "cp1252", "utf-16"))
-            raise DataError(f"data.encoding {spec.encoding!r} is unknown; {near}") from None
+    check_encoding(spec.encoding, "data.encoding")
     given = {
         "categorical": names_of(spec.categorical),
         "numeric": names_of(spec.numeric),

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import Tensor
 
 from autogrow.data import DataSpec
-from autogrow.data.prepare import prepare_split
+from autogrow.data.preparation import prepare_split
 from autogrow.data.raw import Raw
 from autogrow.data.split_rows import SplitData
 from autogrow.data.splits import Rows

@@ -26,9 +26,12 @@ from autogrow.errors import GrowthError, nearest
 from autogrow.growth.neurons.drawn import NewUnits
 from autogrow.growth.sites.example import Example
 from autogrow.growth.sites.find import Sites, growth_sites, unwrapped
+from autogrow.growth.sites.stream import BLOCK_KINDS
 from autogrow.growth.surgery.deepen import inserted_layers, inserting
 from autogrow.growth.surgery.layout import Growth, widening
+from autogrow.growth.surgery.plan import Plan
 from autogrow.growth.surgery.refine import refining
+from autogrow.growth.surgery.whole_block import STACK, hollow_plan, stack_site
 
 _SAMPLES = 2  # BatchNorm in train mode refuses a single one
 # where the two factors of a product stand; the default is (0, 1)
@@ -140,8 +143,15 @@ def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, site
     >>> dry_run(net, torch.zeros(8, 10), {"do": "widen", "widths": {"0": 8}}).flops_per_sample
     192
     """
+    return cost(dry_net(net, example, action, sites=sites), example)
+
+
+def dry_net(net: nn.Module, example: Example, action: Mapping[str, Any], *, sites: Sites | None = None) -> nn.Module:
+    """The net as it would be after an action, of shapes alone: its weights are one zero; the net itself where the
+    action is no growth. Arguments and errors as of `dry_run`.
+    """
     if action["do"] not in ("widen", "deepen", "refine"):
-        return cost(net, example)
+        return net
     net = unwrapped(net)
     sites = sites or growth_sites(net, example)
     copied = _hollow(net)
@@ -161,16 +171,21 @@ def dry_run(net: nn.Module, example: Example, action: Mapping[str, Any], *, site
     elif action["do"] == "refine":
         plan, _ = refining(copied, sites, action["knots"])
     else:
-        if action["after"] not in sites.depths:
-            raise GrowthError(
-                f"no layer can be inserted behind {action['after']!r}; {nearest(action['after'], sites.depths)}"
-            )
-        place = sites.depths[action["after"]]
-        kind = action.get("kind", "auto")
-        kind = place.kinds[0] if kind == "auto" else kind
-        plan = inserting(place.name, inserted_layers(copied, place, kind, generator))
+        plan = _deepening(copied, action["after"], action.get("kind", "auto"), sites, generator)
     plan.apply(copied)
-    return cost(copied, example)
+    return copied
+
+
+def _deepening(copied: nn.Module, after: str, kind: str, sites: Sites, generator: torch.Generator) -> Plan:
+    if kind == STACK:
+        return hollow_plan(copied, stack_site(copied, after), kind)
+    if after not in sites.depths:
+        raise GrowthError(f"no layer can be inserted behind {after!r}; {nearest(after, sites.depths)}")
+    place = sites.depths[after]
+    kind = place.kinds[0] if kind == "auto" else kind
+    if kind in BLOCK_KINDS:
+        return hollow_plan(copied, place, kind)
+    return inserting(place.name, inserted_layers(copied, place, kind, generator))
 
 
 def _hollow(net: nn.Module) -> nn.Module:
@@ -202,4 +217,4 @@ def _batch_dim(net: nn.Module, example: Tensor) -> int:
     return 1 if leading == 1 and tuple(example.shape[2:]) == shape else 0
 
 
-__all__ = ["Counted", "NetCost", "cost", "counting", "dry_run"]
+__all__ = ["Counted", "NetCost", "cost", "counting", "dry_net", "dry_run"]

@@ -126,6 +126,8 @@ def _widened(scene: Scene, site: WidthSite, count: int) -> Trial:
 
 def _deepened(scene: Scene, sites: Sites, place: DepthSite) -> Trial:
     """The trial of the best move of an inserted layer."""
+    if place.zeroed:
+        raise GrowthError(f"what a whole block behind {place.name!r} could gain is not known")
     readers = _direct_readers(sites, place)
     layers = {name: scene.net.get_submodule(name) for name in readers}
     for name, layer in layers.items():

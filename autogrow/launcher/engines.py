@@ -20,8 +20,11 @@ EXECUTORS = ("process", "submitit_local", "submitit_slurm", "ray")
 _DAY = 24 * 60  # minutes; submitit's own default is 5
 
 
-def start_on(executor: str, folder: Path, cpus: int, gpus: int, options: Mapping[str, Any]) -> Start:
-    """What starts a command with `executor`. `folder` is the sweep's; `options` are the engine's own.
+def start_on(
+    executor: str, folder: Path, cpus: int, gpus: int, options: Mapping[str, Any], here: Start = Process
+) -> Start:
+    """What starts a command with `executor`. `folder` is the sweep's; `options` are the engine's own; `here` starts it
+    on this machine.
 
     Raises ConfigError for an executor that does not exist, is not installed, or is not to be had on this machine.
     """
@@ -30,7 +33,7 @@ def start_on(executor: str, folder: Path, cpus: int, gpus: int, options: Mapping
             raise ConfigError(
                 f"hydra.launcher.options are for submitit and ray; executor=process takes none: {options}"
             )
-        return Process
+        return here
     if executor in ("submitit_local", "submitit_slurm"):
         return _submitit(executor.removeprefix("submitit_"), folder, cpus, gpus, options)
     if executor == "ray":

@@ -23,6 +23,7 @@ from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
 from autogrow.launcher.board import Board
 from autogrow.launcher.engines import start_on
 from autogrow.launcher.naming import folder_name, label, swept
+from autogrow.launcher.same_data import SweptData
 from autogrow.launcher.summary import shown
 from autogrow.launcher.task import InterruptedSweepError, Task, check_sweeps, why
 from autogrow.overrides import quoted_if_needed
@@ -83,7 +84,10 @@ class ProcessLauncher(Launcher):
         check_sweeps(task_function.command)
         self.task = task_function
         self.task.folder = shown(Path(str(config.hydra.sweep.dir)).resolve())
-        self.start = start_on(self.executor, self.task.folder.resolve(), self.cpus, self.gpus, self.options)
+        self.data = SweptData(self.task.folder, f"hydra.sweep.dir={quoted_if_needed(self.task.folder)}")
+        self.start = start_on(
+            self.executor, self.task.folder.resolve(), self.cpus, self.gpus, self.options, self.task.warm.start
+        )
 
     def at_a_time(self, jobs: int) -> int:
         """How many of so many jobs run side by side."""
@@ -100,6 +104,7 @@ class ProcessLauncher(Launcher):
         numbered = enumerate(job_overrides, initial_job_idx)
         composed = [self._job(number, list(overrides), environ) for number, overrides in numbered]
         jobs = [job for job, _ in composed]
+        self.data.check([(job.folder, cfg) for job, cfg in composed])
         with Board(jobs, initial_job_idx) as board:
             try:
                 run_jobs(jobs, side_by_side, board.change, start=self.start)

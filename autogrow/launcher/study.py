@@ -6,12 +6,12 @@ its numbers: a search that is interrupted and goes on is the search that never w
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from omegaconf import OmegaConf
 
 from autogrow.errors import ConfigError, nearest
@@ -94,7 +94,7 @@ class SearchStudy:
         """Record what a trial found; None for one that failed."""
         from optuna.trial import TrialState
 
-        finite = values is not None and bool(np.isfinite(values).all())
+        finite = values is not None and all(math.isfinite(value) for value in values)
         self.study.tell(number, values if finite else None, state=TrialState.COMPLETE if finite else TrialState.FAIL)
 
     def front(self) -> list[FrozenTrial]:
@@ -126,6 +126,7 @@ class SearchStudy:
 
     def _drawing(self, number: int, *, side_by_side: bool) -> BaseSampler:
         """A sampler for one trial, of a seed of its own: no state to lose between two processes."""
+        import numpy as np
         from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
 
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])

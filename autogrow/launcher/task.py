@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from autogrow.children.jobs import FAILED, Outcome, last_line
+from autogrow.children.warm import WarmProcesses
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, TrainingError
 
 
@@ -24,6 +25,7 @@ class Task:
     failures: list[AutogrowError] = field(default_factory=list)  # of runs in this process
     outcomes: list[Outcome] = field(default_factory=list)  # of runs in processes of their own
     folder: Path | None = None  # of the sweep
+    warm: WarmProcesses = field(default_factory=WarmProcesses)  # for the jobs of all batches of a sweep
     chooses: bool = False  # a search chooses among its jobs: their test figures are not shown
 
     def __call__(self, cfg: DictConfig) -> Any:

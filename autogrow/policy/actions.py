@@ -25,7 +25,9 @@ class Widen:
 
 @dataclass(frozen=True)
 class Deepen:
-    """Insert a layer behind `after`: `kind` is 'identity' or 'residual'."""
+    """Insert a layer behind `after` (`kind` is 'identity' or 'residual') or a whole block ('block', 'copy'), or repeat
+    all blocks of the list `after` ('stack').
+    """
 
     after: str
     kind: str = "identity"

@@ -17,6 +17,7 @@ from autogrow.policy.event import Event, Size
 from autogrow.policy.guards import growth_ended
 from autogrow.policy.history import Decision, History, Options, Row
 from autogrow.policy.replay import options_to_plain, recording
+from autogrow.policy.rows import Rows, read
 
 Policy = Callable[[History, Options], Decision]
 
@@ -53,7 +54,7 @@ class Book:
     """
 
     policy: Policy
-    rows: list[Row] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
     pending: Action = field(default_factory=Keep)
     event: Event | None = None
     refusals: Mapping[str, str] = field(default_factory=dict)
@@ -89,9 +90,9 @@ class Book:
     @property
     def all_refused(self) -> dict[str, str]:
         """Every site whose growth failed so far, with the reason: they are not offered again."""
-        return {
-            site: why for kept in (*(row.refused for row in self.rows), self.refusals) for site, why in kept.items()
-        }
+        before: tuple[Mapping[str, str], ...] = ()
+        before = read(self.rows, "refused", before, lambda all_, _, row: (*all_, row.refused) if row.refused else all_)
+        return {site: why for kept in (*before, self.refusals) for site, why in kept.items()}
 
     def row(self, measured: Measured) -> Row:
         """The next row, before anything is decided: its sums go on from the last row's."""
@@ -120,7 +121,7 @@ class Book:
             timing=measured.timing,
             judged=measured.judged,
         )
-        return dataclasses.replace(row, phase=_phase(self.policy, [*self.rows, row]))
+        return dataclasses.replace(row, phase=_phase(self.policy, self.rows.plus(row)))
 
     def decided(
         self, row: Row, options: Options, allowed: Callable[[Row, Decision], Decision] = lambda _, decision: decision
@@ -129,7 +130,7 @@ class Book:
         `allowed`: the decision, or what takes its place.
         """
         options = recording(options)
-        decision = allowed(row, self.policy([*self.rows, row], options))
+        decision = allowed(row, self.policy(self.rows.plus(row), options))
         shown = options_to_plain(options)
         return dataclasses.replace(row, action=decision.action, reason=decision.reason, options=shown)
 
@@ -149,7 +150,7 @@ class Book:
 
     def load(self, plain: Mapping[str, Any]) -> None:
         """The inverse of `to_plain`."""
-        self.rows = [Row.from_plain(row) for row in plain["rows"]]
+        self.rows = Rows(Row.from_plain(row) for row in plain["rows"])
         self.pending = action_from_plain(plain["pending"])
         self.event = None if plain["event"] is None else Event.from_plain(plain["event"])
         self.refusals = dict(plain.get("refusals", {}))

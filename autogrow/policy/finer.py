@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy
 from autogrow.policy.history import Column, Decision, History, Keep, Options, Refine
+from autogrow.policy.rows import read
 from autogrow.policy.signals import branch, last_growth
 from autogrow.policy.verdict import Verdict, checks
 
@@ -50,10 +52,11 @@ class Finer:
 
     def closed(self, history: History) -> Verdict:
         """Whether every column was as fine as it may become when they were last looked at."""
-        for row in reversed(history):
-            for look in row.options.get("columns", ()):
-                fine = [c["knots"] >= c["most"] for c in look["found"].values()]
-                return Verdict(all(fine), f"{sum(fine)} of {len(fine)} columns are as fine as they may become")
+        start: Sequence[Mapping[str, Any]] = ()
+        looks = read(history, "columns", start, lambda last, _, row: row.options.get("columns", ()) or last)
+        for look in looks:
+            fine = [c["knots"] >= c["most"] for c in look["found"].values()]
+            return Verdict(all(fine), f"{sum(fine)} of {len(fine)} columns are as fine as they may become")
         return Verdict(False, "no column has been looked at")
 
     def __call__(self, history: History, options: Options) -> Decision:

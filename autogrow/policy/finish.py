@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from autogrow.errors import ConfigError
 from autogrow.policy.event import FullVal
 from autogrow.policy.history import Anneal, Decision, History, Keep, Options, Refit, Row, Stop
-from autogrow.policy.signals import annealing, best, refitting, threshold
+from autogrow.policy.rows import read
+from autogrow.policy.signals import annealing, best, lowest_score, refitting, threshold
 
 
 class FinishRule(Protocol):
@@ -98,7 +100,7 @@ class Finish:
         if first is None or not isinstance(anneal := history[first - 1].action, Anneal):
             raise ValueError("no anneal is running")
         done = now.step - history[first - 1].step
-        reference = min([target_key(history)[1], *(row.score for row in history[first:] if row.finite())])
+        reference = min(target_key(history)[1], lowest_score(history[first:]))
         if not now.finite():
             return Decision(Stop(), f"stopped: the losses at check {now.check} of the anneal are not finite")
         if done >= anneal.steps:
@@ -204,11 +206,20 @@ def validated(history: History) -> int | None:
     if target is None:
         return None
     if first is None:
-        judged = [row for row in history if row.finite() and row.judged is not None]
-        return min(judged, key=_key).check if judged else target
-    candidates = [(target_key(history), target)]
-    candidates += [(_key(row), row.check) for row in history[first:refit] if row.finite()]
-    return min(candidates)[1]
+        judged = read(
+            history, "judged best", _NOTHING, lambda low, _, row: low if row.judged is None else _lower(low, row)
+        )
+        return target if judged == _NOTHING else judged[1]
+    of_anneal = read(history[first:refit], "judged best of the anneal", _NOTHING, lambda low, _, row: _lower(low, row))
+    return min((target_key(history), target), of_anneal)[1]
+
+
+_NOTHING = ((math.inf, math.inf), sys.maxsize)
+"""What is better than no row."""
+
+
+def _lower(lowest: tuple[tuple[float, float], int], row: Row) -> tuple[tuple[float, float], int]:
+    return min(lowest, (_key(row), row.check)) if row.finite() else lowest
 
 
 def _key(found: Row | FullVal) -> tuple[float, float]:

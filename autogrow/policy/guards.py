@@ -6,13 +6,15 @@ says why.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy, kept
-from autogrow.policy.history import GROWTHS, Decision, History, Options
+from autogrow.policy.history import GROWTHS, Decision, History, Options, Row
 from autogrow.policy.needs import by_the_clock, guarded
-from autogrow.policy.signals import branch, checks_since_growth, smoothed_gap
+from autogrow.policy.rows import read
+from autogrow.policy.signals import branch, checks_since_growth, smooth_gap, smoothed_gap
 from autogrow.policy.verdict import Verdict, checks
 
 
@@ -37,14 +39,23 @@ class GapCloses:
 
     def ended(self, history: History) -> Verdict:
         """Whether growth is over for good."""
-        rows = branch(history)
-        for row, gap in zip(rows, smoothed_gap(rows), strict=True):
-            if row.check >= self.from_check and gap > self.max_gap:
-                return Verdict(
-                    True,
-                    f"growth ended at check {row.check}, where the smoothed relative gap {gap:.4g} was above {self.max_gap:g}",
-                )
+        start: tuple[float, Row | None, float] = (math.nan, None, math.nan)
+        _, row, gap = read(branch(history), ("gap closes", self.max_gap, self.from_check), start, self._opened)
+        if row is not None:
+            return Verdict(
+                True,
+                f"growth ended at check {row.check}, where the smoothed relative gap {gap:.4g} was above {self.max_gap:g}",
+            )
         return Verdict(False, f"the smoothed relative gap has not been above {self.max_gap:g}")
+
+    def _opened(
+        self, seen: tuple[float, Row | None, float], _: Row | None, row: Row
+    ) -> tuple[float, Row | None, float]:
+        """The smoothed gap, and the first row where it was above `max_gap`, with the gap there."""
+        now, first, there = seen
+        now = smooth_gap(now, row)
+        opens = first is None and row.check >= self.from_check and now > self.max_gap
+        return (now, row, now) if opens else (now, first, there)
 
     def __call__(self, history: History, options: Options) -> Decision:
         """What the guarded policy decides, until growth has ended."""
@@ -123,15 +134,19 @@ class Hysteresis:
 
     def __call__(self, history: History, options: Options) -> Decision:
         """What the guarded policy decides, unless growth is held."""
-        held, gap = False, float("nan")
-        for gap in smoothed_gap(branch(history)):
-            held = gap >= self.reopen if held else gap > self.close
+        _, held = read(branch(history), ("held", self.close, self.reopen), (math.nan, False), self._held)
+        gap = smoothed_gap(branch(history))
         decision = self.growth(history, options)
         if held and isinstance(decision.action, GROWTHS):
             return kept(
                 f"because the smoothed relative gap {gap:.4g} was above {self.close:g} and is not yet below {self.reopen:g}"
             )
         return decision
+
+    def _held(self, seen: tuple[float, bool], _: Row | None, row: Row) -> tuple[float, bool]:
+        """The smoothed gap, and whether it holds growth."""
+        gap, held = smooth_gap(seen[0], row), seen[1]
+        return gap, gap >= self.reopen if held else gap > self.close
 
 
 def growth_ended(policy: object, history: History) -> Verdict:

@@ -15,7 +15,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from autogrow.errors import CheckpointError
 from autogrow.plain import Amount, Count, Positive, fault_of_fields
@@ -51,10 +51,21 @@ class Decision:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a net costs: trainable parameters, and FLOPs of one forward pass on one sample (2 per multiply-add)."""
+    """What a net costs: trainable parameters, and FLOPs of one forward pass on one sample (2 per multiply-add).
+
+    Where a budget asks for it, what it takes on a device: bytes of flash and RAM as a C file, and the 95th percentile
+    of the milliseconds that a row takes in the budget's runtime.
+    """
 
     parameters: int
     flops_per_sample: int
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    latency_p95_ms: float | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values; what was not asked for is left out."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -203,6 +214,9 @@ class PlainCost(TypedDict):
     action: Mapping[str, Any]
     parameters: Count
     flops_per_sample: Count
+    flash_bytes: NotRequired[Count]
+    ram_bytes: NotRequired[Count]
+    latency_p95_ms: NotRequired[Amount]
 
 
 class PlainColumn(TypedDict):

@@ -84,7 +84,7 @@ def options_to_plain(options: Options) -> dict[str, Any]:
         "steps_per_check": options.steps_per_check,
         "max_steps": options.max_steps,
         "measured": dict(options.measured),
-        "costs": [{"action": json.loads(key), **dataclasses.asdict(cost)} for key, cost in asked.items()],
+        "costs": [{"action": json.loads(key), **cost.to_plain()} for key, cost in asked.items()],
         **({"columns": looks} if looks else {}),
     }
 
@@ -94,7 +94,7 @@ def options_from_plain(plain: Mapping[str, Any]) -> Options:
     if "widths" not in plain:
         raise CheckpointError(f"a row's options must hold 'widths', got {sorted(plain)}: the run recorded no options")
     known = {
-        _key(action_from_plain(cost["action"])): Cost(cost["parameters"], cost["flops_per_sample"])
+        _key(action_from_plain(cost["action"])): Cost(**{k: v for k, v in cost.items() if k != "action"})
         for cost in plain.get("costs", ())
     }
 

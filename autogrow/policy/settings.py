@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.finish import Finish
@@ -25,18 +25,20 @@ def check_settings(
     start: Cost | None = None,
     steps_per_check: int | None = None,
     max_steps: float | None = None,
+    checkpoint_bytes: int | None = None,
 ) -> None:
     """Raise ConfigError if the settings of a run contradict each other.
 
     Callable twice: when a config has been composed, and again when data and net are there. What is None is not known
-    yet, and not checked. `recorded`: the names (see `requires`) that this run can record. `widths`, `start`: sizes and
-    cost of the starting net. `max_steps`: the run's budget of optimizer steps, math.inf for none.
+    yet, and not checked. `recorded`: the names (see `requires`) that this run can record. `widths`, `start`,
+    `checkpoint_bytes`: sizes and cost of the starting net. `max_steps`: the run's budget of optimizer steps, math.inf
+    for none.
     """
     _check_recorded(life, recorded)
     _check_guards(life)
     _check_stop(life, max_steps)
     if start is not None:
-        _check_start(life, start)
+        _check_start(life, {**start.to_plain(), "checkpoint_bytes": checkpoint_bytes})
     if widths is not None:
         _check_cap(life, widths)
     if steps_per_check is not None and max_steps is not None:
@@ -84,12 +86,14 @@ def _check_stop(life: LifeCycle, max_steps: float | None) -> None:
         )
 
 
-def _check_start(life: LifeCycle, start: Cost) -> None:
+def _check_start(life: LifeCycle, start: Mapping[str, float | None]) -> None:
+    """A budget that the starting net is over already, by how much, and what would be smaller."""
     for name, limit in life.budget.limits():
-        have = {"parameters": start.parameters, "flops_per_sample": start.flops_per_sample}.get(name)
+        have = start.get(name)
         if have is not None and have > limit:
             raise ConfigError(
-                f"budget.{name}={limit:g} is below the starting net, which has {have} (start smaller: net.widths)"
+                f"budget.{name}={limit:g} is below the starting net, which has {have:.6g}, {have - limit:.6g} too much "
+                "(start smaller: net.widths)"
             )
 
 

@@ -20,12 +20,30 @@ from collections.abc import Callable, Sequence
 from autogrow.policy.event import Continued, Size
 from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Refit, Row, Undo, Widen
 from autogrow.policy.newborns import Newborns
+from autogrow.policy.rows import Rows, read, rows_of
 
 
-def branch(history: History) -> list[Row]:
+def branch(history: History) -> Rows:
     """The rows that led to the net as it is now, oldest first; rows of abandoned branches are left out."""
-    if not any(type(row.action) in (Undo, Anneal, Refit) for row in history[:-1]):
-        return list(history)
+    rows = rows_of(history)
+    _, back = read(rows, "went back", (0, 0), _went_back)
+    if not back:
+        return rows
+    known = rows.known_from(("branch", back))
+    if "stem" not in known:
+        known["stem"] = _walk(rows[: back + 1])[:-1]
+    return Rows([*known["stem"], *rows[back:]], known)
+
+
+def _went_back(seen: tuple[int, int], before: Row | None, _: Row) -> tuple[int, int]:
+    """(rows so far, the place of the first row after the net went back to an earlier one, for the last time)."""
+    place, back = seen
+    gone = before is not None and type(before.action) in (Undo, Anneal, Refit)
+    return place + 1, place if gone else back
+
+
+def _walk(history: Sequence[Row]) -> list[Row]:
+    """The branch, from the last row back to the first."""
     parent: dict[int, int] = {}
     for before, row in itertools.pairwise(history):
         match before.action:
@@ -34,23 +52,40 @@ def branch(history: History) -> list[Row]:
             case _:
                 parent[row.check] = before.check
     by_check = {row.check: row for row in history}
-    rows = [history[-1]] if history else []
-    while rows and rows[-1].check in parent:
+    rows = [history[-1]]
+    while rows[-1].check in parent:
         rows.append(by_check[parent[rows[-1].check]])
     return rows[::-1]
 
 
-def growths(history: History) -> list[Row]:
+def growths(history: History) -> Sequence[Row]:
     """The rows at whose end a widening or deepening was decided that has been applied since, undone ones included."""
-    return [row for row in history[:-1] if isinstance(row.action, (Widen, Deepen))]
+    start: tuple[Row, ...] = ()
+    return read(history, "growths", start, _with_growth)
+
+
+def _with_growth(grown: tuple[Row, ...], before: Row | None, _: Row) -> tuple[Row, ...]:
+    return (*grown, before) if before is not None and isinstance(before.action, (Widen, Deepen)) else grown
 
 
 def last_growth(rows: Sequence[Row], kinds: tuple[type, ...] = GROWTHS) -> int | None:
     """Where in a branch the last growth (of these kinds) was decided (it is in force from the next row on), or None."""
-    for i in range(len(rows) - 2, -1, -1):
-        if isinstance(rows[i].action, kinds) and rows[i + 1].check == rows[i].check + 1:
-            return i
-    return None
+
+    def at(seen: tuple[int, int | None], before: Row | None, row: Row) -> tuple[int, int | None]:
+        place, found = seen
+        grew = before is not None and isinstance(before.action, kinds) and row.check == before.check + 1
+        return place + 1, place - 1 if grew else found
+
+    start: tuple[int, int | None] = (0, None)
+    return read(rows, ("last growth", kinds), start, at)[1]
+
+
+def last_decided(history: History, kinds: tuple[type, ...] = GROWTHS) -> int | None:
+    """The check at whose end the last action of these kinds was decided, whether or not it has been applied yet."""
+    start: int | None = None
+    return read(
+        history, ("decided", kinds), start, lambda at, _, row: row.check if isinstance(row.action, kinds) else at
+    )
 
 
 def continued(rows: Sequence[Row]) -> Continued | None:
@@ -67,12 +102,13 @@ def checks_since_growth(rows: Sequence[Row]) -> int | None:
 
 def best(rows: Sequence[Row]) -> Row | None:
     """The finite row with the lowest score, the earliest of equals."""
-    lowest = None
-    for row in rows:
-        # most rows are not better, and fail the cheaper test
-        if (lowest is None or row.score < lowest.score) and row.finite():
-            lowest = row
-    return lowest
+    start: Row | None = None
+    return read(rows, "best", start, _better)
+
+
+def _better(lowest: Row | None, _: Row | None, row: Row) -> Row | None:
+    # most rows are not better, and fail the cheaper test
+    return row if (lowest is None or row.score < lowest.score) and row.finite() else lowest
 
 
 def lowest_score(rows: Sequence[Row]) -> float:
@@ -109,12 +145,15 @@ def checks_since_improvement(
     The reference moves only with an improvement, so that many small steps add up. Without any finite row it is the
     number of rows.
     """
-    below, at = math.inf, -1
-    for i, row in enumerate(rows):
+
+    def since(seen: tuple[float, int], _: Row | None, row: Row) -> tuple[float, int]:
+        below, checks = seen
         now = value(row)
         if now < below and math.isfinite(now) and row.finite():
-            below, at = threshold(now, relative=relative, absolute=absolute), i
-    return len(rows) - 1 - at
+            return threshold(now, relative=relative, absolute=absolute), 0
+        return below, checks + 1
+
+    return read(rows, ("improvement", relative, absolute, value), (math.inf, 0), since)[1]
 
 
 def smoothed(values: Sequence[float], *, weight: float = 0.5) -> list[float]:
@@ -124,18 +163,26 @@ def smoothed(values: Sequence[float], *, weight: float = 0.5) -> list[float]:
     >>> smoothed([0.0, 0.2, 0.2])
     [0.0, 0.1, 0.15000000000000002]
     """
-    out: list[float] = []
-    now = math.nan
-    for value in values:
-        if math.isfinite(value):
-            now = value if math.isnan(now) else (1 - weight) * now + weight * value
-        out.append(now)
-    return out
+    return list(itertools.accumulate(values, lambda now, value: smooth(now, value, weight=weight), initial=math.nan))[
+        1:
+    ]
 
 
-def smoothed_gap(rows: Sequence[Row]) -> list[float]:
-    """The relative gap, smoothed half and half, at each row (NaN until there is a finite one)."""
-    return smoothed([row.relative_gap if row.finite() else math.nan for row in rows])
+def smooth(now: float, value: float, *, weight: float = 0.5) -> float:
+    """The smoothed value after one more."""
+    if not math.isfinite(value):
+        return now
+    return value if math.isnan(now) else (1 - weight) * now + weight * value
+
+
+def smoothed_gap(rows: Sequence[Row]) -> float:
+    """The relative gap, smoothed half and half, at the last row (NaN until there is a finite one)."""
+    return read(rows, "gap", math.nan, lambda gap, _, row: smooth_gap(gap, row))
+
+
+def smooth_gap(gap: float, row: Row) -> float:
+    """The smoothed relative gap after one more row."""
+    return smooth(gap, row.relative_gap) if row.finite() else gap
 
 
 def births(history: History) -> dict[int, tuple[Size, Size]]:
@@ -160,10 +207,7 @@ def newborns_of(rows: Sequence[Row], grown_at: int) -> list[Newborns]:
 
 def annealing(history: History) -> int | None:
     """Position of the first row of the anneal in the history, or None if no anneal has begun."""
-    for i, before in enumerate(history[:-1]):
-        if isinstance(before.action, Anneal):
-            return i + 1
-    return None
+    return _first_after(history, Anneal)
 
 
 def refitting(history: History) -> int | None:
@@ -171,7 +215,14 @@ def refitting(history: History) -> int | None:
 
     From there on the net learns from validation rows too, and nothing is measured on them.
     """
-    for i, before in enumerate(history[:-1]):
-        if isinstance(before.action, Refit):
-            return i + 1
-    return None
+    return _first_after(history, Refit)
+
+
+def _first_after(history: History, kind: type) -> int | None:
+    def first(seen: tuple[int, int | None], before: Row | None, _: Row) -> tuple[int, int | None]:
+        place, found = seen
+        begins = found is None and before is not None and isinstance(before.action, kind)
+        return place + 1, place if begins else found
+
+    start: tuple[int, int | None] = (0, None)
+    return read(history, ("first after", kind), start, first)[1]

@@ -85,7 +85,7 @@ class GapStop:
 
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes while the gap is open."""
-        gap, check = smoothed_gap(branch(history))[-1], history[-1].check
+        gap, check = smoothed_gap(branch(history)), history[-1].check
         fires = check >= self.from_check and gap > self.max_gap
         return Verdict(
             fires,

@@ -8,6 +8,7 @@ from typing import ClassVar
 from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy, kept
 from autogrow.policy.history import GROWTHS, Decision, Deepen, History, Options, Refine, Row, Undo, Widen
+from autogrow.policy.rows import read
 from autogrow.policy.signals import best, branch, last_growth, threshold
 from autogrow.policy.verdict import Verdict, checks
 
@@ -74,5 +75,12 @@ class Trial:
         return Decision(Undo(rows[grown].check), f"undone: after {checks(since)} {seen}")
 
 
-def _undone(history: History) -> list[int]:
-    return [i for i, row in enumerate(history[:-1]) if isinstance(row.action, Undo)]
+def _undone(history: History) -> tuple[int, ...]:
+    """The places of the rows at whose end a growth was undone."""
+    start: tuple[int, tuple[int, ...]] = (0, ())
+    return read(history, "undone", start, _with_undo)[1]
+
+
+def _with_undo(seen: tuple[int, tuple[int, ...]], before: Row | None, _: Row) -> tuple[int, tuple[int, ...]]:
+    place, undone = seen
+    return place + 1, (*undone, place - 1) if before is not None and isinstance(before.action, Undo) else undone

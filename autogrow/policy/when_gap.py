@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.history import History, Options, Row
-from autogrow.policy.signals import branch, last_growth, smoothed, smoothed_gap
+from autogrow.policy.rows import read
+from autogrow.policy.signals import branch, last_growth, smooth, smoothed_gap
 from autogrow.policy.verdict import Verdict
 
 RISKS = ("error", "loss")
@@ -34,7 +35,7 @@ class GapPaced:
         if not history[-1].finite():
             return Verdict(False, f"the losses at check {history[-1].check} are not finite")
         rows = branch(history)
-        gap = smoothed_gap(rows)[-1]
+        gap = smoothed_gap(rows)
         share = max(0.0, gap) / self.max_gap
         if share >= 1:
             return Verdict(False, f"the smoothed relative gap {gap:.4g} has reached {self.max_gap:g}")
@@ -71,7 +72,7 @@ class FittingRisk:
         if not history[-1].finite():
             return Verdict(False, f"the losses at check {history[-1].check} are not finite")
         rows = branch(history)
-        risk = smoothed([self._risk(row) for row in rows])[-1]
+        risk = read(rows, ("risk", self.risk), math.nan, lambda now, _, row: smooth(now, self._risk(row)))
         # the exponent is bounded: a risk of −1000 points is as good as one of −50
         interval = self.longest / (1 + math.exp(min(50.0, self.alpha - risk)))
         return _interval_passed(rows, interval, f"at a fitting risk of {risk:.4g} points ({self.risk})")

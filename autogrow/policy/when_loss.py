@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy.history import COARSE, History, Options, Row
+from autogrow.policy.rows import read
 from autogrow.policy.signals import branch, checks_since_improvement, continued, last_growth, lowest_score, threshold
 from autogrow.policy.verdict import Verdict, checks
 
@@ -100,7 +101,7 @@ class Plateau:
         """Yes when what is watched fell less than its min_delta over the last `patience` checks of this size."""
         if not history[-1].finite():
             return Verdict(False, f"the losses at check {history[-1].check} are not finite")
-        rows = branch(history)
+        rows: Sequence[Row] = branch(history)
         grown = last_growth(rows)
         rows = rows if grown is None else rows[grown + 1 :]
         if len(rows) <= self.patience:
@@ -120,4 +121,4 @@ class Plateau:
 
 
 def _lowest_error(rows: Sequence[Row]) -> float:
-    return min((row.val_error for row in rows if row.finite()), default=math.inf)
+    return read(rows, "error", math.inf, lambda low, _, row: min(low, row.val_error) if row.finite() else low)

@@ -97,8 +97,8 @@ class Cycle:
     """A fixed cycle of widening every width (W) and deepening (D), as in the recipe.
 
     The letter is that of the number of growths so far, undone ones included. A D where the net is `max_depth` deep or
-    has no place is read as W; a W where every width is at the cap is read as D, if the pattern has one. A new layer
-    goes behind the last place (before the head).
+    has no place is read as W; a W where every width is at the cap is read as D, if the pattern has one; the reason says
+    so. A new layer goes behind the last place (before the head).
 
     `worth`: the share of the run's FLOPs that widening must save (see `waiting`): a W that saves less is read as D, and
     a run that chooses its first width itself starts at the cap. A net that goes on from an earlier run widens in any
@@ -130,14 +130,20 @@ class Cycle:
         deepen = deepen_last(options) if len(options.widths) < self.deepest else None
         widen = widen_all(options, amount) if "W" in self.pattern else None
         saved = saved_by_waiting(history, options, amount) if self._asks_worth(history) else None
-        if saved is not None and saved < self.worth:
-            widen = None
         reckoned = "" if saved is None else self._reckoned(saved)
+        too_little = saved is not None and widen is not None and saved < self.worth
+        if too_little:
+            widen = None
         action = (deepen or widen) if letter == "D" else (widen or deepen)
-        if action is not None:
-            return Proposal(action, f"turn {turn + 1} of the cycle {self.pattern}{reckoned}")
+        turned = f"turn {turn + 1} of the cycle {self.pattern}"
         depth = f"the net is {len(options.widths)} deep (at most {self.max_depth}, {len(options.depths)} places)"
-        return Proposal(None, f"{nothing_to_widen(options, amount)} and {depth}{reckoned}")
+        stays = reckoned if too_little else nothing_to_widen(options, amount)
+        if action is None:
+            return Proposal(None, f"{stays} and {depth}")
+        if isinstance(action, Deepen) == (letter == "D"):
+            return Proposal(action, f"{turned}; {reckoned}" if reckoned and isinstance(action, Widen) else turned)
+        read = ("D", "W", depth) if letter == "D" else ("W", "D", stays)
+        return Proposal(action, f"{turned}, its {read[0]} read as {read[1]}: {read[2]}")
 
     def starts_at(self, width: int, amount: Amount, checks: float) -> int:
         """The first width of a run of so many checks, for inputs that call for `width`: the cap where waiting does not
@@ -152,7 +158,9 @@ class Cycle:
 
     def _reckoned(self, saved: float) -> str:
         verdict = "at least" if saved >= self.worth else "less than"
-        return f"; having started narrow saves {100 * saved:.2g} % of the run, {verdict} the {100 * self.worth:g} % that pay"
+        return (
+            f"having started narrow saves {100 * saved:.2g} % of the run, {verdict} the {100 * self.worth:g} % that pay"
+        )
 
 
 def candidates(options: Options, amount: Amount, *, max_depth: int) -> dict[str, Widen | Deepen]:

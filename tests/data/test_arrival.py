@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from drawn_examples import up_to
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autogrow.data import DataSpec, count_stages, prepare, prepare_raw
@@ -68,7 +69,7 @@ def test_stages_are_nested_and_the_last_is_the_plain_run(keys, split_seed):
     shares=st.lists(st.integers(20, 100), min_size=1, max_size=4, unique=True),
     seed=st.integers(0, 4),
 )
-@settings(max_examples=40, deadline=None)
+@up_to(40)
 def test_fractions_hold_every_class_in_proportion(counts, shares, seed):
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     raw = Raw(pd.DataFrame({"a": np.arange(len(y)) + 0.5}), pd.DataFrame({"y": y}), "a table")

@@ -11,7 +11,7 @@ from command_line import call
 
 from autogrow.data import DataSpec, prepare, validate
 from autogrow.errors import DataError
-from autogrow.train.fit.net.measure import measure
+from autogrow.train.fit.net.measure import measure_outputs
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -37,11 +37,9 @@ def test_a_weight_of_two_is_a_row_that_is_there_twice(task):
     for part in (data.train, data.val, data.test):
         assert float(part.weight.mean()) == pytest.approx(1)
         times = torch.from_numpy(WEIGHTS[part.rows.numpy()])
-        weighted = measure(
-            net, net, part.x, part.y, task=task, weight=part.weight, temperature=task == "classification"
-        )
-        repeated = part.x.repeat_interleave(times, 0), part.y.repeat_interleave(times, 0)
-        counted = measure(net, net, *repeated, task=task, temperature=task == "classification")
+        z, how = net(part.x), {"task": task, "temperature": task == "classification"}
+        weighted = measure_outputs(z, part.y, weight=part.weight, **how)
+        counted = measure_outputs(z.repeat_interleave(times, 0), part.y.repeat_interleave(times, 0), **how)
         for name in ("loss", "error", "score"):
             assert getattr(weighted, name) == pytest.approx(getattr(counted, name), rel=1e-4)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from drawn_examples import up_to
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autogrow.data import DataSpec, from_arrays, prepare, prepare_raw
@@ -23,7 +24,7 @@ def parts_of(rows):
     test=st.floats(0.1, 0.4),
     seed=st.integers(0, 5),
 )
-@settings(max_examples=60, deadline=None)
+@up_to(60)
 def test_a_stratified_split_is_a_partition_with_every_class_in_proportion(counts, val, test, seed):
     classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     rows = random_rows(len(classes), val, test, seed, classes=classes)
@@ -63,7 +64,7 @@ def test_any_prefix_of_the_stratified_order_is_stratified():
 
 
 @given(sizes=st.lists(st.integers(1, 40), min_size=3, max_size=30), seed=st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@up_to(60)
 def test_a_group_lies_in_one_part_and_no_part_is_empty(sizes, seed):
     groups = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     rows = group_rows(groups, 0.2, 0.2, seed)

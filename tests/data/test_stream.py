@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from drawn_examples import up_to
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autogrow.data import TensorStream
@@ -30,7 +31,7 @@ sizes = {"n": st.integers(1, 60), "batch_size": st.integers(1, 20), "members": s
 
 
 @given(**sizes, steps_per_check=st.integers(1, 12), burst=st.integers(1, 8), seed=st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@up_to(60)
 def test_the_batch_of_a_step_does_not_depend_on_how_steps_are_cut(n, batch_size, members, steps_per_check, burst, seed):
     kwargs = {"batch_size": batch_size, "members": members, "seed": seed}
     cut = batches(stream(n, steps_per_check=steps_per_check, burst=burst, **kwargs), range(4))
@@ -39,7 +40,7 @@ def test_the_batch_of_a_step_does_not_depend_on_how_steps_are_cut(n, batch_size,
 
 
 @given(**sizes)
-@settings(max_examples=40, deadline=None)
+@up_to(40)
 def test_a_pass_sees_each_row_at_most_once_and_drops_less_than_a_batch(n, batch_size, members):
     a_stream = stream(n, batch_size=batch_size, members=members)
     for a_pass in range(3):
@@ -123,7 +124,7 @@ def test_what_no_stream_can_be_made_of(fields, says):
 
 
 @given(**sizes, more=st.integers(1, 40), at=st.integers(0, 5))
-@settings(max_examples=40, deadline=None)
+@up_to(40)
 def test_rows_that_are_learned_from_later_are_drawn_like_the_others(n, batch_size, members, more, at):
     """From `learn_also` on a pass covers old and new rows alike, with their own targets; before it nothing changes."""
     kwargs = {"batch_size": batch_size, "members": members, "steps_per_check": 5}

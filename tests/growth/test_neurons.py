@@ -8,10 +8,12 @@ import pytest
 import torch
 from growth_zoo import make
 from torch import nn
+from torch.nn import functional as F
 
 from autogrow.errors import GrowthError
 from autogrow.growth import (
     AntisymmetricPair,
+    GradMax,
     Neurons,
     NewUnits,
     ShrinkPerturb,
@@ -205,3 +207,17 @@ def test_a_closed_gate_draws_with_a_std_of_its_own():
     nn.init.zeros_(net[2].weight)
     widen(net, "2", 8)
     assert bool(net[2].weight[6:].any())
+
+
+def test_widths_that_nothing_can_be_computed_for_start_otherwise():
+    net = nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    batches = [(torch.randn(20, 6).double(), torch.randint(3, (20,)))]
+    with pytest.raises(GrowthError, match="statistics over all of them"):
+        widen(net, {"0": 9, "2": 7}, neurons=GradMax(batches, F.cross_entropy))
+    neurons = GradMax(batches, F.cross_entropy, otherwise=ZeroOutgoing())
+    surgery = widen(net, {"0": 9, "2": 7}, neurons=neurons)
+    assert surgery.receipt.max_abs_change < 1e-9
+    assert surgery.entry["neurons"]["otherwise"] == {"name": "ZeroOutgoing"}
+    assert not GradMax(otherwise=SmallOutgoing()).exact
+    with pytest.raises(GrowthError, match="was given none"):
+        widen(net, "2", 9, neurons=GradMax(otherwise=ZeroOutgoing()))

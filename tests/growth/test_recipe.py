@@ -6,8 +6,9 @@ import json
 
 import pytest
 import torch
+from drawn_examples import up_to
 from growth_zoo import CASES, answers, make
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -49,8 +50,9 @@ def grow(net: nn.Module, example: torch.Tensor, step: tuple[str, int]) -> dict |
     return dict(deepen(net, list(sites.depths)[pick % len(sites.depths)], example=example).entry)
 
 
-@settings(max_examples=30, deadline=None)
+@up_to(30)
 @given(histories())
+@example(("rms", "relu", [("widen", 0)]))  # its norm has no eps of its own before
 @example(
     ("concat", "tanh", [("deepen", 0), ("widen", 0), ("deepen", 0)])
 )  # the block's norm is narrower than the stream

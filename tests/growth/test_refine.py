@@ -4,8 +4,9 @@ import copy
 
 import pytest
 import torch
+from drawn_examples import up_to
 from growth_zoo import answers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -40,7 +41,7 @@ NETS = {
 }
 positions = st.lists(st.floats(-5, 5, width=16), min_size=3, max_size=9, unique=True).map(sorted)
 asked = st.dictionaries(st.sampled_from([f"inputs[{i}]" for i in range(COLUMNS)]), positions, min_size=1)
-few = settings(max_examples=40, deadline=None)
+few = up_to(40)
 
 
 def made(case, seed):

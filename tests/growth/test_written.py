@@ -1,16 +1,17 @@
 """Nets as people write them: every site that is offered grows exactly, everything else is refused by name."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 from growth_zoo import unsettle
 from torch import Tensor, nn
 from torch.nn import functional as F
-from written_zoo import GPT, WRITTEN, Separate, Torch, ViT
+from written_zoo import GPT, WRITTEN, Config, Configured, Separate, Torch, ViT
 
 from autogrow.errors import GrowthError
-from autogrow.growth import Split, growth_sites, replay, widen
+from autogrow.growth import AntisymmetricPair, Split, growth_sites, replay, widen
 from autogrow.growth.sites.axes import new_axis
 from autogrow.growth.sites.numbers import Count, SizeInt
 from autogrow.growth.sites.sizes import Sizes
@@ -32,21 +33,26 @@ def test_what_is_offered_and_what_is_refused(case):
     net, example = make(case)
     sites = growth_sites(net, example)
     assert {name: (site.size, site.unit) for name, site in sites.widths.items()} == WRITTEN[case].widths
+    assert {name: (site.size, site.unit) for name, site in sites.inner.items()} == WRITTEN[case].inner
     for name, reason in WRITTEN[case].refused.items():
         assert reason in sites.refused[name]
 
 
-@pytest.mark.parametrize(("case", "site"), [(case, site) for case in WRITTEN for site in WRITTEN[case].widths])
+def offered(case: str) -> dict[str, tuple[int, int]]:
+    return {**WRITTEN[case].widths, **WRITTEN[case].inner}
+
+
+@pytest.mark.parametrize(("case", "site"), [(case, site) for case in WRITTEN for site in offered(case)])
 def test_every_site_that_is_offered_grows_exactly_twice_and_replays(case, site):
     net, example = make(case)
     fresh, entries = copy.deepcopy(net), []
-    size, unit = WRITTEN[case].widths[site]
+    size, unit = offered(case)[site]
     for width in (size + unit, 2 * size + unit):  # the second growth reads what the first one left in the attributes
         surgery = widen(net, site, width, example=example)
         entries.append(surgery.entry)
         assert surgery.receipt.max_abs_change < 1e-12
         assert (surgery.receipt.max_abs_change_train or 0.0) < 1e-12
-    assert growth_sites(net, example).sizes[site] == width
+    assert growth_sites(net, example).width(site).size == width
     replay(fresh, entries)
     fresh.load_state_dict(net.state_dict())
     torch.testing.assert_close(fresh.eval()(example), net.eval()(example), rtol=0, atol=0)
@@ -77,6 +83,35 @@ def test_what_is_new_learns(case):
     assert len(set(moved)) > 0.7 * len(set(parameters))
 
 
+@pytest.mark.parametrize(("case", "site"), [(case, site) for case in WRITTEN for site in WRITTEN[case].inner])
+def test_copies_share_the_keys_of_a_head(case, site):
+    net, example = make(case)
+    size, unit = WRITTEN[case].inner[site]
+    for neurons, width in ((Split(), 2 * size), (Split("dirichlet"), size + unit), (AntisymmetricPair(), 2 * size)):
+        if "tied" not in case or isinstance(neurons, AntisymmetricPair):
+            grown = copy.deepcopy(net)
+            assert widen(grown, site, width, example=example, neurons=neurons).receipt.max_abs_change < 1e-12
+
+
+@pytest.mark.parametrize("case", ["gpt", "gpt by hand", "vit", "separate", "attention"])
+def test_new_queries_and_keys_of_a_head_learn_and_no_two_alike(case):
+    net, example = make(case)
+    (site,) = WRITTEN[case].inner
+    size, unit = WRITTEN[case].inner[site]
+    found = growth_sites(net, example).width(site)
+    key = next(p.name for p in found.readers if p.role == "key" and p.name.endswith("weight"))
+    surgery = widen(net, site, size + 2 * unit, example=example)
+    (move,) = [m for m in surgery.moves if m.new_name == key]
+    for _ in range(3):
+        net.zero_grad()
+        net(example).square().sum().backward()
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter -= 0.01 * parameter.grad if parameter.grad is not None else 0.0
+    fresh = move.new.detach()[move.index[0] < 0]
+    assert torch.linalg.matrix_rank(fresh) == min(fresh.shape)
+
+
 def test_heads_and_stream_of_a_gpt_are_one_width_and_its_attributes_follow():
     net, example = make("gpt")
     widen(net, "wte", 12, example=example)
@@ -85,6 +120,89 @@ def test_heads_and_stream_of_a_gpt_are_one_width_and_its_attributes_follow():
     assert type(attention.n_head) is int
     with pytest.raises(GrowthError, match="grows in steps of 4"):
         widen(net, "wte", 14, example=example)
+
+
+PRODUCTS = {
+    "scaled by no power": (lambda q, k: q @ k.mT / (q.shape[-1] + 1), "not by a power of it"),
+    "normalised": (lambda q, k: F.normalize(q, dim=-1) @ F.normalize(k, dim=-1).mT, "normalize runs over it"),
+    "rotated": (lambda q, k: (q.sin() + q) @ k.mT, "it goes through add()"),
+    "seen elsewhere": (lambda q, k: q @ k.mT + k.amax(-1, keepdim=True), "amax runs over it"),
+    "shifted": (lambda q, k: (q + 1) @ k.mT, "it goes through add()"),
+    "by one alone": (lambda q, k: q @ torch.ones(1, 3, 8).to(q).mT.expand(len(k), -1, -1), "meets a tensor that the forward makes"),
+}  # fmt: skip
+
+
+class Scores(nn.Module):
+    def __init__(self, scores) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.scores = nn.Linear(4, 8), nn.Linear(4, 8), nn.Linear(4, 2), scores
+
+    def forward(self, x):
+        return self.scores(self.q(x), self.k(x)).softmax(-1) @ self.v(x)[:, :3]
+
+
+@pytest.mark.parametrize("case", PRODUCTS)
+def test_a_product_whose_queries_and_keys_are_not_plain_rows_is_refused_by_name(case):
+    scores, reason = PRODUCTS[case]
+    net, example = Scores(scores).double(), torch.randn(3, 3, 4).double()
+    assert reason in growth_sites(net, example).refused["q"]
+
+
+def test_settings_that_modules_share_follow_and_those_of_the_caller_stay():
+    config = Config()
+    net, other = Configured(config), Configured(config)
+    example = torch.zeros(2, 3, dtype=torch.long)
+    widen(net, "wte", 12, example=example)
+    assert (net.config.n_embd, net.config.n_head, net.config.vocab_size) == (12, 3, 11)
+    assert net.config is net.blocks[1].config is not config
+    assert config == Config() == other.config
+    assert (type(config.n_embd), type(net.config.n_embd)) == (int, int)
+
+
+def test_frozen_settings_are_no_number_that_can_follow():
+    config = dataclasses.make_dataclass("Frozen", [("n_embd", int, 8), ("n_head", int, 2)], frozen=True)()
+    net, example = Configured(config), torch.zeros(2, 3, dtype=torch.long)
+    assert "wte" not in growth_sites(net, example).sizes
+    assert "split writes the size of its parts into the code" in growth_sites(net, example).refused["blocks.0.c_attn"]
+
+
+class Rearranged(nn.Module):
+    """Attention as those write it who use einops: its functions, whose memory a look must not trust or fill."""
+
+    def __init__(self, einops) -> None:
+        super().__init__()
+        self.rearrange, self.heads = einops.rearrange, 2
+        self.enter, self.qkv, self.out = nn.Linear(5, 8), nn.Linear(8, 18), nn.Linear(6, 3)
+
+    def forward(self, x):
+        q, k, v = self.qkv(torch.tanh(self.enter(x))).chunk(3, dim=-1)
+        q, k, v = (self.rearrange(t, "b n (h d) -> b h n d", h=self.heads) for t in (q, k, v))
+        y = F.scaled_dot_product_attention(q, k, v)
+        return self.out(self.rearrange(y, "b h n d -> b n (h d)"))
+
+
+def test_attention_through_einops_grows_whatever_was_run_before():
+    net, example = Rearranged(pytest.importorskip("einops")).double(), torch.randn(2, 4, 5).double()
+    for _ in range(2):
+        net(example)
+        sites = growth_sites(net, example)
+        assert (sites.sizes, dict(sites.inner)["qkv[inner]"].size) == ({"enter": 8, "qkv": 6}, 6)
+    assert widen(net, "qkv", 9, example=example).receipt.max_abs_change < 1e-12
+    assert widen(net, "qkv[inner]", 12, example=example).receipt.max_abs_change < 1e-12
+
+
+def test_a_recurrent_layer_computes_with_what_was_grown_and_learns():
+    net, example = make("lstm")
+    widen(net, "rnn", 6, example=example)
+    held = {id(p) for p in net.rnn.parameters()}
+    assert all(id(p) in held for p in net.rnn._flat_weights)
+    before = net.rnn.weight_hh_l0.detach().clone()
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    for _ in range(2):
+        optimizer.zero_grad()
+        net(example).square().sum().backward()
+        optimizer.step()
+    assert (net.rnn.weight_hh_l0 != before).all()
 
 
 def test_a_tied_weight_stays_tied_and_cannot_be_grown_by_copies():
@@ -147,7 +265,10 @@ REFUSED = {
     "roll": (lambda _, h: torch.roll(h, 1, -1), {}, "roll runs over it"),
     "maximum over it": (lambda _, h: h - torch.max(h, -1, keepdim=True)[0], {}, "max runs over it"),
     "values asked for": (lambda s, h: s.inner(h), {"inner": Wrong(lambda _, h: h if h.max().item() > 0 else -h)}, ""),
-    "recurrent": (lambda s, h: s.m(h)[0], {"m": nn.GRU(8, 8, batch_first=True)}, "'m' (GRU)"),
+    "recurrent": (lambda s, h: s.m(h)[0], {"m": nn.LSTM(8, 9, proj_size=8, batch_first=True)}, "it projects its hidden width"),
+    "a cell": (lambda s, h: s.m(h[:, 0])[:, None], {"m": nn.GRUCell(8, 8)}, "'m' (GRUCell)"),
+    "itself": (lambda _, h: (h @ h.transpose(1, 2)).softmax(-1) @ h, {}, "'first' is used elsewhere as well"),
+    "einsum over it": (lambda _, h: torch.einsum("bic->bi", h)[..., None] * h, {}, "einsum sums over it"),
 }  # fmt: skip
 
 

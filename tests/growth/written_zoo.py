@@ -70,6 +70,50 @@ class GPT(nn.Module):
         return self.lm_head(self.ln_f(x))
 
 
+@dataclass
+class Config:
+    n_embd: int = 8
+    n_head: int = 2
+    bias: bool = False
+    vocab_size: int = 11
+
+
+class Configured(nn.Module):
+    """Sizes are read from a config that all modules share, in the forward."""
+
+    def __init__(self, config: Config | dict[str, int]) -> None:
+        super().__init__()
+        self.config = config
+        self.wte, self.blocks, self.norm, self.head = (
+            nn.Embedding(11, 8),
+            nn.ModuleList([ConfiguredBlock(config) for _ in range(2)]),
+            nn.LayerNorm(8),
+            nn.Linear(8, 11),
+        )
+
+    def forward(self, idx: Tensor) -> Tensor:
+        x = self.wte(idx)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.head(self.norm(x))
+
+
+class ConfiguredBlock(nn.Module):
+    def __init__(self, config: Config | dict[str, int]) -> None:
+        super().__init__()
+        self.config, self.norm = config, nn.LayerNorm(8)
+        self.c_attn, self.c_proj = nn.Linear(8, 24), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, T, C = x.size()
+        of = self.config if isinstance(self.config, dict) else vars(self.config)
+        heads, width = of["n_head"], of["n_embd"]
+        q, k, v = self.c_attn(self.norm(x)).split(width, dim=2)
+        q, k, v = (t.view(B, T, heads, C // heads).transpose(1, 2) for t in (q, k, v))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(y.transpose(1, 2).contiguous().view(B, T, width))
+
+
 class ViTAttention(nn.Module):
     """Fused and cut in five dimensions; the size of a head is an attribute."""
 
@@ -96,7 +140,7 @@ class ViT(nn.Module):
         self.cls_token, self.pos_embed = nn.Parameter(torch.randn(1, 1, 6)), nn.Parameter(torch.randn(1, 5, 6))
         self.norm1, self.attn, self.norm2 = nn.LayerNorm(6), ViTAttention(6, 2), nn.LayerNorm(6)
         self.fc1, self.fc2 = nn.Linear(6, 10), nn.Linear(10, 6)
-        self.gamma = nn.Parameter(0.3 * torch.ones(6)) if scaled else None
+        self.gamma = nn.Parameter(torch.randn(6)) if scaled else None
         self.norm, self.head = nn.LayerNorm(6), nn.Linear(6, 3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,7 +150,7 @@ class ViT(nn.Module):
         x = torch.cat((self.cls_token.expand(B, -1, -1), x), dim=1) + self.pos_embed
         x = x + self.attn(self.norm1(x))
         y = self.fc2(F.gelu(self.fc1(self.norm2(x))))
-        x = x + (y if self.gamma is None else self.gamma * y)
+        x = x + (y if self.gamma is None else y * self.gamma.reshape(1, 1, -1))
         return self.head(self.norm(x)[:, 0])
 
 
@@ -147,6 +191,100 @@ class Unflattened(nn.Module):
         k, v = (t.unflatten(-1, (self.kv_heads, -1)).transpose(1, 2) for t in (k, v))
         y = F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
         return self.head(x + self.out(y.transpose(1, 2).flatten(2))).mean(1)
+
+
+class ScaledByStream(nn.Module):
+    """Two heads, written in the code, of a size that is computed; the scale is that of the stream, and of its root."""
+
+    def __init__(self, rms: bool = False) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(8) if rms else nn.LayerNorm(8)
+        self.enter, self.qkv, self.leave, self.head = (
+            nn.Linear(5, 8),
+            nn.Linear(8, 24),
+            nn.Linear(8, 8),
+            nn.Linear(8, 2),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        b, n, c = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(b, n, 3, 2, c // 2).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = (q * c**-0.25) @ k.transpose(-2, -1) / math.sqrt(math.sqrt(c))
+        return self.head(x + self.leave((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, n, c))).mean(1)
+
+
+class Expanded(nn.Module):
+    """Grouped queries as Llama repeats its keys; queries and values have heads of sizes of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.groups, self.qk_dim, self.v_dim = 4, 2, 3, 5
+        self.q, self.k, self.v, self.o = nn.Linear(5, 12), nn.Linear(5, 6), nn.Linear(5, 10), nn.Linear(20, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        q = self.q(x).view(b, t, self.heads, self.qk_dim).transpose(1, 2)
+        k = self.k(x).view(b, t, self.groups, self.qk_dim).transpose(1, 2)
+        v = self.v(x).view(b, t, self.groups, self.v_dim).transpose(1, 2)
+        times = 2
+        k = k[:, :, None].expand(-1, -1, times, -1, -1).reshape(b, 2 * times, t, -1)
+        v = v[:, :, None].expand(-1, -1, times, -1, -1).reshape(b, 2 * times, t, -1)
+        return self.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)).mean(1)
+
+
+class Einsum(nn.Module):
+    """Attention by letters; the same layer and norm are called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.enter, self.norm = 2, nn.Linear(5, 8), nn.LayerNorm(8)
+        self.to_q, self.to_kv, self.out, self.head = nn.Linear(8, 6), nn.Linear(8, 12), nn.Linear(6, 8), nn.Linear(8, 2)
+
+    def attend(self, x: Tensor) -> Tensor:
+        q, k, v = self.to_q(x), *self.to_kv(x).chunk(2, dim=-1)
+        q, k, v = (t.reshape(*t.shape[:2], self.heads, -1) for t in (q, k, v))
+        scores = torch.einsum("bihd,bjhd->bhij", q, k) * q.shape[-1] ** -0.5
+        return self.out(torch.einsum("bhij,bjhd->bihd", scores.softmax(-1), v).flatten(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        x = x + self.attend(self.norm(x))
+        assert x.shape[-1] == self.norm.weight.shape[0]
+        return self.head(torch.max(self.norm(x) + x, 1)[0])
+
+
+class Twice(nn.Module):
+    """A layer and a norm that are called twice each, and features counted dimension by dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.conv, self.norm = nn.Conv2d(2, 4, 3), nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.head = nn.Linear(64, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for _ in range(2):
+            x = x + F.relu(self.norm(self.conv(x)))
+        count = 1
+        for size in x.size()[1:]:
+            count *= size
+        return self.head(x.view(-1, count))
+
+
+class Recurrent(nn.Module):
+    """An embedding, a recurrent layer, and a head that reads its answer and its last state."""
+
+    def __init__(self, kind: str, **options: object) -> None:
+        super().__init__()
+        directions = 2 if options.get("bidirectional") else 1
+        self.embed, self.rnn = nn.Embedding(11, 5), getattr(nn, kind)(5, 4, batch_first=True, **options)
+        self.head = nn.Linear(4 * directions + 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers, state = self.rnn(self.embed(x))
+        last = state[0] if isinstance(state, tuple) else state
+        return self.head(torch.cat([answers[:, -1], last[-1]], dim=1))
 
 
 class Torch(nn.Module):
@@ -319,26 +457,39 @@ class Window(nn.Module):
 
 @dataclass(frozen=True)
 class Written:
-    """`widths`: the sites that grow exactly, with their sizes and units; `refused`: name → a part of the reason."""
+    """`widths`: the sites that grow exactly, with their sizes and units, `inner` those of heads whose number grows too;
+    `refused`: name → a part of the reason.
+    """
 
     build: Callable[[], nn.Module]
     example: tuple[int, ...]
     widths: dict[str, tuple[int, int]]
     refused: dict[str, str] = field(default_factory=dict)
     tokens: int = 0
+    inner: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 WRITTEN: dict[str, Written] = {
-    "gpt": Written(GPT, (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11),
-    "gpt by hand": Written(lambda: GPT(flash=False), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11),
-    "gpt tied": Written(lambda: GPT(tied=True), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11),
-    "vit": Written(ViT, (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}),
-    "vit with a layer scale": Written(lambda: ViT(scaled=True), (3, 3, 8, 8), {"fc1": (10, 1)}, {"proj": "only a multiple of 6"}),
-    "separate": Written(Separate, (3, 4, 5), {"enter": (8, 1), "q_proj": (12, 6)}),
+    "gpt": Written(GPT, (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "gpt by hand": Written(lambda: GPT(flash=False), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "gpt tied": Written(lambda: GPT(tied=True), (3, 5), {"wte": (8, 4), "h.0.mlp.c_fc": (12, 1), "h.1.mlp.c_fc": (12, 1)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "config": Written(lambda: Configured(Config()), (3, 5), {"wte": (8, 4)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "config, a dict": Written(lambda: Configured({"n_embd": 8, "n_head": 2}), (3, 5), {"wte": (8, 4)}, tokens=11, inner={"wte[inner]": (8, 2)}),
+    "vit": Written(ViT, (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}, inner={"proj[inner]": (6, 2)}),
+    "vit with a layer scale": Written(lambda: ViT(scaled=True), (3, 3, 8, 8), {"proj": (6, 3), "fc1": (10, 1)}, inner={"proj[inner]": (6, 2)}),
+    "separate": Written(Separate, (3, 4, 5), {"enter": (8, 1), "q_proj": (12, 6)}, inner={"q_proj[inner]": (6, 2)}),
     "unflattened": Written(Unflattened, (3, 4, 5), {"enter": (8, 1), "kv": (6, 3)}),
-    "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}),
+    "scaled by the stream": Written(ScaledByStream, (3, 4, 5), {"enter": (8, 2)}),
+    "scaled, rms": Written(lambda: ScaledByStream(rms=True), (3, 4, 5), {"enter": (8, 2)}),
+    "expanded": Written(Expanded, (3, 4, 5), {"q": (6, 2), "v": (10, 2)}),
+    "einsum": Written(Einsum, (3, 4, 5), {"enter": (8, 1), "to_q": (6, 3)}, inner={"to_q[inner]": (6, 2)}),
+    "twice": Written(Twice, (3, 2, 6, 6), {"stem": (4, 1)}),
+    "lstm": Written(lambda: Recurrent("LSTM", num_layers=2, bidirectional=True), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
+    "gru": Written(lambda: Recurrent("GRU", num_layers=2, dropout=0.2), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
+    "rnn": Written(lambda: Recurrent("RNN", bias=False), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
+    "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}, inner={"enter[inner]": (8, 2)}),
     "encoder layer": Written(lambda: Torch("layer"), (3, 4, 5), {"encoder.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
-    "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}),
+    "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}, inner={"enter[inner]": (8, 2)}),
     "encoder": Written(lambda: Torch("encoder"), (3, 4, 5), {"encoder.layers.0.linear1": (12, 1), "encoder.layers.1.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
     "norm-act": Written(NormAct, (3, 2, 6, 6), {"stem": (4, 1), "conv1": (6, 1)}),
     "channel norm": Written(ChannelNorm, (3, 2, 6, 6), {"stem": (4, 1), "up": (6, 1)}),

@@ -30,6 +30,7 @@ from autogrow.policy.history import (
     Widen,
     action_to_plain,
 )
+from autogrow.policy.rows import Rows, rows_of
 
 STEPS = 10  # optimizer steps per check
 
@@ -50,6 +51,7 @@ class Run:
     scores: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    kept: Rows = field(default_factory=Rows)
 
     def options(self) -> Options:
         widths = dict(self.rows[-1].widths) if self.rows else dict(self.widths)
@@ -65,7 +67,7 @@ class Run:
 
     def measure(self, score: float, **values: Any) -> Row:
         """Add the row of one more check, trained with what was decided last."""
-        book = Book(_undecided, rows=self.rows)
+        book = Book(_undecided, rows=rows_of(self.rows))
         widths, before = dict(self.widths), book.last
         if before is not None:
             action, old = before.action, size_of(before.widths)
@@ -96,8 +98,10 @@ class Run:
         return row
 
     def decide(self, policy: Callable[..., Decision]) -> Decision:
-        """Ask the policy after the last row, and write its answer into the row."""
+        """Ask the policy after the last row, and write its answer into the row; what a history keeps changes none."""
         decision = policy(tuple(self.rows), self.options())
+        self.kept.extend(self.rows[len(self.kept) : -1])
+        assert policy(self.kept.plus(self.rows[-1]), self.options()) == decision
         self.rows[-1] = replace(self.rows[-1], action=decision.action, reason=decision.reason)
         return decision
 

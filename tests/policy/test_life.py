@@ -6,7 +6,8 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from drawn_examples import up_to
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autogrow.errors import ConfigError
@@ -227,7 +228,7 @@ def test_with_stop_never_only_the_budget_ends_the_run(run, stop):
     assert deliverable(played.rows) == 13
 
 
-@settings(max_examples=150, deadline=None)
+@up_to(150)
 @given(
     scores=st.lists(st.floats(0.01, 3.0), min_size=200, max_size=200),
     budget=st.integers(2 * 10560, 190 * 10560),
@@ -370,7 +371,7 @@ def test_an_interrupted_run_says_so(run):
     assert return_target([]) is deliverable([]) is None
 
 
-@settings(max_examples=150, deadline=None)
+@up_to(150)
 @given(
     scores=st.lists(
         st.one_of(st.floats(0.01, 3.0), st.sampled_from([math.nan, math.inf, 0.5, 1.0])), min_size=1, max_size=60

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import autogrow
-from autogrow.chain.stages import StageSpec, check_stages, fit_stages
+from autogrow.chain.spec import StageSpec
+from autogrow.chain.stages import check_stages, fit_stages
 from autogrow.data import DataSpec, prepare
 from autogrow.errors import ConfigError, DataError
 from autogrow.policy import LifeCycle

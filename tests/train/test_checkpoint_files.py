@@ -44,18 +44,21 @@ def test_refuses_what_is_not_a_whole_safe_checkpoint(tmp_path, monkeypatch):
 
 
 def test_the_newest_whole_one_is_used_and_a_damaged_one_named(tmp_path):
+    def step(_path, content):
+        return content["n"]
+
     folder = tmp_path / "checkpoints"
     save_atomically({"n": 1}, folder / "previous.ckpt")
     save_atomically({"n": 2}, folder / "last.ckpt")
-    assert newest_whole(tmp_path) == (folder / "last.ckpt", [])
+    assert newest_whole(tmp_path, step) == (folder / "last.ckpt", 2, [])
     (folder / "last.ckpt").write_bytes(b"\x80\x02torn")
-    path, complaints = newest_whole(tmp_path)
-    assert path == folder / "previous.ckpt"
+    path, found, complaints = newest_whole(tmp_path, step)
+    assert (path, found) == (folder / "previous.ckpt", 1)
     assert "last.ckpt" in complaints[0]
     (folder / "previous.ckpt").unlink()
-    assert newest_whole(tmp_path / "died-at-once") == (None, [])
+    assert newest_whole(tmp_path / "died-at-once", step) == (None, None, [])
     with pytest.raises(CheckpointError, match=r"holds no checkpoint to resume from; .*last.ckpt"):
-        newest_whole(tmp_path)
+        newest_whole(tmp_path, step)
 
 
 def test_load_says_in_one_line_what_is_wrong(make_spec, tmp_path):

@@ -28,7 +28,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from autogrow.errors import CheckpointError, ConfigError, GrowthError
-from autogrow.policy import Cycle, Growth, LifeCycle, NoFinish, Patience, Plateau, Score, Trial
+from autogrow.policy import Cycle, DataArrival, Growth, LifeCycle, NoFinish, Patience, Plateau, Score, recipe
 from autogrow.policy.history import Deepen, Keep, Stop, Widen
 from autogrow.train.guest.architecture import Growable, load_grown, record_of
 from autogrow.train.guest.reconnect import grow_hot
@@ -280,9 +280,9 @@ def test_measure_is_called_in_eval_mode_without_gradients_and_leaves_the_modes(t
 
 
 REFUSED = {
-    "anneal": (LifeCycle(), "cannot return to the best net"),
-    "undo": (Trial(Growth()), "needs undo"),
-    "scores": (Growth(when=Score()), "scores"),
+    "refit": (recipe(), "Finish.refit=False"),
+    "scores": (Growth(when=Score()), "batches="),
+    "time": (Growth(when=DataArrival()), "needs train_rows"),
     "error": (Growth(when=Plateau()), "val_error="),
     "none": (None, "must be callable"),
 }

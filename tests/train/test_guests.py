@@ -17,13 +17,28 @@ from pytorch_lightning.callbacks import BackboneFinetuning
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from autogrow.growth import carry, place_state, state_by_name, widen
+from autogrow.errors import ConfigError
+from autogrow.growth import GradMax, Tiny, carry, place_state, state_by_name, widen
 from autogrow.policy.history import Deepen, Keep, Row, Widen
 from autogrow.train.guest import monitors
 from autogrow.train.guest.architecture import Growable, load_grown
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lit import BATCH, CLASSES, EXAMPLE, INPUTS, STEPS, Lit, Net, Planned, controller, data, loaders, trainer
+from lit import (
+    BATCH,
+    CLASSES,
+    EXAMPLE,
+    INPUTS,
+    STEPS,
+    Lit,
+    Net,
+    Planned,
+    controller,
+    data,
+    fingerprint,
+    loaders,
+    trainer,
+)
 
 WIDER = Widen({"body.0.lin": 12})
 
@@ -309,3 +324,65 @@ def test_whichever_lightning_the_trainer_is_of(tmp_path, package):
     resumed = trained(controller(Planned(())), callbacks.EMAWeightAveraging(decay=0.8), epochs=5)
     resumed.fit(Theirs(), *loaders(), ckpt_path=last, weights_only=True)
     assert rows_of(resumed)[-1].widths == ours.rows[-1].widths
+
+
+# -- units computed from data ----------------------------------------------------------------------------------------
+LEARNED = {"gradmax": GradMax(loss=nn.functional.cross_entropy), "tiny": Tiny(loss=nn.functional.cross_entropy)}
+
+
+class Sloped(Lit):
+    """Behind a tanh, where both kinds of units can be computed."""
+
+    def __init__(self):
+        super().__init__(p=0.0)
+        self.model.body[0].act = nn.Tanh()
+
+
+@pytest.mark.parametrize("kind", LEARNED)
+def test_units_are_computed_from_the_last_batches_and_the_receipt_says_what_they_changed(tmp_path, kind):
+    seen, module = [], Sloped()
+    module.on_train_batch_end = lambda outputs, batch, index: seen.append(batch)
+    run = fit(tmp_path, module=module, options={"neurons": LEARNED[kind]}, epochs=2)
+    (event,) = [row.event for row in rows_of(run) if row.event]
+    exact = kind == "gradmax"
+    assert (event.receipt["promise"] is not None) == exact
+    assert (event.receipt["max_abs_change"] < 1e-6) == exact
+    assert rows_of(run)[-1].widths == {"body.0.lin": 12}
+    assert len(run.callbacks[0]._batches.kept) == 4
+    assert all(kept[0] is batch[0] for kept, batch in zip(run.callbacks[0]._batches.kept, seen[-4:], strict=True))
+
+
+@pytest.mark.parametrize("step", [2, 4, 6])
+def test_a_resumed_fit_computes_the_same_units(tmp_path, step):
+    def run(folder, **more):
+        pl.seed_everything(3, verbose=False)
+        ours = controller(Planned(((0, WIDER),)), neurons=LEARNED["gradmax"])
+        made = trainer(folder, [ours], epochs=2, where="mid-epoch and last batch")
+        made.fit(Sloped(), *loaders(), **more)
+        return made
+
+    whole = run(tmp_path)
+    (path,) = tmp_path.glob(f"*-step={step}.ckpt")
+    again = run(tmp_path / "again", ckpt_path=str(path), weights_only=True)
+    assert fingerprint(again) == fingerprint(whole)
+
+
+@pytest.mark.parametrize(
+    ("neurons", "module", "said"),
+    [(GradMax(), Sloped, "GradMax\\(loss=F.cross_entropy\\)"), (LEARNED["tiny"], "other form", "of another form")],
+    ids=["no loss", "other batches"],
+)
+def test_what_cannot_be_computed_is_refused_at_the_first_batch(tmp_path, neurons, module, said):
+    train = None
+    if module == "other form":
+        train = DataLoader([{"x": torch.zeros(INPUTS), "y": torch.tensor(0)}] * BATCH, BATCH)
+        module = Keyed
+    with pytest.raises(ConfigError, match=said):
+        fit(tmp_path, module=module(), train=train, options={"neurons": neurons})
+
+
+class Keyed(Sloped):
+    """Training batches are dicts."""
+
+    def training_step(self, batch, batch_idx):
+        return super().training_step((batch["x"], batch["y"]), batch_idx)

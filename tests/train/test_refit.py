@@ -11,7 +11,7 @@ from autogrow.data import DataSpec, prepare
 from autogrow.growth.modes import eval_mode
 from autogrow.policy.history import Refit
 from autogrow.train.fit.net.deliver import BEFORE_REFIT
-from autogrow.train.fit.net.measure import measure
+from autogrow.train.fit.net.measure import measure_outputs, outputs_of
 from autogrow.train.fit.run import fit
 from autogrow.train.fit.spec import NetSpec
 from autogrow.train.record.checkpoint import read_checkpoint
@@ -20,7 +20,7 @@ from autogrow.train.record.ledger import read_ledger
 
 def logits_loss(net, split):
     with eval_mode(net):
-        return measure(net, net, split.x, split.y, task="classification").loss
+        return measure_outputs(outputs_of(net, split.x), split.y, task="classification").loss
 
 
 def test_validation_judged_the_net_before_and_test_reads_the_one_after(make_spec, tmp_path):

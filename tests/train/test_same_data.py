@@ -7,7 +7,9 @@ import pytest
 from command_line import call
 
 from autogrow.errors import InterruptedRunError
+from autogrow.train.fit import setup
 from autogrow.train.fit.controller import LifeCycleController
+from autogrow.train.record import checkpoint
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -52,6 +54,15 @@ def test_a_table_that_has_changed_is_refused_with_both_fingerprints_and_nothing_
     table()
     assert call("fit", "resume=run") == 0
     assert json.loads(Path("run/data_card.json").read_text())["fingerprint"] == began_with
+
+
+def test_a_checkpoint_is_read_and_checked_once(interrupted, monkeypatch):
+    seen, check = [], setup.check_to_go_on
+    monkeypatch.setattr(setup, "check_to_go_on", lambda *found: seen.append("checked") or check(*found))
+    read = checkpoint.read_checkpoint
+    monkeypatch.setattr(checkpoint, "read_checkpoint", lambda path: seen.append("read") or read(path))
+    assert call("fit", "resume=run") == 0
+    assert seen == ["read", "checked"]
 
 
 def test_a_folder_of_before_has_no_card_and_goes_on(interrupted):
@@ -118,7 +129,7 @@ def test_a_comparison_is_gone_on_with_on_the_same_data_alone(capsys, monkeypatch
     def interrupted(*_):
         raise InterruptedRunError(2)
 
-    monkeypatch.setattr("autogrow.commands.compare.run_jobs", interrupted)
+    monkeypatch.setattr("autogrow.commands.tasks.compare.run_jobs", interrupted)
     table()
     compare = ["compare", *FIT, "arms=[grow]", "hydra.run.dir=compared"]
     assert call(*compare, "seeds=1") == 130
@@ -128,3 +139,30 @@ def test_a_comparison_is_gone_on_with_on_the_same_data_alone(capsys, monkeypatch
     assert call(*compare, "seeds=2") == 2
     said = capsys.readouterr().err
     assert f"compared: the data have changed since this comparison began (fingerprint {began_with[:12]} then" in said
+
+
+SWEEP = ["fit", "-m", *FIT, "trainer.max_epochs=4", "hydra.sweep.dir=s"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [[], ["data.arrival=fraction", "data.stages=[0.5,1.0]"]], ids=["plain", "stages"])
+def test_a_sweep_is_gone_on_with_on_the_same_data_alone(more, capsys):
+    """Also where only new jobs would see the new data: their results would stand beside the old ones."""
+    table()
+    assert call(*SWEEP, *more, "seed=range(1)") == 0
+    run = Path("s/seed-0", "stage_1" if more else "")
+    began_with = json.loads((run / "data_card.json").read_text())["fingerprint"]
+    assert call(*SWEEP, *more, "seed=range(1)") == 0
+    table(changed=7)
+    capsys.readouterr()
+    for seeds in ("seed=range(2)", "seed=range(1)", *([] if more else ["seed=range(1,2)"])):
+        assert call(*SWEEP, *more, seeds) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("autogrow: hydra.sweep.dir=s: ")
+        changed = f"the data have changed since {run} began (fingerprint {began_with[:12]} then, "
+        gone = f"{run} learned from data that have changed since: continue_from: 1 of the 60 rows"
+        assert (gone if more else changed) in said
+        assert said.count("\n") == 1
+    assert not Path("s/seed-1").exists()
+    Path("t.csv").unlink()
+    assert call(*SWEEP, *more, "seed=range(1)") == 0  # what is done needs no data

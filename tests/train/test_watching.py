@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from autogrow.chain import dropped
 from autogrow.chain.dropped import ChangedError, Dropped, copy_name, printable
 from autogrow.chain.inbox import Inbox
-from autogrow.chain.watch import MOST_STARTS, WatchSpec, check_watch, watch
+from autogrow.chain.spec import WatchSpec
+from autogrow.chain.watch import MOST_STARTS, check_watch, watch
 from autogrow.errors import (
     CheckpointError,
     ConfigError,

@@ -10,32 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autogrow.data.columns import is_date, is_numeric
+from autogrow.data.found import SUFFIXES, watched_folder
 from autogrow.data.raw import Raw
 from autogrow.data.reading.written import joined
-from autogrow.data.spec import DataSpec, names_of, path_of
+from autogrow.data.spec import DataSpec, names_of
 from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUFFIXES = {"csv": (".csv", ".csv.gz", ".tsv"), "parquet": (".parquet", ".pq")}
 ORDERS = ("name", "mtime")
-
-
-def watched_folder(spec: DataSpec) -> Path:
-    """The folder that `data.path` names.
-
-    Raises DataError where it is none, or the source is not one that comes in files.
-    """
-    if spec.source not in SUFFIXES:
-        raise DataError(f"data.arrival=files goes with data={' or data='.join(SUFFIXES)}, got data={spec.name}")
-    if not spec.path:
-        raise DataError(f"data.path must name the folder that {spec.source} files arrive in")
-    folder = path_of(spec.path)
-    if not folder.is_dir():
-        kind = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"data.path {folder} {kind}; data.arrival=files needs the folder that files arrive in")
-    return folder
 
 
 def found_files(folder: Path, source: str, order: str = "name") -> list[str]:

@@ -105,7 +105,7 @@ def _numbers(column: pd.Series, texts: pd.Series, asked: Asked, target: bool) ->
             column, set(first.values()),
             f"writes decimals in two ways; clean it, or data.categorical=[{name}] keeps it as text",
         )  # fmt: skip
-    decimal, certain = _decimal(texts, whole, asked)
+    decimal, certain = decimal_sign(texts, whole, asked)
     units = numerals.units(texts)
     if len(units - {""}) > 1 or units == {"", "%"}:
         if forced or target:
@@ -122,7 +122,7 @@ def _thousands(decimal: str, asked: Asked) -> str | None:
     return asked.thousands if asked.thousands is not None and asked.thousands in numerals.GROUPS[decimal] else None
 
 
-def _decimal(texts: pd.Series, whole: list[str], asked: Asked) -> tuple[str, bool]:
+def decimal_sign(texts: pd.Series, whole: list[str], asked: Asked) -> tuple[str, bool]:
     """The decimal sign of numbers that can be read with those in `whole`, and whether that is certain."""
     if len(whole) == 1:
         return whole[0], True

@@ -16,7 +16,14 @@ from autogrow.data.columns import refuse_duplicates, with_text_names
 from autogrow.data.reading.column import MISSING
 from autogrow.data.sources.compressed import DAMAGED, open_table
 from autogrow.data.sources.tables import one_line
-from autogrow.data.sources.text_format import SAMPLE, FileFormat, find_format, first_record
+from autogrow.data.sources.text_format import (
+    SAMPLE,
+    FileFormat,
+    check_encoding,
+    check_separator,
+    find_format,
+    first_record,
+)
 from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -42,6 +49,8 @@ class TableFile:
     missing: tuple[str, ...] = MISSING
 
     def __post_init__(self) -> None:
+        check_separator(self.separator, "separator")
+        check_encoding(self.encoding, "encoding")
         if self.path.is_dir():
             raise DataError(f"table {self.path} is a folder; it must be a CSV or Parquet file")
         if not self.path.is_file():

@@ -11,13 +11,14 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from autogrow.data.columns import is_text, refuse_duplicates
+from autogrow.data.found import existing
 from autogrow.data.raw import Raw
 from autogrow.data.reading.column import MISSING, Reading, digits
 from autogrow.data.reading.find import Asked, Found, find_reading
 from autogrow.data.reading.written import Written
 from autogrow.data.sources.compressed import DAMAGED, open_table
 from autogrow.data.sources.sentinels import ask_about_sentinels
-from autogrow.data.sources.tables import existing, from_table, one_line
+from autogrow.data.sources.tables import from_table, one_line
 from autogrow.data.sources.text_format import SAMPLE, SEPARATORS, FileFormat, find_format, first_record
 from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError

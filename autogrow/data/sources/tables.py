@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autogrow.data.columns import is_text, refuse_duplicates, with_text_names, without_marks
+from autogrow.data.found import existing
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.reading.column import Reading
 from autogrow.data.reading.find import Asked, find_reading
 from autogrow.data.reading.written import Written
 from autogrow.data.sources.sentinels import ask_about_sentinels
-from autogrow.data.spec import DataSpec, path_of
+from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -101,21 +102,6 @@ def from_table(
         if name not in columns:
             raise DataError(f"data.target {name!r} is not a column of {origin}; {nearest(name, columns)}")
     return Raw(table.drop(columns=targets), table[targets], origin, notes=notes, written=written)
-
-
-def existing(spec: DataSpec) -> Path:
-    """The file that `data.path` names. Raises DataError with its nearest neighbours where there is none."""
-    if not spec.path:
-        raise DataError(f"data.path must name the {spec.source} file")
-    path = path_of(spec.path)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        raise DataError(f"data.path {path} is a folder; it must be a {spec.source} file")
-    if not path.parent.is_dir():
-        raise DataError(f"data.path {path} does not exist: there is no folder {path.parent}")
-    beside = sorted(p.name for p in path.parent.iterdir() if p.is_file())[:50]
-    raise DataError(f"data.path {path} does not exist; {nearest(path.name, beside)}")
 
 
 def _key(arrays: dict[str, np.ndarray], wanted: tuple[str, ...], path: Path) -> str:

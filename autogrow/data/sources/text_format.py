@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from autogrow.data.reading import dates, numerals
 from autogrow.data.reading.column import BOOLEANS, MISSING, MISSING_AMONG_NUMBERS
-from autogrow.errors import DataError
+from autogrow.errors import DataError, nearest
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", r"\s+": "blanks"}
 """What may stand between cells, by its name in words; blanks are one or more."""
@@ -50,6 +50,23 @@ class FileFormat:
         sign = "comma" if self.decimal == "," else "point"
         header = "a header" if self.header else "no header"
         return f"{SEPARATORS.get(self.separator, repr(self.separator))}, decimal {sign}, {header}, {self.encoding}"
+
+
+def check_separator(separator: str | None, name: str) -> None:
+    """Raise DataError for what cannot stand between cells; None is found from the file. name: of the setting."""
+    if separator is not None and len(separator) != 1 and separator not in (r"\t", r"\s+"):
+        raise DataError(f"{name} must be one character, or \\t for a tab, got {separator!r}")
+
+
+def check_encoding(encoding: str | None, name: str) -> None:
+    """Raise DataError for what is no encoding of text; None is found from the file. name: of the setting."""
+    if encoding is None:
+        return
+    try:
+        "".encode(encoding)
+    except (LookupError, ValueError):  # codecs that Python knows beside (rot13, zip) make no text of bytes
+        near = nearest(encoding, ("utf-8", "latin-1", "cp1252", "utf-16"))
+        raise DataError(f"{name} {encoding!r} is unknown; {near}") from None
 
 
 def find_encoding(sample: bytes, *, whole: bool) -> str:

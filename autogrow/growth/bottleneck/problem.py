@@ -133,6 +133,8 @@ def width_layers(net: nn.Module, site: WidthSite) -> tuple[str, tuple[str, ...]]
         reason = site.refused
     elif len(writers) != 1:
         reason = f"it is written by several layers ({', '.join(writers)})"
+    elif any(p.role == "key" for p in site.readers):
+        reason = "it is the inner width of an attention head, which queries write and keys read"
     elif site.unit > 1 or any(layer_type(net.get_submodule(p.module)) is not None for p in site.carried):
         reason = "its channels come in groups"
     elif any(len(p.spans) > 1 or p.spans[0].block > 1 for p in site.readers):

@@ -30,7 +30,8 @@ def carry(
     mode: str = "carry",
     new_entries: str = "zero",
     powers: Mapping[str, int] | None = None,
-) -> None:
+    unknown: str = "refuse",
+) -> list[str]:
     """Make an optimizer go on with the grown net, in place: groups, state and gradients.
 
     Each old parameter gives its place in its group to the one that grew from it; parameters that did not exist go to
@@ -39,31 +40,50 @@ def carry(
     own. `mode`: 'carry' moves the state of old entries and starts new ones at `new_entries` ('zero', or 'mean' of the
     old entries for second moments: no spike, but it damps fresh units); 'fresh' drops the state of tensors that have
     new entries; 'reset' drops all of it. `powers`: for state that autogrow does not know, its power in the gradient.
-    Raises `GrowthError`, with the optimizer as it was, for state that cannot be carried.
+    `unknown`: what becomes of state that cannot be carried: 'refuse' raises `GrowthError`, with the optimizer as it
+    was, 'reset' lets its tensor start anew. Answers with the names of the tensors that start anew because of that.
     """
     _check_choice("mode", mode, MODES)
     _check_choice("new_entries", new_entries, NEW_ENTRIES)
+    _check_choice("unknown", unknown, UNKNOWN)
     if isinstance(optimizer, torch.optim.LBFGS):
         raise GrowthError(_LBFGS)
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     moved = [(m.old, m) for m in surgery.moves if m.old is not None and id(m.old) in known]
+    started: dict[int, str] = {}
     if mode != "reset":
         for old, move in moved:
             if mode == "fresh" and has_new(move):
                 continue
-            check_state(optimizer, move, optimizer.state.get(old, {}), powers or {})
+            if not _follows(optimizer, move, optimizer.state.get(old, {}), powers or {}, unknown):
+                started[id(old)] = str(move.new_name)
     _replace(optimizer, {id(old): move for old, move in moved})
     _insert(optimizer, surgery)
     for old, move in moved:
         new = move.new
         state = optimizer.state.pop(old, {})
-        if state and (mode == "carry" or (mode == "fresh" and not has_new(move))):
+        kept = mode == "carry" or (mode == "fresh" and not has_new(move))
+        if state and kept and id(old) not in started:
             optimizer.state[new] = carried_state(optimizer, move, state, new_entries, powers or {})
         if old.grad is not None and new.grad is None:
             new.grad = carried_tensor(move, old.grad, move.grad)
     if mode == "reset":
         optimizer.state.clear()
     _start_state(optimizer)
+    return list(started.values())
+
+
+def _follows(
+    optimizer: Optimizer, move: Move, state: Mapping[str, Any], powers: Mapping[str, int], unknown: str
+) -> bool:
+    """Whether a tensor's state can be carried; where that is refused, GrowthError."""
+    try:
+        check_state(optimizer, move, state, powers)
+    except GrowthError:
+        if unknown == "refuse":
+            raise
+        return False
+    return True
 
 
 def state_by_name(optimizer: Optimizer, names: Names) -> dict[str, dict[str, Any]]:
@@ -108,11 +128,7 @@ def place_state(
         state = saved.get(move.old_name or "", {})
         if not state or id(parameter) not in known or mode == "reset" or (mode == "fresh" and has_new(move)):
             continue
-        try:
-            check_state(optimizer, move, state, powers or {})
-        except GrowthError:
-            if unknown == "refuse":
-                raise
+        if not _follows(optimizer, move, state, powers or {}, unknown):
             started.append(name)
             continue
         optimizer.state[parameter] = carried_state(optimizer, move, state, new_entries, powers or {})

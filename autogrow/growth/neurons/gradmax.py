@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,8 @@ from autogrow.growth.activations import activation_facts
 from autogrow.growth.bottleneck.linear_algebra import leading_svd_of_product
 from autogrow.growth.bottleneck.patches import has_members
 from autogrow.growth.bottleneck.problem import Batch, Loss, record, width_layers, width_problem
-from autogrow.growth.neurons.drawn import NewUnits, Request
-from autogrow.growth.neurons.learned import activations, data_given, drawn_rows, is_norm, new_units, refuse_normed
+from autogrow.growth.neurons.drawn import Neurons, NewUnits, Request
+from autogrow.growth.neurons.learned import Computed, activations, drawn_rows, is_norm, new_units, refuse_normed
 from autogrow.growth.sites.find import WidthSite
 
 _RANK = 1e-6  # of the largest singular value: below it a float32 net's moments hold only rounding
@@ -23,7 +23,7 @@ SIDES = ("auto", "incoming", "outgoing")
 
 
 @dataclass(frozen=True)
-class GradMax:
+class GradMax(Computed):
     """New units that get the largest gradient for their size (Evci et al. 2022, arXiv 2201.05125): exact.
 
     With M = E[δ φᵀ] of what the width's readers want and what its writer reads: side 'outgoing' is the paper's,
@@ -33,6 +33,8 @@ class GradMax:
     weights 0, incoming ones the leading right singular vectors, at `scale` times the mean norm of the old incoming
     weights: alive and exact for every activation, and through BatchNorm. 'auto' takes 'outgoing' where it works.
 
+    A width that LayerNorm normalises, or that several layers write, starts as `otherwise`; None: it is refused.
+
     Units beyond the rank of M have nothing to gain and are drawn as ZeroOutgoing's.
     """
 
@@ -40,7 +42,12 @@ class GradMax:
     loss: Loss | None = field(default=None, repr=False)
     side: str = "auto"
     scale: float = 0.5
-    exact: ClassVar[bool] = True
+    otherwise: Neurons | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the function is kept: it is, unless `otherwise` does not."""
+        return self.otherwise is None or self.otherwise.exact
 
     def __post_init__(self) -> None:
         if self.side not in SIDES:
@@ -50,9 +57,8 @@ class GradMax:
         """The same with data to look at: pairs (inputs, targets), and the mean loss of outputs and targets."""
         return replace(self, batches=batches, loss=loss)
 
-    def propose(self, request: Request) -> NewUnits:
+    def _computed(self, request: Request, batches: Sequence[Batch], loss: Loss) -> NewUnits:
         """Fresh units at the end. Raises `GrowthError` where the wanted side cannot work."""
-        batches, loss = data_given("GradMax", self.batches, self.loss)
         net, site = request.net, request.site
         refuse_normed(site)
         writer, readers = width_layers(net, site)
@@ -76,7 +82,8 @@ class GradMax:
 
     def to_plain(self) -> dict[str, Any]:
         """Name and settings as plain data (the batches are not)."""
-        return {"name": "GradMax", "side": self.side, "scale": self.scale}
+        plain = {"name": "GradMax", "side": self.side, "scale": self.scale}
+        return plain if self.otherwise is None else {**plain, "otherwise": self.otherwise.to_plain()}
 
 
 def _outgoing_obstacle(net: nn.Module, site: WidthSite) -> str | None:

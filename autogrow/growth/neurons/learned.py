@@ -6,6 +6,7 @@ to its readers.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -31,11 +32,34 @@ class Learned(Neurons, Protocol):
         ...
 
 
+class Computed(ABC):
+    """Units computed from data; for a width that nothing can be computed for, `otherwise` (None: it is refused)."""
+
+    batches: Sequence[Batch]
+    loss: Loss | None
+    otherwise: Neurons | None
+
+    def propose(self, request: Request) -> NewUnits:
+        """Fresh units at the end. Raises `GrowthError` without data, and where nothing can be computed."""
+        batches, loss = data_given(type(self).__name__, self.batches, self.loss)
+        try:
+            return self._computed(request, batches, loss)
+        except GrowthError:
+            if self.otherwise is None:
+                raise
+            return self.otherwise.propose(request)
+
+    @abstractmethod
+    def _computed(self, request: Request, batches: Sequence[Batch], loss: Loss) -> NewUnits:
+        """The units that the data asks for."""
+
+
 def data_given(name: str, batches: Sequence[Batch], loss: Loss | None) -> tuple[Sequence[Batch], Loss]:
     """The data an initializer was given. Raises `GrowthError` where there are none."""
     if not batches or loss is None:
         raise GrowthError(
-            f"{name} computes new units from data and was given none; ZeroOutgoing, Split and AntisymmetricPair need none"
+            f"{name} computes new units from data and was given none: {name}(batches=[(inputs, targets)], loss=…); ZeroOutgoing, "
+            "Split and AntisymmetricPair need none"
         )
     return batches, loss
 

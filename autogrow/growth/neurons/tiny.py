@@ -13,15 +13,15 @@ from autogrow.errors import GrowthError
 from autogrow.growth.bottleneck.patches import has_members, incoming_size
 from autogrow.growth.bottleneck.problem import Batch, Loss, Units, width_layers
 from autogrow.growth.bottleneck.scene import Scene
-from autogrow.growth.neurons.drawn import NewUnits, Request
-from autogrow.growth.neurons.learned import activations, data_given, drawn_rows, is_norm, new_units, refuse_normed
+from autogrow.growth.neurons.drawn import Neurons, NewUnits, Request
+from autogrow.growth.neurons.learned import Computed, activations, drawn_rows, is_norm, new_units, refuse_normed
 from autogrow.growth.sites.find import WidthSite
 
 _HALVINGS = 6  # of the amplitude that a parabola likes, until real units decrease the loss
 
 
 @dataclass(frozen=True)
-class Tiny:
+class Tiny(Computed):
     """New units that decrease the loss most, to first order, beyond what the readers' weights can do: not exact.
 
     TINY (Verbockhaven et al. 2024, arXiv 2405.19816): incoming √σ S^{-1/2} u, outgoing √σ ω (see `bottleneck`).
@@ -30,21 +30,21 @@ class Tiny:
     mean counts, and each unit gets the sign with which its curved part helps as well. Where units that look beyond the
     readers do not decrease the loss by themselves, those that do not look beyond are taken. Units that the data has no
     direction for, and all where no amplitude helps, are drawn as ZeroOutgoing's. Refused through norms, which would
-    rescale the units, and where σ(0) ≠ 0.
+    rescale the units, and where σ(0) ≠ 0; with `otherwise` such widths start as that.
     """
 
     batches: Sequence[Batch] = field(default=(), repr=False)
     loss: Loss | None = field(default=None, repr=False)
     amplitude: float | None = None
+    otherwise: Neurons | None = None
     exact: ClassVar[bool] = False
 
     def on(self, batches: Sequence[Batch], loss: Loss) -> Tiny:
         """The same with data to look at: pairs (inputs, targets), and the mean loss of outputs and targets."""
         return replace(self, batches=batches, loss=loss)
 
-    def propose(self, request: Request) -> NewUnits:
+    def _computed(self, request: Request, batches: Sequence[Batch], loss: Loss) -> NewUnits:
         """Fresh units at the end."""
-        batches, loss = data_given("Tiny", self.batches, self.loss)
         net, site = request.net, request.site
         refuse_normed(site)
         norms = [name for name in site.through if is_norm(net, name)]
@@ -87,7 +87,8 @@ class Tiny:
 
     def to_plain(self) -> dict[str, Any]:
         """Name and settings as plain data (the batches are not)."""
-        return {"name": "Tiny", "amplitude": self.amplitude}
+        plain = {"name": "Tiny", "amplitude": self.amplitude}
+        return plain if self.otherwise is None else {**plain, "otherwise": self.otherwise.to_plain()}
 
 
 Act = Callable[[Tensor], Tensor]

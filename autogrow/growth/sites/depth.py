@@ -1,4 +1,6 @@
-"""Where a layer can be inserted: behind every activation, its dropout, and every residual block of ours."""
+"""Where a layer can be inserted: behind every activation, its dropout, and every residual block of ours; and where a
+whole block can: behind every block of a residual stream (`stream`).
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,13 @@ from autogrow.growth.blocks import ResidualBlock
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.axes import Axis, Width, length, resolve
 from autogrow.growth.sites.site import DepthSite, Sites, WidthSite
+from autogrow.growth.sites.stream import block_sites, check_stream
 from autogrow.growth.sites.trace import Trace, function_name
 
 
 def depth_sites(trace: Trace, sites: Mapping[Width, WidthSite]) -> tuple[dict[str, DepthSite], dict[str, str]]:
     """The insertion sites by name, and the places where nothing can be inserted, with the reason."""
-    depths: dict[str, DepthSite] = {}
+    found: dict[str, tuple[fx.Node, DepthSite]] = {}
     refused: dict[str, str] = {}
     for node in trace.graph.nodes:
         if node not in trace.notes or trace.notes[node].kind != "activation":
@@ -34,10 +37,13 @@ def depth_sites(trace: Trace, sites: Mapping[Width, WidthSite]) -> tuple[dict[st
             continue  # a residual block of ours follows: the place behind that is the stage's end
         name = block or str(end.target)
         try:
-            depths[name] = _site_behind(trace, sites, name)
+            found[name] = (node, _site_behind(trace, sites, name))
         except GrowthError as error:
             refused[name] = str(error)
-    return depths, refused
+    blocks, no_blocks = block_sites(trace)
+    order = {node: i for i, node in enumerate(trace.graph.nodes)} if blocks else {}
+    placed = sorted((blocks | found).items(), key=lambda item: order[item[1][0]]) if blocks else list(found.items())
+    return {name: site for name, (_, site) in placed}, no_blocks | refused
 
 
 def _end_of_stage(trace: Trace, node: fx.Node) -> fx.Node:
@@ -78,6 +84,7 @@ def _site_behind(trace: Trace, sites: Mapping[Width, WidthSite], name: str) -> D
     called = f"{name}.outer" if block else name
     node = next((n for n in trace.graph.nodes if n.op == "call_module" and n.target == called), None)
     if node is None:
+        check_stream(trace, name)
         raise GrowthError(f"{name!r} is not called on its own, so nothing can be inserted behind it")
     if trace.calls(called) > 1:
         raise GrowthError(f"{name!r} is called {trace.calls(called)} times; give each place a module of its own")

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from torch import fx, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from autogrow.errors import GrowthError
+from autogrow.growth.sites.along import Index, index_of
 from autogrow.growth.sites.axes import Axis, Width, fix, resolve, unify
 from autogrow.growth.sites.depth import depth_sites, site_behind
 from autogrow.growth.sites.example import Example
 from autogrow.growth.sites.finer import column_sites, columns_read
+from autogrow.growth.sites.products import settle_products
 from autogrow.growth.sites.run import run_trace
 from autogrow.growth.sites.site import ColumnSite, ColumnsRead, DepthSite, Port, Sites, SizeAttribute, Span, WidthSite
 from autogrow.growth.sites.state import normed
-from autogrow.growth.sites.trace import Trace, Use, Value
+from autogrow.growth.sites.trace import Trace, Use
 
 
 def unwrapped(net: nn.Module) -> nn.Module:
@@ -54,24 +56,62 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
       2: it is the net's output
     """
     net = unwrapped(net)
-    trace = run_trace(net, example)
-    trace.uses[:] = _tied_as_one(trace)
-    _fix_normed_together(trace)
-    trace.numbers.refuse_broken()
-    index = _index(trace)
-    sites = {width: _site(trace, index, width) for width in index.ports}
+    trace, sites = _looked_at(net, example)
     named = {s.name: s for s in sites.values() if s.writers}
     widths = {n: s for n, s in named.items() if s.refused is None and (s.normed is None or s.normed.any_width)}
     fixed = {n: s for n, s in named.items() if n not in widths}
+    if trace.numbers.either:
+        alone, inner = _inner(net, example, widths)
+        widths, fixed = widths | alone, {n: s for n, s in fixed.items() if n not in alone}
+    else:
+        inner = {}
     depths, no_depths = depth_sites(trace, sites)
     refused = {n: s.refused or s.only_multiples for n, s in fixed.items()} | no_depths | dict(trace.opaque)
     inputs, outputs = _only(trace.inputs, sites), _only(trace.outputs, sites)
-    found = Sites(widths, depths, fixed, refused, inputs, outputs, trace, sites)
+    found = Sites(widths, depths, fixed, refused, inputs, outputs, trace, sites, inner)
     try:
         read, count = columns_read(trace)
     except GrowthError as error:
         return replace(found, not_finer=str(error))
     return replace(found, finer=column_sites(trace, count, read.knots), columns=read)
+
+
+def _looked_at(net: nn.Module, example: Example | None, *, inner: bool = False) -> tuple[Trace, dict[Width, WidthSite]]:
+    """The net run once, and every width found."""
+    trace = run_trace(net, example, inner=inner)
+    trace.uses[:] = _tied_as_one(trace)
+    _fix_normed_together(trace)
+    settle_products(trace)
+    trace.numbers.refuse_broken()
+    index = index_of(trace)
+    return trace, {width: _site(trace, index, width) for width in index.ports}
+
+
+def _inner(
+    net: nn.Module, example: Example | None, widths: Mapping[str, WidthSite]
+) -> tuple[dict[str, WidthSite], dict[str, WidthSite]]:
+    """The widths that only the other choice finds, where heads are cut so that their size can grow.
+
+    Those that grow what no other width does, and the rest.
+    """
+    _, sites = _looked_at(net, example, inner=True)
+    known = {_lying(site) for site in widths.values()}
+    found = [s for s in sites.values() if s.writers and s.refused is None and (s.normed is None or s.normed.any_width)]
+    other = [s for s in found if _lying(s) not in known]
+    taken = {place for site in widths.values() for place in _touched(site)}
+    alone = {s.name: s for s in other if taken.isdisjoint(_touched(s))}
+    rest = [replace(s, name=f"{s.name}[inner]") for s in other if s.name not in alone]
+    return alone, {s.name: s for s in rest}
+
+
+def _touched(site: WidthSite) -> set[tuple[str, object]]:
+    """The dimensions of tensors and the attributes that a width's growth changes."""
+    ports: set[tuple[str, object]] = {(p.name, p.dim) for p in (*site.writers, *site.readers, *site.carried)}
+    return ports | {(a.module, a.attribute) for a in site.attributes}
+
+
+def _lying(site: WidthSite) -> tuple[tuple[str, int, tuple[Span, ...]], ...]:
+    return tuple((port.name, port.dim, port.spans) for port in site.writers)
 
 
 def _tied_as_one(trace: Trace) -> list[Use]:
@@ -101,79 +141,25 @@ def _fix_normed_together(trace: Trace) -> None:
     for note in trace.notes.values():
         if note.kind in ("norm:layer", "norm:rms") and note.module in trace.layers:
             axis = resolve(trace.layers[note.module][0])
-            if len(axis) > 1:
+            if len({segment.width for segment in axis}) > 1:
                 fix(axis, f"{note.module!r} normalises it together with others")
 
 
-@dataclass
-class _Index:
-    """What lies along each width, in the order of the graph."""
-
-    ports: dict[Width, list[Port]]
-    attributes: dict[Width, list[SizeAttribute]]
-    nodes: dict[Width, list[fx.Node]]
-    written: dict[str, set[Width]]  # module → the widths it writes
-
-
-def _index(trace: Trace) -> _Index:
-    order = {str(n.target): i for i, n in enumerate(trace.graph.nodes) if n.op == "call_module"}
-    index = _Index({}, {}, {}, {})
-
-    def called(use: Use) -> int:  # a parameter may lie in a part of the module that is called
-        name = use.module
-        while name and name not in order:
-            name = name.rpartition(".")[0]
-        return order.get(name, -1)
-
-    for use in sorted(trace.uses, key=called):
-        for width, spans in _spans(use.axis).items():
-            port = Port(use.module, use.parameter, use.dim, use.role, spans, use.fill)
-            index.ports.setdefault(width, []).append(port)
-            if use.role in ("write", "tied"):
-                index.written.setdefault(use.module, set()).add(width)
-    for sized in trace.sized:
-        for width, spans in _spans(sized.axis).items():
-            attribute = SizeAttribute(sized.module, sized.attribute, sum(span.block for span in spans))
-            index.attributes.setdefault(width, []).append(attribute)
-    for node in trace.graph.nodes:
-        for width in _widths_of(trace.values.get(node)):
-            index.nodes.setdefault(width, []).append(node)
-    return index
-
-
-def _spans(axis: Axis) -> dict[Width, tuple[Span, ...]]:
-    """Where each width lies along an axis."""
-    spans: dict[Width, tuple[Span, ...]] = {}
-    offset = 0
-    for segment in resolve(axis):
-        spans[segment.width] = (*spans.get(segment.width, ()), Span(offset, segment.block))
-        offset += segment.size
-    return spans
-
-
-def _widths_of(value: Value) -> set[Width]:
-    """The widths that a node's tensors are made of."""
-    if isinstance(value, list):
-        return {width for item in value for width in _widths_of(item)}
-    axes = value if isinstance(value, tuple) else ()
-    return {segment.width for axis in axes if axis is not None for segment in resolve(axis)}
-
-
-def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
+def _site(trace: Trace, index: Index, width: Width) -> WidthSite:
     """Everything that lies along one width."""
     ports, nodes = index.ports[width], index.nodes.get(width, [])
     writers = tuple(p for p in ports if p.role in ("write", "tied"))
-    readers = tuple(p for p in ports if p.role in ("read", "tied"))
+    readers = tuple(p for p in ports if p.role in ("read", "tied", "key"))
     carried = tuple(p for p in ports if p.role == "carry")
     ends = {p.module for p in (*writers, *readers)}
-    unit = writers[0].spans[0].block if writers else 1
+    unit = writers[0].spans[0].block * min(len(p.spans) for p in (*writers, *readers)) if writers else 1
     through = dict.fromkeys(
         str(n.target) if n.op == "call_module" else n.name
         for n in nodes
         if n.op in ("call_module", "call_function", "call_method") and str(n.target) not in ends
     )
     refused = width.fixed if width.fixed or readers else "no layer that growth knows reads it"
-    reading = {trace.tied[p.module] if p.role == "tied" else p.module for p in readers}
+    reading = {trace.tied[p.module] if p.role == "tied" else p.module for p in readers if p.role != "key"}
     state = normed(trace, width, nodes, reading) if refused is None else None
     tied = [trace.tied[p.module] for p in readers if p.role == "tied"]
     if tied and state is not None and not state.reads_zero.issuperset(tied):
@@ -184,7 +170,7 @@ def _site(trace: Trace, index: _Index, width: Width) -> WidthSite:
     )
 
 
-def _name(index: _Index, writers: Sequence[Port], width: Width) -> str:
+def _name(index: Index, writers: Sequence[Port], width: Width) -> str:
     """The first writing layer's name; where it writes several widths, with the rows."""
     if not writers:
         return ""

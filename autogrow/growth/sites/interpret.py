@@ -20,8 +20,9 @@ from autogrow.growth.sites.rules.attention import through_attention
 from autogrow.growth.sites.rules.functional import FUNCTIONAL
 from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
-from autogrow.growth.sites.rules.table import EXTREMES, SHAPES
-from autogrow.growth.sites.trace import Call, Note, Sized, Trace, Use, Value, function_name
+from autogrow.growth.sites.rules.recurrent import through_recurrent
+from autogrow.growth.sites.rules.table import EXTREMES, MADE_HERE, SHAPES
+from autogrow.growth.sites.trace import Call, Note, Scale, Sized, Trace, Use, Value, function_name
 from autogrow.nets.knots import Knots
 
 _LINEAR_MODULES = (
@@ -35,7 +36,17 @@ _LINEAR_FUNCTIONS = {
 
 
 # what takes sizes as sizes; everywhere else a size is a value
-_TAKE_SIZES = {"view", "reshape", "expand", "unflatten", "split", "split_with_sizes", "repeat_interleave", *FUNCTIONAL}
+_TAKE_SIZES = {
+    "view",
+    "reshape",
+    "expand",
+    "unflatten",
+    "split",
+    "split_with_sizes",
+    "repeat_interleave",
+    "scaled_dot_product_attention",
+    *FUNCTIONAL,
+}
 
 
 class Interpreter:
@@ -47,10 +58,14 @@ class Interpreter:
 
     def __call__(self, call: Call) -> Value:
         """The axes of what a call answered."""
-        call = dataclasses.replace(call, numbers=self.trace.numbers)
+        call = dataclasses.replace(call, numbers=self.trace.numbers, products=self.trace.products)
         rule: Callable[[Call], Value] = getattr(self, f"_{call.node.op}")
         if call.node.op in ("call_method", "call_module") and call.name.removesuffix("_") not in _TAKE_SIZES:
-            for number in _numbers_in((call.node.args, call.node.kwargs)):
+            numbers = list(_numbers_in((call.node.args, call.node.kwargs)))
+            if len(numbers) == 1 and (divides := _scaled(call)) is not None:
+                self.trace.scales[call.node] = Scale(numbers[0], divides=divides)
+                numbers = []
+            for number in numbers:
                 self.trace.numbers.claim(number, None, f"its size enters what {call.name}() computes")
         value = rule(call)
         result = call.result
@@ -63,13 +78,19 @@ class Interpreter:
         for node, axes in self.direct:
             target = str(node.target)
             owner, _, name = target.rpartition(".")
-            multiplied = any(function_name(user) in MUL | DIV for user in node.users if user.op != "output")
+            multiplied = self._multiplies(node)
             for dim, axis in enumerate(axes):
                 if axis is not None:
                     role, fill = self.trace.roles.get((target, dim), ("carry", 1.0 if multiplied else "mean"))
                     self.trace.uses.append(Use(owner, name, dim, axis, role, fill))
         for (module, attribute), axis in self.trace.numbers.follows.items():
             self.trace.sized.append(Sized(module, attribute, axis))
+
+    def _multiplies(self, node: fx.Node) -> bool:
+        """Whether a parameter, reshaped or not, is a factor: then a new entry of it is 1."""
+        users = [user for user in node.users if user.op != "output"]
+        shaped = [u for u in users if self.trace.notes[u].kind == "linear" and len(u.all_input_nodes) == 1]
+        return any(function_name(u) in MUL | DIV for u in users) or any(self._multiplies(u) for u in shaped)
 
     # -- where tensors come from and go to
 
@@ -94,7 +115,7 @@ class Interpreter:
         else:
             for axis in axes:
                 if axis is not None:
-                    fix(axis, "it meets a tensor that the forward makes: neither a parameter nor a buffer")
+                    fix(axis, MADE_HERE)
         return axes
 
     def _output(self, call: Call) -> Value:
@@ -116,6 +137,9 @@ class Interpreter:
             pass
         elif type(module) is nn.MultiheadAttention:
             out = through_attention(self.trace, call, module)
+        elif type(module) in (nn.LSTM, nn.GRU, nn.RNN):
+            assert isinstance(module, nn.RNNBase)
+            out = through_recurrent(self.trace, call, module)
         elif not isinstance(call.result, Tensor):
             pass
         elif (layer := layer_type(module)) is not None:
@@ -185,6 +209,16 @@ class Interpreter:
     def _note(self, call: Call, kind: str, module: str | None = None) -> Note:
         self.trace.notes[call.node] = Note(kind, module)
         return self.trace.notes[call.node]
+
+
+def _scaled(call: Call) -> bool | None:
+    """Whether a call multiplies (False) or divides (True) its one tensor by a number; None where it does neither."""
+    name, args = call.name.removesuffix("_"), call.node.args
+    if len(call.shapes) != 1 or len(args) != 2 or call.node.kwargs or call.module is not None:
+        return None
+    if name in MUL:
+        return False
+    return True if name in DIV and isinstance(args[0], fx.Node) else None
 
 
 def _numbers_in(value: Any) -> Iterator[Any]:

@@ -6,8 +6,11 @@ conversion to a plain number is noted as a use that nobody can follow. Notes go 
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,6 +59,7 @@ class Count:
         return Count(lambda _, of: of(attribute), attributes=(attribute,), plain=True)
 
 
+_REMEMBERED = "_reconstruct_from_shape"  # of einops.einops, by the sizes of a tensor
 LISTENING: list[Notes] = []  # the recordings that go on: comparisons have nowhere else to note theirs
 
 
@@ -66,6 +70,8 @@ def _computed(function: Callable[..., Any], *given: Any) -> Any:
     now = function(*(_plain(g) for g in given))
     if isinstance(now, bool) or not isinstance(now, (int, float)):
         return now
+    if function is operator.mul and any(type(g) is int and g == 1 for g in given):
+        return next((g for g in given if isinstance(g, (SizeInt, SizeFloat))), now)
     counts = [g.count if isinstance(g, (SizeInt, SizeFloat)) else None for g in given]
 
     def value(grown: Grown, of: Callable[[Attribute], int]) -> Any:
@@ -188,4 +194,26 @@ def plain_numbers(value: Any) -> Any:
     return value
 
 
-__all__ = ["LISTENING", "Attribute", "Count", "Grown", "SizeFloat", "SizeInt", "plain_numbers"]
+@contextmanager
+def followed_elsewhere() -> Iterator[None]:
+    """Inside, numbers keep how they came about in other libraries, too: through `math.sqrt`, which scales attention's
+    scores, and through einops, which remembers what it computed from equal numbers.
+    """
+    root, einops = math.sqrt, sys.modules.get("einops.einops")
+    remembered = getattr(einops, _REMEMBERED, None)
+
+    def sqrt(number: Any) -> Any:
+        return _computed(root, number) if isinstance(number, (SizeInt, SizeFloat)) else root(number)
+
+    math.sqrt = sqrt
+    if remembered is not None:
+        setattr(einops, _REMEMBERED, remembered.__wrapped__)
+    try:
+        yield
+    finally:
+        math.sqrt = root
+        if remembered is not None:
+            setattr(einops, _REMEMBERED, remembered)
+
+
+__all__ = ["LISTENING", "Attribute", "Count", "Grown", "SizeFloat", "SizeInt", "followed_elsewhere", "plain_numbers"]

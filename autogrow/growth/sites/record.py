@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.numbers import Count, SizeInt, plain_numbers
-from autogrow.growth.sites.trace import Call, Trace, Value
+from autogrow.growth.sites.trace import Call, Called, Trace, Value
 from autogrow.nets.knots import Knots
 
 # answers of plain Python about a tensor's values: another batch, another way through the forward
@@ -72,6 +72,7 @@ class Recorder(TorchFunctionMode):
         self.nodes: dict[int, fx.Node] = {}
         self.kept: list[Any] = []  # an id is only worth something while its tensor lives
         self.asleep = False
+        self.twice: set[str] = set()  # a module that is called again is no stage of one stream
 
     # -- what goes in and comes out
 
@@ -118,17 +119,33 @@ class Recorder(TorchFunctionMode):
 
     def _module(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> Any:
         if not self._is_leaf(name, module):
+            given = self._first_of(args, kwargs)
             try:
-                return module.forward(*args, **kwargs)
+                answer = module.forward(*args, **kwargs)
             except NotFollowedError as error:
                 error.module = error.module or name  # the innermost one
                 raise
+            self._note_called(name, given, answer)
+            return answer
         given, named = plain_numbers(args), plain_numbers(kwargs)
         with self._asleep():
             node = self.trace.graph.create_node("call_module", name, self._as_nodes(args), self._as_nodes(kwargs))
             before = self._interpretable(node)
             result = module(*given, **named)
             return self._answered(Call(node, given, named, *before, result, module))
+
+    def _first_of(self, args: Any, kwargs: Any) -> fx.Node | None:
+        first = next(_tensors((args, kwargs)), None)
+        return None if first is None else self.nodes.get(id(first))
+
+    def _note_called(self, name: str, given: fx.Node | None, answer: Any) -> None:
+        """What a module made of others does to a tensor, as far as it is called once and answers with one."""
+        answered = self.nodes.get(id(answer)) if isinstance(answer, Tensor) else None
+        if name in self.twice or given is None or answered is None:
+            self.trace.called.pop(name, None)
+        else:
+            self.trace.called[name] = Called(given, answered)
+        self.twice.add(name)
 
     def _is_leaf(self, name: str, module: nn.Module) -> bool:
         if name in self.trace.opaque or layer_type(module) is not None or norm_type(module) is not None:

@@ -15,12 +15,14 @@ from autogrow.growth.modes import quiet
 from autogrow.growth.sites.example import Example, call_arguments
 from autogrow.growth.sites.interpret import Interpreter
 from autogrow.growth.sites.record import NotFollowedError, Recorder
-from autogrow.growth.sites.sizes import telling_attributes
+from autogrow.growth.sites.sizes import Sizes, telling_attributes
 from autogrow.growth.sites.trace import Trace
 
 
-def run_trace(net: nn.Module, example: Example | None) -> Trace:
+def run_trace(net: nn.Module, example: Example | None, *, inner: bool = False) -> Trace:
     """Run the net on the example, and write down what it does to the widths of its tensors.
+
+    `inner`: where the number of heads or the size of a head may grow, look at the latter.
 
     Raises GrowthError where the net does not run on the example, or its own forward asks for tensors' values.
     """
@@ -28,7 +30,7 @@ def run_trace(net: nn.Module, example: Example | None) -> Trace:
     _bound(net, args, kwargs)
     opaque: dict[str, str] = {}
     while True:
-        trace = Trace(net, fx.Graph(), opaque=opaque)
+        trace = Trace(net, fx.Graph(), opaque=opaque, numbers=Sizes(inner=inner))
         try:
             # in eval mode: a forward that branches on self.training is looked at as it predicts
             with quiet(net), telling_attributes(net, trace.numbers):

@@ -23,8 +23,10 @@ class Span:
 class Port:
     """A parameter (or buffer) of a module that a width lies along, in dimension `dim`, at `spans`.
 
-    `role`: 'write' (the layer's rows), 'read' (its columns) or 'carry' (norms, depthwise weights, gains); `fill`: what
-    a carried tensor's new entries are (a number, 'mean' of the old ones, or 'draw').
+    `role`: 'write' (the layer's rows), 'read' (its columns), 'key' (rows of keys, which read what the queries write),
+    'tied' (rows that are another's columns) or 'carry' (norms, depthwise weights, gains); `fill`: what a carried
+    tensor's new entries are (a number, 'mean' of the old ones, or 'draw'). `power`: of the width's size, by which
+    scores are scaled that these rows of queries make: the old rows make up for it.
     """
 
     module: str
@@ -33,6 +35,7 @@ class Port:
     role: str
     spans: tuple[Span, ...]
     fill: float | str = 0.0
+    power: float = 0.0
 
     @property
     def name(self) -> str:
@@ -101,7 +104,8 @@ class DepthSite:
 
     `width`: the name of the width there, `size` its channels; `like`: the layer whose kind the inserted one will have;
     `activation`: the activation module that is repeated behind it (None: there is none), `dropout` likewise; `norm`:
-    the norm of the stage, if any; `kinds`: the insertions that are exact there.
+    the norm of the stage, if any; `kinds`: the insertions that are exact there. Where whole blocks go ('block' and
+    'copy'), `like` is a block, and `zeroed` those of its parameters that are zero in a new one.
     """
 
     name: str
@@ -112,6 +116,7 @@ class DepthSite:
     norm: str | None
     dropout: str | None
     kinds: tuple[str, ...]
+    zeroed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name}: {self.size} channels, {' or '.join(self.kinds)}"
@@ -156,6 +161,8 @@ class Sites:
     `refused`: name → reason, for widths, insertion places and modules nothing is known of. `inputs`, `outputs`: the
     width the net reads and the one it answers with, where there is exactly one. `finer`: the columns of the input by
     name, where one linear layer reads them as they are; `columns`: how, or else `not_finer`: why there are none.
+    `inner`: widths that grow the same layers as some of `widths` do, in another way: a head's inner width (`…[inner]`),
+    where the number of heads can grow as well; one of both at a time.
     """
 
     widths: Mapping[str, WidthSite]
@@ -166,6 +173,7 @@ class Sites:
     outputs: WidthSite | None
     trace: Trace = field(repr=False, compare=False)
     by_width: Mapping[Width, WidthSite] = field(repr=False, compare=False)
+    inner: Mapping[str, WidthSite] = field(default_factory=dict)
     finer: Mapping[str, ColumnSite] = field(default_factory=dict)
     columns: ColumnsRead | None = None
     not_finer: str = ""
@@ -180,8 +188,8 @@ class Sites:
 
         A width that grows by whole multiples only is found, too.
         """
-        if name in self.widths:
-            return self.widths[name]
+        if name in self.widths or name in self.inner:
+            return self.widths.get(name) or self.inner[name]
         if name in self.fixed and self.fixed[name].refused is None:
             return self.fixed[name]
         for site in self.widths.values():
@@ -189,10 +197,10 @@ class Sites:
                 return site
         if name in self.refused:
             raise GrowthError(f"the width {name!r} cannot be grown: {self.refused[name]}")
-        raise GrowthError(f"no width is called {name!r}; {nearest(name, self.widths)}")
+        raise GrowthError(f"no width is called {name!r}; {nearest(name, [*self.widths, *self.inner])}")
 
     def __str__(self) -> str:
-        parts = [str(site) for site in self.widths.values()]
+        parts = [str(site) for site in (*self.widths.values(), *self.inner.values())]
         if self.depths:
             parts.append("layers can be inserted behind\n" + "\n".join(f"  {site}" for site in self.depths.values()))
         if self.finer:

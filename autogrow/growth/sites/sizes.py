@@ -9,6 +9,7 @@ elsewhere (`c ** -0.5`, `if c % 8`, a reshape of another tensor).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from typing import Any
 
 from torch import nn
 
+from autogrow.growth.attributes import settings
 from autogrow.growth.sites.axes import Axis, Width, length, resolve, unify
-from autogrow.growth.sites.numbers import LISTENING, Attribute, Count, SizeFloat, SizeInt
+from autogrow.growth.sites.numbers import LISTENING, Attribute, Count, SizeFloat, SizeInt, followed_elsewhere
 
 _TRIED = (1, 2, 5)  # units by which a width is thought to grow, to see what would become of a number
 
@@ -34,7 +36,14 @@ class Claim:
 
 @dataclass
 class Sizes:
-    """The claims of one recording, and which axis an attribute follows."""
+    """The claims of one recording, and which axis an attribute follows.
+
+    `inner`: where an axis is cut in (heads, size of a head) and either may grow, it is the size of a head, else their
+    number. `either`: there was such a cut.
+    """
+
+    inner: bool = False
+    either: bool = False
 
     claims: list[Claim] = field(default_factory=list)
     follows: dict[Attribute, Axis] = field(default_factory=dict)
@@ -61,9 +70,10 @@ class Sizes:
         if not isinstance(number, SizeInt):
             return
         count = number.count
-        whole = axis if count.over is None else axis * count.over if isinstance(count.over, int) else None
-        if whole is None or not (count.plain or count.over is not None):
+        if not count.plain and count.over is None:
             return
+        parts = 1 if count.over is None else count.over if isinstance(count.over, int) else self.attributes[count.over]
+        whole = axis * parts
         if count.axes and length(count.axes[0]) == length(whole):
             unify(count.axes[0], whole)
         elif count.attributes:
@@ -80,46 +90,83 @@ class Sizes:
                         width.fixed = claim.reason
                         changed = True
 
-    def _involved(self, claim: Claim) -> set[Width]:
-        axes = [*claim.count.axes, *(self.follows[a] for a in claim.count.attributes if a in self.follows)]
-        axes += [claim.axis] if claim.axis is not None else []
+    def involved(self, count: Count) -> set[Width]:
+        """The widths that a number is computed from."""
+        axes = [*count.axes, *(self.follows[a] for a in count.attributes if a in self.follows)]
         return {segment.width for axis in axes for segment in resolve(axis)}
 
+    def power(self, count: Count, now: float, width: Width) -> float | None:
+        """The power of a width's size that a number goes with; None where it goes otherwise."""
+        powers = []
+        for by in _TRIED:
+            value = self._grown(count, width, by)
+            if value is None or value <= 0 or now <= 0:
+                return None
+            powers.append(math.log(value / now) / math.log((width.size + by) / width.size))
+        return powers[0] if max(powers) - min(powers) < 1e-9 else None
+
+    def _involved(self, claim: Claim) -> set[Width]:
+        more = {segment.width for segment in resolve(claim.axis)} if claim.axis is not None else set()
+        return self.involved(claim.count) | more
+
     def _breaks(self, claim: Claim, width: Width, by: int) -> bool:
-        def grown(axis: Axis) -> int:
-            return sum((s.width.size + (by if s.width is width else 0)) * s.block for s in resolve(axis))
+        value = self._grown(claim.count, width, by)
+        return value is None or bool(value != (claim.now if claim.axis is None else _length(claim.axis, width, by)))
+
+    def _grown(self, count: Count, width: Width, by: int) -> Any:
+        """What a number becomes where a width grows by so many units; None where that is no number."""
 
         def of(attribute: Attribute) -> int:
-            return grown(self.follows[attribute]) if attribute in self.follows else self.attributes[attribute]
+            if attribute in self.follows:
+                return _length(self.follows[attribute], width, by)
+            return self.attributes[attribute]
 
         try:
-            value = claim.count.value(grown, of)
+            return count.value(lambda axis: _length(axis, width, by), of)
         except ZeroDivisionError:
-            return True
-        return bool(value != (claim.now if claim.axis is None else grown(claim.axis)))
+            return None
+
+
+def _length(axis: Axis, width: Width, by: int) -> int:
+    """Positions of an axis where a width has grown by so many units."""
+    return sum((s.width.size + (by if s.width is width else 0)) * s.block for s in resolve(axis))
 
 
 @contextmanager
 def telling_attributes(net: nn.Module, sizes: Sizes) -> Iterator[None]:
-    """Inside, the whole-number attributes of the net's own modules know their names; then they are as they were."""
+    """Inside, the whole-number attributes of the net's own modules, and of settings that these hold (`self.config`),
+    know their names; then they are as they were.
+    """
     changed: list[tuple[dict[str, Any], str, int]] = []
-    for name, module in net.named_modules():
-        if type(module).__module__.startswith("torch."):
-            continue
-        values = vars(module)
+    for name, holder, values in _holding(net):
         for attribute, value in list(values.items()):
-            if type(value) is int and not attribute.startswith("_"):
+            if type(value) is int and isinstance(attribute, str) and not attribute.startswith("_"):
                 changed.append((values, attribute, value))
-                sizes.attributes[name, attribute] = value
-                values[attribute] = SizeInt.made(value, Count.of_attribute((name, attribute)))
+                sizes.attributes[name, f"{holder}{attribute}"] = value
+                values[attribute] = SizeInt.made(value, Count.of_attribute((name, f"{holder}{attribute}")))
     LISTENING.append(sizes)
     try:
-        yield
+        with followed_elsewhere():
+            yield
     finally:
         LISTENING.pop()
         for values, attribute, value in changed:
             if type(values.get(attribute)) is SizeInt:
                 values[attribute] = value
+
+
+def _holding(net: nn.Module) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The modules with their attributes, and once each the settings that they hold, as `config.`."""
+    seen: set[int] = set()
+    for name, module in net.named_modules():
+        if type(module).__module__.startswith("torch."):
+            continue
+        yield name, "", vars(module)
+        for attribute, value in list(vars(module).items()):
+            values = settings(value)
+            if values is not None and not attribute.startswith("_") and id(value) not in seen:
+                seen.add(id(value))
+                yield name, f"{attribute}.", values
 
 
 __all__ = ["Claim", "Sizes", "telling_attributes"]

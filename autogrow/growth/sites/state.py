@@ -8,8 +8,8 @@ with σ(0) = 0 keeps zeros.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import fx
 
@@ -24,17 +24,25 @@ class Normed:
     """How a width that a LayerNorm or RMSNorm normalises can be widened.
 
     `kind`: 'layer' or 'rms'. `obstacle`: why fresh units cannot be added without changing the statistics, or None.
-    `alive`: their outgoing weights may be drawn freely, for what they read is zero and passes gradients back. `scaled`:
-    where each RMSNorm normalises one layer's output and nothing else reads that, these layers: their units can be split
-    by scaling rows; else None. `reads_zero`: the layers that read zero of a new unit.
+    `drawn`: the layers whose outgoing weights may be drawn freely, for what they read of a new unit is zero and passes
+    gradients back. `scaled`: where each RMSNorm normalises one layer's output and nothing else reads that, these
+    layers: their units can be split by scaling rows; else None. `reads_zero`: the layers that read zero of a new unit.
+    `summed`: the layers whose output a norm sees, each with the gains (layer scale) that it is multiplied by on its
+    way; the others' new rows are free.
     """
 
     kind: str
     norms: tuple[str, ...]
-    alive: bool
+    drawn: frozenset[str]
     obstacle: str | None
     scaled: tuple[str, ...] | None
     reads_zero: frozenset[str] = frozenset()
+    summed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def alive(self) -> bool:
+        """Whether some layer gives a new unit a gradient from the start."""
+        return bool(self.drawn)
 
     @property
     def any_width(self) -> bool:
@@ -57,16 +65,20 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
         obstacle = "both a LayerNorm and an RMSNorm normalise it"
     bare = [n for n in names if getattr(trace.net.get_submodule(n), "weight", None) is None]
     if bare:
-        return Normed(kind, names, False, f"{bare[0]!r} has no weight that could keep its scale", None)
+        return Normed(kind, names, frozenset(), f"{bare[0]!r} has no weight that could keep its scale", None)
     hidden = [n for n in names if n in trace.bare_eps]
     if hidden:
         why = (
             f"the eps of {hidden[0]!r} is a number in its forward, and has to grow with the width: keep it as self.eps"
         )
-        return Normed(kind, names, False, why, None)
+        return Normed(kind, names, frozenset(), why, None)
+    try:
+        summed = _summed(trace, norms, set(nodes), width)
+    except _UnlikeError as error:
+        return Normed(kind, names, frozenset(), str(error), None)
     states: dict[fx.Node, str] = {}
     for node in nodes:
-        states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO)
+        states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO, summed)
         wanted = {MEAN} if kind == "layer" else {ZERO, DEAD}
         if node in norms and states.get(node.all_input_nodes[0], FREE) not in wanted:
             obstacle = (
@@ -76,11 +88,53 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
     for node in trace.graph.nodes:
         if _reads(trace, node, readers) and node.all_input_nodes[0] in states:
             read.setdefault(str(trace.notes[node].module), set()).add(states[node.all_input_nodes[0]])
-    alive = all(found == {ZERO} for found in read.values())
+    # behind a ReLU a unit that is zero is dead, whatever the columns: then biases bring life, and columns are zero
+    dead = any(DEAD in found for found in read.values())
+    drawn = frozenset() if dead else frozenset(name for name, found in read.items() if found == {ZERO})
     zero = frozenset(name for name, found in read.items() if found <= {ZERO, DEAD})
-    if kind == "rms" and not alive:
+    if kind == "rms" and not drawn:
         obstacle = obstacle or f"a unit that is zero in front of {names[0]!r} gets no gradient behind it"
-    return Normed(kind, names, alive, obstacle, _scaled(trace, norms) if kind == "rms" else None, zero)
+    ends = {trace.answers.get(name, name): gains for name, gains in summed.items()}
+    return Normed(kind, names, drawn, obstacle, _scaled(trace, norms) if kind == "rms" else None, zero, ends)
+
+
+class _UnlikeError(Exception):
+    """A layer's output is multiplied by different gains on its way to different norms."""
+
+
+def _summed(trace: Trace, norms: Sequence[fx.Node], nodes: set[fx.Node], width: Width) -> dict[str, tuple[str, ...]]:
+    """The layers that write what a norm of the width sees, and the gains that it is multiplied by in between."""
+    found: dict[str, tuple[str, ...]] = {}
+    seen: dict[fx.Node, tuple[str, ...]] = {}
+    ahead: list[tuple[fx.Node, tuple[str, ...]]] = [(norm.all_input_nodes[0], ()) for norm in norms]
+    while ahead:
+        node, gains = ahead.pop()
+        if node not in nodes:
+            continue
+        if seen.setdefault(node, gains) != gains or (gains and trace.notes[node].kind == "param"):
+            raise _UnlikeError(f"what is multiplied by {(gains or seen[node])[0]!r} is used without that, too")
+        if _written(trace, trace.notes[node], width):
+            found[str(trace.notes[node].module)] = gains
+            continue
+        scaled = _scaled_by(trace, node)
+        if scaled is not None:
+            ahead.append((scaled[0], (*gains, scaled[1])))
+        else:
+            ahead.extend((source, gains) for source in node.all_input_nodes)
+    return found
+
+
+def _scaled_by(trace: Trace, node: fx.Node) -> tuple[fx.Node, str] | None:
+    """Of a product of a tensor and a parameter (a layer scale): the tensor, and the parameter's name."""
+    if trace.notes[node].kind != "mul" or len(node.all_input_nodes) != 2:
+        return None
+    one, other = node.all_input_nodes
+    for tensor, gain in ((one, other), (other, one)):
+        while trace.notes[gain].kind == "linear" and len(gain.all_input_nodes) == 1:  # a reshape
+            gain = gain.all_input_nodes[0]
+        if trace.notes[gain].kind == "param" and gain.target != "made_in_the_forward":
+            return tensor, str(gain.target)
+    return None
 
 
 def _reads(trace: Trace, node: fx.Node, readers: set[str]) -> bool:
@@ -97,14 +151,20 @@ def _scaled(trace: Trace, norms: list[fx.Node]) -> tuple[str, ...] | None:
     return tuple(str(source.target) for source in sources)
 
 
-def _after(trace: Trace, node: fx.Node, width: Width, states: dict[fx.Node, str], start: str) -> str:
+def _after(
+    trace: Trace, node: fx.Node, width: Width, states: dict[fx.Node, str], start: str, summed: Collection[str]
+) -> str:
     """A new unit's value behind a node."""
     note = trace.notes[node]
     inputs = [states[n] for n in node.all_input_nodes if n in states]
-    if note.kind == "param" or _written(trace, note, width):
+    if note.kind == "param":
         return start
+    if _written(trace, note, width):
+        return start if note.module in summed else FREE
     if not inputs:
         return FREE
+    if (scaled := _scaled_by(trace, node)) is not None:
+        return states.get(scaled[0], FREE)
     alone = len(inputs) == len(node.all_input_nodes)
     same = inputs[0] if all(s == inputs[0] for s in inputs) else FREE
     zero = same if same in (ZERO, DEAD) else FREE

@@ -15,7 +15,8 @@ import torch
 from torch import fx, nn
 
 from autogrow.growth.activations import ActivationFacts
-from autogrow.growth.sites.axes import Axis
+from autogrow.growth.sites.axes import Axis, Width
+from autogrow.growth.sites.numbers import SizeFloat, SizeInt
 from autogrow.growth.sites.sizes import Sizes
 
 # the axes of a tensor, one per dimension (None: not a width); of a list of tensors; None for anything else
@@ -43,6 +44,14 @@ class Sized:
     axis: Axis
 
 
+@dataclass(frozen=True)
+class Called:
+    """A module made of others, as it was called: the first tensor it was given, and the one it answered with."""
+
+    given: fx.Node
+    answered: fx.Node
+
+
 @dataclass
 class Note:
     """What a node does, as far as a new unit's value is concerned (see `structure_state`)."""
@@ -50,6 +59,51 @@ class Note:
     kind: str
     module: str | None = None
     facts: ActivationFacts | None = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A number, computed from sizes, by which a tensor is multiplied or divided."""
+
+    number: SizeInt | SizeFloat
+    divides: bool = False
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a layer, and the nodes that they went through from there."""
+
+    module: str
+    rows: frozenset[int]
+    path: tuple[fx.Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of two tensors that sums over `axis`: of queries and keys, given as nodes or as rows of a layer.
+
+    `scales`: what it multiplies by itself; then `query_is_scaled`, and its answer is no longer scores. `value`: what it
+    weighs with the scores, if it does.
+    """
+
+    node: fx.Node
+    query: fx.Node | Rows
+    key: fx.Node | Rows
+    axis: Axis | None
+    scales: tuple[Scale, ...] = ()
+    query_is_scaled: bool = False
+    value: fx.Node | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """What some rows of a layer are to a product. `keys`: the widths that they read there, and do not write; `powers`:
+    the powers of widths' sizes by which the scores of these queries are scaled.
+    """
+
+    rows: frozenset[int]
+    keys: frozenset[Width] = frozenset()
+    powers: Mapping[Width, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -66,9 +120,14 @@ class Trace:
     numbers: Sizes = field(default_factory=Sizes)  # what the forward does with sizes
     roles: dict[tuple[str, int], tuple[str, float | str]] = field(default_factory=dict)  # of parameters used directly
     layers: dict[str, tuple[Axis, Axis]] = field(default_factory=dict)  # module name → its input and output axis
+    products: list[Product] = field(default_factory=list)
+    scales: dict[fx.Node, Scale] = field(default_factory=dict)
+    sides: dict[str, list[Side]] = field(default_factory=dict)  # by the name of the layer
+    answers: dict[str, str] = field(default_factory=dict)  # module → the part of it that writes what it answers
     bare_eps: set[str] = field(default_factory=set)  # modules whose norm is given an eps that is not their attribute
     tied: dict[str, str] = field(default_factory=dict)  # module that writes → module that reads the same parameter
     opaque: dict[str, str] = field(default_factory=dict)  # module name → why nothing is known of it
+    called: dict[str, Called] = field(default_factory=dict)  # modules made of others that are called once
     inputs: list[Axis] = field(default_factory=list)
     outputs: list[Axis] = field(default_factory=list)
 
@@ -94,6 +153,7 @@ class Call:
     result: Any
     module: nn.Module | None = None
     numbers: Sizes = field(default_factory=Sizes)  # where a rule notes what the call does with sizes
+    products: list[Product] = field(default_factory=list)  # and where the products that it makes
 
     @property
     def name(self) -> str:

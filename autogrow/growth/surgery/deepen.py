@@ -1,4 +1,4 @@
-"""Growing a net in place: deeper, by a layer that changes nothing at first."""
+"""Growing a net in place: deeper, by a layer or a whole block that changes nothing at first."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from autogrow.errors import GrowthError, nearest
 from autogrow.growth.modes import quiet
 from autogrow.growth.sites.example import Example, call_arguments
 from autogrow.growth.sites.find import DepthSite, Sites, growth_sites, site_behind, unwrapped
+from autogrow.growth.sites.stream import BLOCK_KINDS
 from autogrow.growth.surgery.insertion import calibrated_batchnorm, copies, identity_layers, residual_layers
 from autogrow.growth.surgery.moves import Surgery
-from autogrow.growth.surgery.parity import EXACT, Probe, rounded
+from autogrow.growth.surgery.parity import EXACT, Probe, Promise, rounded
 from autogrow.growth.surgery.plan import Plan
+from autogrow.growth.surgery.whole_block import STACK, block_plan, stack_site
 from autogrow.growth.surgery.widen import Undo, operate, seeded
 
-KINDS = ("identity", "residual")
+KINDS = ("identity", "residual", *BLOCK_KINDS, STACK)
 
 
 def deepen(
@@ -30,11 +32,15 @@ def deepen(
     generator: torch.Generator | None = None,
     calibration: Example | None = None,
 ) -> Surgery:
-    """Insert a layer behind module `after`, in place: `after` becomes `Sequential(it, new layer, activation)`.
+    """Insert a layer behind module `after`, in place: `after` becomes `Sequential(it, new layer, activation)`; behind a
+    block of a residual stream a whole block, into the list that holds it.
 
-    `after`: an activation, a dropout or a layer (see `growth_sites`); of a container its last module is meant. `kind`:
-    'identity' (where σ(σ(x)) = σ(x)), 'residual' (x + W₂σ(W₁x) with W₂ = 0: exact for every activation), or 'auto':
-    identity if exact. `calibration`: a batch; given, and if the stage has a batch norm, an identity layer gets one too,
+    `after`: an activation, a dropout, a layer or a block (see `growth_sites`); of a container its last module is meant.
+    `kind`: 'identity' (where σ(σ(x)) = σ(x)), 'residual' (x + W₂σ(W₁x) with W₂ = 0: exact for every activation), or
+    'auto': what is exact there, the first that `growth_sites` names. Of a block 'block' (like its neighbour, with new
+    weights) or 'copy' (with its neighbour's), each with its last projections zero: exact. 'stack', of a list of blocks:
+    all of them once more, with their weights; it changes what the net answers and promises nothing (G_stack: Du et al.,
+    arXiv 2405.15319). `calibration`: a batch; given, and if the stage has a batch norm, an identity layer gets one too,
     calibrated on that batch. `generator`: see `widen`.
 
     Raises GrowthError where nothing can be inserted, ParityError where the function changed; the net is then as it was.
@@ -66,9 +72,15 @@ def deepened(
     """`deepen`, and how to take it back."""
     net = unwrapped(net)
     sites = growth_sites(net, example)
-    site = _chosen(sites, after)
+    site = stack_site(net, after) if kind == STACK else _chosen(sites, after)
     kind = _kind(site, kind)
     generator = generator if generator is not None else seeded("deepen", site.name, kind, len(list(net.modules())))
+    if kind in (*BLOCK_KINDS, STACK):
+        plan, blocks = block_plan(net, site, kind, generator)
+        promise = Promise(None) if kind == STACK else EXACT
+        return operate(
+            net, plan, entry_of(site, kind, calibrated=False), Probe(net, example), promise, called=blocks[-1]
+        )
     values = _values_behind(net, site.name, calibration) if _calibrates(net, site, kind, calibration) else None
     layers = inserted_layers(net, site, kind, generator, values)
     entry = entry_of(site, kind, calibrated=values is not None)
@@ -84,7 +96,7 @@ def _chosen(sites: Sites, after: str) -> DepthSite:
     module = dict(sites.trace.net.named_modules()).get(after)
     if module is None or not after:
         raise GrowthError(f"no module is called {after!r} to insert behind; {nearest(after, sites.depths)}")
-    if isinstance(module, nn.Sequential) and len(module):
+    if isinstance(module, (nn.Sequential, nn.ModuleList)) and len(module):
         return _chosen(sites, f"{after}.{list(module._modules)[-1]}")
     try:
         return site_behind(sites, after)
@@ -99,10 +111,12 @@ def _kind(site: DepthSite, kind: str) -> str:
         return site.kinds[0]
     if kind not in KINDS:
         raise GrowthError(f"kind {kind!r} is not a way to insert a layer; {nearest(kind, (*KINDS, 'auto'))}")
-    if kind not in site.kinds:
-        why = "it has no activation" if site.activation is None else f"{site.activation!r} applied twice is not itself"
-        raise GrowthError(f"an identity layer behind {site.name!r} would not be exact: {why}; kind='residual' is")
-    return kind
+    if kind in site.kinds:
+        return kind
+    if set(BLOCK_KINDS) & {kind, *site.kinds}:
+        raise GrowthError(f"kind {kind!r} is not for what is behind {site.name!r}; there is {' and '.join(site.kinds)}")
+    why = "it has no activation" if site.activation is None else f"{site.activation!r} applied twice is not itself"
+    raise GrowthError(f"an identity layer behind {site.name!r} would not be exact: {why}; kind='residual' is")
 
 
 def inserted_layers(
@@ -128,7 +142,7 @@ def inserting(name: str, layers: Sequence[nn.Module]) -> Plan:
     """The plan that puts these modules behind the named one (the first net gets them, further nets copies)."""
     template = copies(layers)
     given: list[Sequence[nn.Module]] = [layers]
-    return Plan(wrap=name, inserted=lambda: given.pop() if given else copies(template))
+    return Plan(wrap=name, inserted=lambda _: given.pop() if given else copies(template))
 
 
 def entry_of(site: DepthSite, kind: str, *, calibrated: bool) -> dict[str, Any]:

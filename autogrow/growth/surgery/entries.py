@@ -31,11 +31,14 @@ class Entries:
         given = (units.outgoing if port.role == "read" else units.incoming).get(port.name)
         if given is not None:
             return given
-        if port.role == "read":
-            return self._drawn(units.draw_out, opposite=units.paired) if units.draw_out else 0.0
+        if port.role in ("read", "key"):
+            scale = (
+                units.draw_out if growth.drawn is None else float(port.role == "read" and port.module in growth.drawn)
+            )
+            return self._drawn(scale, opposite=units.paired) if scale else 0.0
         # tied to a reader: zero where nothing is normalised, else what the norm takes for nothing
-        if port.role == "tied" or (growth.start != "draw" and (port.role == "write" or port.fill == "mean")):
-            return "mean" if growth.start == "mean" else 0.0
+        if port.role == "tied" or (growth.start != "draw" and self._normalised):
+            return self._mean() if growth.start == "mean" else 0.0
         if (
             growth.norm_bias
             and port.parameter == "bias"
@@ -60,11 +63,31 @@ class Entries:
         drawn *= scale * (std if std is not None else own_std(self.old))
         return self._laid(drawn)
 
+    def _mean(self) -> str | Tensor:
+        """The mean of the old units, each times the gain that what is written here is multiplied by."""
+        gain = self.growth.gains.get(self.port.module)
+        if gain is None or self.port.role != "write":
+            return "mean"
+        along = [1] * self.old.ndim
+        along[self.dim] = -1
+        mean = (self.old.detach() * gain.to(self.old).view(along)).mean(self.dim, keepdim=True)
+        return mean.expand(resized(mean.shape, self.dim, self.growth.units.fresh * self.block)).contiguous()
+
+    @property
+    def _normalised(self) -> bool:
+        """Whether a norm sees what is written here, before another layer reads it."""
+        rule = self.growth.site.normed
+        return self.port.fill == "mean" or (
+            self.port.role == "write" and (rule is None or self.port.module in rule.summed)
+        )
+
     @property
     def noisy(self) -> bool:
         """Whether something is added to copies here."""
         units = self.growth.units
-        level = {"read": units.outgoing_noise, "write": units.incoming_noise}.get(self.port.role, 0.0)
+        level = {"read": units.outgoing_noise, "key": units.outgoing_noise, "write": units.incoming_noise}.get(
+            self.port.role, 0.0
+        )
         return bool(level) and units.fresh == 0
 
     def noise(self) -> Tensor:
@@ -75,7 +98,7 @@ class Entries:
         if not self.noisy:
             return self._laid(torch.zeros(size, dtype=dtype))
         drawn = normal(size, self.generator).to(dtype)
-        if self.port.role == "read":
+        if self.port.role in ("read", "key"):
             copies = torch.bincount(units.index, minlength=old_units).view(-1, *[1] * (drawn.ndim - 1))
             total = drawn.new_zeros((old_units, *drawn.shape[1:])).index_add_(0, units.index, drawn)
             drawn -= (total / copies)[units.index]

@@ -12,8 +12,14 @@ from autogrow.plain import Count, Positive, fault
 Entry = Mapping[str, Any]
 
 
+NARROWED = 1024
+"""How many times as many numbers a net may have had as are left of it: beyond that a recipe is not believed."""
+
+
 class Regrown(TypedDict):
-    """An entry that makes tensors larger: their shapes afterwards, and the attributes of modules that name a size."""
+    """An entry that makes tensors larger, or (`narrow`) smaller: their shapes afterwards, and the attributes of modules
+    that name a size.
+    """
 
     op: str
     shapes: Mapping[str, Sequence[Count]]
@@ -21,11 +27,11 @@ class Regrown(TypedDict):
 
 
 class Deepened(TypedDict):
-    """An entry that inserts a layer."""
+    """An entry that inserts a layer, a block or a stack of blocks."""
 
     op: str
     after: str
-    kind: Literal["identity", "residual"]
+    kind: Literal["identity", "residual", "block", "copy", "stack"]
     size: Positive
     like: str
     activation: str | None
@@ -58,8 +64,14 @@ def check_entry(entry: Entry, number: int, holds: int | None) -> None:
 
 def _needed(entry: Entry) -> int:
     """How many numbers the weights have at least, of a net with this entry."""
-    if entry["op"] == "deepen":
-        return int(entry["size"] ** 2)
+    if entry["op"] == "deepen":  # what a block holds its replay knows
+        return int(entry["size"] ** 2) if entry["kind"] in ("identity", "residual") else 0
     if entry["op"] == "refine":
         return int(entry["size"] + entry["components"])
     return max((math.prod(shape) for shape in entry["shapes"].values()), default=0)
+
+
+def most_held(recipe: Sequence[Entry], holds: int) -> int:
+    """How many numbers a net may have had on the way to weights that hold so many."""
+    narrowed = any(isinstance(entry, Mapping) and entry.get("op") == "narrow" for entry in recipe)
+    return holds * NARROWED if narrowed else holds

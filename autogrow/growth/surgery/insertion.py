@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -106,10 +106,12 @@ def _zero(layer: nn.Module) -> None:
             parameter.zero_()
 
 
-def fresh_copy(module: nn.Module) -> nn.Module:
-    """A deep copy without the hooks people put on the original."""
-    new = copy.deepcopy(module)
+def fresh_copy(module: nn.Module, shared: Mapping[int, object] | None = None) -> nn.Module:
+    """A deep copy without the hooks people put on the original. `shared`: by id, what is not copied but shared."""
+    new = copy.deepcopy(module, dict(shared or {}))
     for part in new.modules():
+        if id(part) in (shared or {}):
+            continue
         for hooks in (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks):
             hooks.clear()
     return new

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth.attributes import attribute_of
 from autogrow.growth.draws import initial_std, normal
 from autogrow.growth.sites.find import Port
 from autogrow.growth.surgery.entries import Entries, resized
@@ -29,7 +30,7 @@ def widening(net: nn.Module, growths: Sequence[Growth], generator: torch.Generat
             laid = lying.setdefault(port.name, {}).setdefault(port.dim, [])
             if port.role != "tied" or all(port is not known for known, _ in laid):  # it is among readers and writers
                 laid.append((port, growth))
-    order = {"read": 0, "carry": 1, "write": 2, "tied": 2}
+    order = {"read": 0, "carry": 1, "write": 2, "key": 2, "tied": 2}
     for growth in growths:
         tied = [port.module for port in growth.site.writers if port.role == "tied"]
         if tied and bool((growth.units.share != 1).any()):
@@ -66,7 +67,7 @@ def _attributes(net: nn.Module, growths: Sequence[Growth]) -> dict[str, dict[str
     for growth in growths:
         for sized in growth.site.attributes:
             of_module = values.setdefault(sized.module, {})
-            now = of_module.get(sized.attribute, getattr(net.get_submodule(sized.module), sized.attribute))
+            now = of_module.get(sized.attribute, attribute_of(net.get_submodule(sized.module), sized.attribute))
             added = growth.added * sized.per_unit
             of_module[sized.attribute] = (now[0] + added,) if isinstance(now, (tuple, list)) else now + added
         for name in growth.site.normed.norms if growth.site.normed and growth.epsilon != 1 else ():
@@ -94,7 +95,7 @@ def _regrow(
     scales: list[Tensor] = []
     grads: list[Tensor] = []
     adds: list[Tensor] = []
-    fills: list[float | str | Tensor] = []
+    fills: list[tuple[float | str | Tensor, int]] = []  # with how many entries they are of
     noisy = any(Entries(old, shape, dim, p, g, 1, generator).noisy for p, g in laid)
 
     def unchanged(start: int, end: int) -> None:
@@ -115,13 +116,15 @@ def _regrow(
             factors.append(of_units.repeat_interleave(block))
         entries = Entries(old, shape, dim, port, growth, block, generator)
         if units.fresh:
-            fills.append(_widened(entries.fill(), before, dim))
+            fills.append((_widened(entries.fill(), before, dim), units.fresh * block))
         if noisy:
             adds.append(entries.noise())
         position = span.offset + growth.site.units * block
     unchanged(position, old.shape[dim])
     add = torch.cat(adds, dim) if noisy else None
-    return Regrow(dim, torch.cat(index), _unless_one(scales), _unless_one(grads), _one_fill(fills, laid, dim), add)
+    return Regrow(
+        dim, torch.cat(index), _unless_one(scales), _unless_one(grads), _one_fill(fills, laid, dim, shape), add
+    )
 
 
 def _factors(port: Port, growth: Growth) -> tuple[Tensor, Tensor]:
@@ -132,7 +135,7 @@ def _factors(port: Port, growth: Growth) -> tuple[Tensor, Tensor]:
     scaled = rule is not None and rule.scaled is not None and port.module in rule.scaled
     row = growth.row_scale if growth.row_scale is not None and scaled else one
     is_gain = growth.gain is not None and rule is not None and port.module in rule.norms
-    if port.role == "read":
+    if port.role in ("read", "key"):
         return share, one
     copied = torch.where(growth.units.index < 0, 1.0, share) if growth.units.fresh == 0 else one
     if is_gain and growth.gain is not None:
@@ -140,6 +143,9 @@ def _factors(port: Port, growth: Growth) -> tuple[Tensor, Tensor]:
             return torch.where(growth.units.index < 0, 1.0, growth.gain), copied / growth.gain
         return one, copied
     if port.role == "write":
+        if port.power:  # queries make up for a scale that depends on the width's size
+            growth_of = len(growth.units.index) / growth.site.units
+            row = torch.where(growth.units.index < 0, 1.0, row * growth_of**-port.power)
         return row, copied / row
     return one, copied
 
@@ -160,18 +166,21 @@ def _unless_one(factors: Sequence[Tensor]) -> Tensor | None:
 
 
 def _one_fill(
-    fills: Sequence[float | str | Tensor], laid: Sequence[tuple[Port, Growth]], dim: int
+    fills: Sequence[tuple[float | str | Tensor, int]],
+    laid: Sequence[tuple[Port, Growth]],
+    dim: int,
+    shape: Sequence[int],
 ) -> float | str | Tensor:
     """What the fresh entries of all spans are, as one."""
-    tensors = [f for f in fills if isinstance(f, Tensor)]
-    if len(tensors) == 1 == len(fills):
-        return tensors[0]
-    if tensors and len(tensors) == len(fills):
-        return torch.cat([t.cpu().double() for t in tensors], dim)
-    kinds = {f for f in fills if not isinstance(f, Tensor)} or {0.0}
-    if tensors or len(kinds) > 1:
+    kinds = {f for f, _ in fills if not isinstance(f, Tensor)}
+    if len(fills) == 1:
+        return fills[0][0]
+    if len(kinds) < 2 and not any(isinstance(f, Tensor) for f, _ in fills):
+        return kinds.pop() if kinds else 0.0
+    if "mean" in kinds:
         raise GrowthError(f"the widths along {laid[0][0].name!r} start in different ways; widen them one at a time")
-    return kinds.pop()
+    values = [f if isinstance(f, Tensor) else torch.full(resized(shape, dim, n), float(f)) for f, n in fills]
+    return torch.cat([v.cpu().double() for v in values], dim)
 
 
 __all__ = ["Growth", "normed_units", "widening"]

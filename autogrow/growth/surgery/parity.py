@@ -27,6 +27,8 @@ _DROPOUTS = {
     F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout,
 }  # fmt: skip
 
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+
 
 class _Float64(TorchFunctionMode):
     """Every operation in float64; dropout passes its input on."""
@@ -42,6 +44,9 @@ class _Float64(TorchFunctionMode):
         if func is F.scaled_dot_product_attention:  # its dropout, and that of nn.MultiheadAttention, is an argument
             named = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
             args, kwargs = (), {**dict(zip(named, args, strict=False)), **kwargs, "dropout_p": 0.0}
+        if getattr(func, "__name__", "") in _RECURRENT:  # dropout between layers: behind how many there are
+            at = 5 if isinstance(args[2], (list, tuple)) else 6
+            args = (*args[:at], 0.0, *args[at + 1 :])
         if func is F.multi_head_attention_forward:
             kwargs["training"] = False
         if func is F.rms_norm and (args[4] if len(args) > 4 else kwargs.get("eps")) is None:

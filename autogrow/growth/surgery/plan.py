@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth.attributes import set_attribute
+from autogrow.growth.surgery.beside import put_beside
 from autogrow.growth.surgery.moves import Move
 
 
@@ -98,14 +100,16 @@ class Plan:
     """Tensors to regrow, attributes to set, buffers to replace, and at most one module to put behind another.
 
     `attributes`: module name → attribute → value. `wrap`: name of the module that becomes
-    `Sequential(it, *inserted())`, or with `front` `Sequential(*inserted(), it)`. `replaced`: buffers by name.
+    `Sequential(it, *inserted(net))`, or with `front` `Sequential(*inserted(net), it)`; with `beside` they follow it in
+    its own list. `replaced`: buffers by name.
     """
 
     tensors: tuple[TensorPlan, ...] = ()
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     wrap: str | None = None
-    inserted: Callable[[], Sequence[nn.Module]] | None = None
+    inserted: Callable[[nn.Module], Sequence[nn.Module]] | None = None
     front: bool = False
+    beside: bool = False
     replaced: Mapping[str, Tensor] = field(default_factory=dict)
 
     def apply(self, net: nn.Module) -> tuple[list[Move], Callable[[], None]]:
@@ -115,7 +119,7 @@ class Plan:
         """
         with torch.inference_mode(False):  # a callback may be under it; its tensors could never be trained
             moves = self._tensor_moves(net)
-            layers = list(self.inserted()) if self.inserted is not None else []
+            layers = list(self.inserted(net)) if self.inserted is not None else []
         undo: list[Callable[[], None]] = []
 
         def undo_all() -> None:
@@ -129,9 +133,14 @@ class Plan:
             for name, values in self.attributes.items():
                 module = net.get_submodule(name)
                 for attribute, value in values.items():
-                    undo.append(_set(module, attribute, value))
+                    undo.append(set_attribute(net, module, attribute, value))
             if self.wrap is not None:
-                wrapped, back = _wrap(net, self.wrap, layers, front=self.front)
+                put = (
+                    put_beside(net, self.wrap, layers)
+                    if self.beside
+                    else _wrap(net, self.wrap, layers, front=self.front)
+                )
+                wrapped, back = put
                 moves = _joined(wrapped, moves)
                 undo.append(back)
         except BaseException:
@@ -214,19 +223,11 @@ def _install(net: nn.Module, name: str, new: Tensor) -> Callable[[], None]:
     module = net.get_submodule(owner)
     table: dict[str, Any] = module._parameters if last in module._parameters else module._buffers
     old = table[last]
-    table[last] = new
 
-    def undo() -> None:
-        table[last] = old
+    def install(tensor: Tensor) -> None:
+        table[last] = tensor
+        if isinstance(module, nn.RNNBase):  # it computes with a list of its own
+            module._flat_weights[module._flat_weights_names.index(last)] = tensor
 
-    return undo
-
-
-def _set(module: nn.Module, attribute: str, value: Any) -> Callable[[], None]:
-    old = getattr(module, attribute)
-    setattr(module, attribute, value)
-
-    def undo() -> None:
-        setattr(module, attribute, old)
-
-    return undo
+    install(new)
+    return lambda: install(old)

@@ -15,12 +15,14 @@ import torch
 from torch import nn
 
 from autogrow.errors import GrowthError
+from autogrow.growth.attributes import attribute_of
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.find import ColumnsRead, DepthSite, unwrapped
 from autogrow.growth.surgery.deepen import inserted_layers, inserting
 from autogrow.growth.surgery.entry import Entry, check_entry
 from autogrow.growth.surgery.plan import Plan, Regrow, TensorPlan, tensor_named
 from autogrow.growth.surgery.refine import Components, knots_plan
+from autogrow.growth.surgery.whole_block import STACK, hollow_plan, stack_site
 from autogrow.nets.knots import Knots
 from autogrow.plain import fault
 
@@ -46,23 +48,25 @@ def replay(net: nn.Module, recipe: Sequence[Entry], example: object = None, *, h
     try:
         for number, entry in enumerate(recipe):
             check_entry(entry, number, holds)
-            undo.append(_plan(net, entry).apply(net)[1])
+            undo.append(_plan(net, entry, holds).apply(net)[1])
     except BaseException:
         for step in reversed(undo):
             step()
         raise
 
 
-def _plan(net: nn.Module, entry: Entry) -> Plan:
+def _plan(net: nn.Module, entry: Entry, holds: int | None) -> Plan:
     """One entry as a plan for this net."""
     if entry["op"] == "deepen":
-        return _insertion(net, entry)
+        return _insertion(net, entry) if entry["kind"] in ("identity", "residual") else _blocks(net, entry, holds)
     if entry["op"] == "refine":
         return _refinement(net, entry)
-    tensors = []
+    tensors, narrows = [], entry["op"] == "narrow"
     for name, shape in entry["shapes"].items():
         old = tensor_named(net, name)
-        if old.ndim != len(shape) or any(new < now for new, now in zip(shape, old.shape, strict=True)):
+        if old.ndim != len(shape) or any(
+            (new > now if narrows else new < now) for new, now in zip(shape, old.shape, strict=True)
+        ):
             raise GrowthError(
                 f"the recipe was recorded on another net: {name!r} has shape {list(old.shape)}, the recipe makes it {list(shape)}"
             )
@@ -74,7 +78,12 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
     attributes: dict[str, dict[str, Any]] = {}
     for name, values in entry["attributes"].items():
         for attribute, value in values.items():
-            now = getattr(modules.get(name), attribute, None)
+            try:
+                now = attribute_of(modules[name], attribute)
+            except (KeyError, AttributeError):
+                now = "missing"
+            if now is None and attribute == "eps":  # RMSNorm's own: that of the dtype it computes in
+                now = 0.0
             if not any(fault(now, kind) == "" == fault(value, kind) for kind in (int, Sequence[int], float)):
                 raise GrowthError(f"the recipe was recorded on another net: {name!r} has no number {attribute!r}")
         attributes[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
@@ -82,7 +91,8 @@ def _plan(net: nn.Module, entry: Entry) -> Plan:
 
 
 def _appended(dim: int, now: int, new: int) -> Regrow:
-    return Regrow(dim, torch.cat([torch.arange(now), torch.full((new - now,), -1)]))
+    """So many entries more at the end, or the first ones alone."""
+    return Regrow(dim, torch.cat([torch.arange(min(now, new)), torch.full((max(0, new - now),), -1)]))
 
 
 def _refinement(net: nn.Module, entry: Entry) -> Plan:
@@ -104,6 +114,27 @@ def _refinement(net: nn.Module, entry: Entry) -> Plan:
     return knots_plan(net, read, Components(zero, low, low + 1, grown, torch.ones(len(grown), dtype=torch.float64)))
 
 
+def _blocks(net: nn.Module, entry: Entry, holds: int | None) -> Plan:
+    modules = dict(net.named_modules())
+    after, like = entry["after"], entry["like"]
+    owner = modules.get(after.rpartition(".")[0])
+    if after not in modules or like not in modules or not isinstance(owner, (nn.ModuleList, nn.Sequential)):
+        raise GrowthError(f"the recipe was recorded on another net: it has no block {like!r} to put behind {after!r}")
+    site = stack_site(net, like) if entry["kind"] == STACK else _site(entry)
+    needed = sum(p.numel() for m in (net, modules[like]) for p in m.parameters())
+    if holds is not None and needed > holds:
+        raise GrowthError(f"the recipe asks for {needed:,} numbers, and the weights hold {holds:,}")
+    if site.name != after:
+        raise GrowthError(f"the recipe was recorded on another net: {after!r} is not the last of {like!r}")
+    return hollow_plan(net, site, entry["kind"])
+
+
+def _site(entry: Entry) -> DepthSite:
+    return DepthSite(
+        entry["after"], None, entry["size"], entry["like"], entry["activation"], entry["norm"], entry["dropout"], (entry["kind"],)
+    )  # fmt: skip
+
+
 def _insertion(net: nn.Module, entry: Entry) -> Plan:
     modules = dict(net.named_modules())
     for key in ("after", "like", "activation", "norm", "dropout"):
@@ -121,9 +152,7 @@ def _insertion(net: nn.Module, entry: Entry) -> Plan:
     )
     if not fits:
         raise GrowthError(f"the recipe was recorded on another net: no such layer goes behind {entry['after']!r}")
-    site = DepthSite(
-        entry["after"], None, entry["size"], entry["like"], entry["activation"], entry["norm"], entry["dropout"], (entry["kind"],)
-    )  # fmt: skip
+    site = _site(entry)
     generator = torch.Generator().manual_seed(0)
     values = torch.zeros(2, entry["size"]).to(next(net.parameters())) if entry["calibrated"] else None
     return inserting(site.name, inserted_layers(net, site, entry["kind"], generator, values))

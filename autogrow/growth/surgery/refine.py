@@ -188,7 +188,7 @@ def knots_plan(net: nn.Module, read: ColumnsRead, made: Components) -> Plan:
     if read.knots is not None:
         values = {f"{read.knots}.{name}": t for name, t in (("column", column), ("low", low), ("high", high))}
         return Plan(tensors, attributes, replaced=values)
-    make: Callable[[], list[nn.Module]] = lambda: [  # noqa: E731
+    make: Callable[[nn.Module], list[nn.Module]] = lambda _: [  # noqa: E731
         Knots(read.size, column.clone(), low.clone(), high.clone())
     ]
     return Plan(tensors, attributes, wrap=read.place, inserted=make, front=read.front)

@@ -111,7 +111,13 @@ def promise_of(net: nn.Module, growths: Sequence[Growth], *, exact: bool) -> Pro
     """What a widening may change: nothing, or the rounding of the values it rescales, or (not exact) anything."""
     if not exact:
         return Promise(None)
-    rescaled = any(g.gain is not None or g.start == "mean" or bool((g.units.share != 1).any()) for g in growths)
+    rescaled = any(
+        g.gain is not None
+        or g.start == "mean"
+        or bool((g.units.share != 1).any())
+        or any(p.power for p in g.site.writers)
+        for g in growths
+    )
     dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
     return rounded(dtype) if rescaled else EXACT
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from autogrow.report.comparison.plots import HEIGHT, Plot, Series
+from autogrow.report.drawing.plots import HEIGHT, Plot, Series
 from autogrow.report.drawing.scale import Scale, fit
 from autogrow.show import words
 

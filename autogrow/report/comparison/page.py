@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autogrow.report.comparison.figures import curves, dependences, differences, looks, pareto, timelines
-from autogrow.report.comparison.plots import key
+from autogrow.report.drawing.plots import key
 from autogrow.report.templates import templates
 from autogrow.show import words
 from autogrow.train.record.files import write_atomically

@@ -1,5 +1,6 @@
 """`last.ckpt` while a run goes on: written at growths, at a change of phase, when the run is interrupted, and else at
-most every few seconds: once per check would cost more than training a small net does.
+most every few seconds: once per check would cost more than training a small net does. And the nets that the run passes
+through, as they were before each growth.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from autogrow.train.fit.net.snapshot import Snapshot
 from autogrow.train.record.files import drafting
 from autogrow.train.record.folder import CHECKPOINTS, LAST, PREVIOUS
+from autogrow.train.record.passed import forget_passed, write_passed
 
 
 class CheckpointWriter:
@@ -43,3 +46,13 @@ class CheckpointWriter:
         else:
             trainer.save_checkpoint(last)  # its part of it
         self._written_at = time.monotonic()
+
+    def keep(self, check: int, snapshot: Snapshot) -> None:
+        """Keep the net of a check that decided a growth: a point of the run's front."""
+        if self.run_folder is not None:
+            write_passed(self.run_folder, check, snapshot)
+
+    def forget_from(self, check: int) -> None:
+        """Forget the nets of checks that a run which goes on takes anew."""
+        if self.run_folder is not None:
+            forget_passed(self.run_folder, check)

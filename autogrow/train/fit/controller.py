@@ -23,6 +23,7 @@ from autogrow.policy import LifeCycle, deliverable, return_target, validated
 from autogrow.policy.book import Book, Measured
 from autogrow.policy.event import Event, FullVal
 from autogrow.policy.history import GROWTHS, Anneal, Keep, Refit, Row, Stop, Undo
+from autogrow.policy.signals import last_decided
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observation, Observer
@@ -109,6 +110,8 @@ class LifeCycleController(pl.Callback):
             torch.set_rng_state(self._random_state)
             self._random_state = None
             self.ledger.cut_back(self.rows)
+            if trainer.is_global_zero:
+                self.writer.forget_from(len(self.rows))
         module = _ours(pl_module)
         check_optimizer(trainer.optimizers[0], module.net)
         check_ranks(trainer, [module])
@@ -201,6 +204,7 @@ class LifeCycleController(pl.Callback):
             max_steps=self.max_steps,
             columns=module.columns,
             look=look,
+            device=self.observer.device_of,
         )
         row = self.observer.newborns(module, self.book.row(self.measured(trainer, module, seen)), self.rows)
         row = self.book.decided(row, options)
@@ -246,10 +250,12 @@ class LifeCycleController(pl.Callback):
         validation judges best, the deliverable.
         """
         wanted = {return_target(self.rows), validated(self.rows), deliverable(self.rows)}
-        wanted.add(next((r.check for r in reversed(self.rows) if isinstance(r.action, GROWTHS)), None))
+        wanted.add(last_decided(self.rows))
         here = self.rows[-1].check
         if here in wanted:
             self.snapshots[here] = take(module, trainer.optimizers[0])
+        if isinstance(self.rows[-1].action, GROWTHS) and trainer.is_global_zero:
+            self.writer.keep(here, self.snapshots[here])
         self.snapshots = {check: kept for check, kept in self.snapshots.items() if check in wanted}
 
 

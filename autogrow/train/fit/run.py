@@ -18,30 +18,29 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from autogrow.data import Prepared, TensorStream, prepare
 from autogrow.errors import CheckpointError, ConfigError, GrowthError, TrainingError
-from autogrow.growth.modes import eval_mode
 from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
 from autogrow.train.fit.controller import LifeCycleController
-from autogrow.train.fit.looks.final import choose_threshold, take_final_look, training_prior
+from autogrow.train.fit.hand_over import hand_over
+from autogrow.train.fit.looks.device import DeviceGauge
+from autogrow.train.fit.looks.final import training_prior
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observer
-from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, deliver, delivered_content, scale_logits
-from autogrow.train.fit.net.kept import check_to_go_on
-from autogrow.train.fit.net.measure import best_inverse_temperature, outputs_of
+from autogrow.train.fit.net.deliver import PROBABILITIES, Delivered, delivered_content
 from autogrow.train.fit.net.module import GrowingModule
-from autogrow.train.fit.net.snapshot import Snapshot
 from autogrow.train.fit.process import beside_others, leave_on_signal, quiet_lightning, threads, versions
-from autogrow.train.fit.setup import begun_pipeline, check_judges, check_run, module_of, step_limit, stream_of
+from autogrow.train.fit.setup import Begun, begun_run, check_judges, check_run, module_of, step_limit, stream_of
 from autogrow.train.fit.shard import Shard
 from autogrow.train.fit.spec import FitSpec, validate
 from autogrow.train.fit.view import Silent, View
-from autogrow.train.record.checkpoint import newest_whole, save_atomically
+from autogrow.train.record.checkpoint import save_atomically
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import BEST, CHECKPOINTS, RESULT, check_same_data, start_folder
 from autogrow.train.record.ledger import Ledger, write_metrics
 from autogrow.train.record.lock import lock
+from autogrow.train.record.passed import forget_passed
 
 _PUTTING_BACK = (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError, GrowthError)
 """How Lightning and torch end where the state that they are to put back is not theirs."""
@@ -76,9 +75,8 @@ class _Fit:
     stream: TensorStream
     trainer: pl.Trainer
     prepared: Prepared
-    source: FinishedNet | None = None
-    checkpoint: Path | None = None
-    complaints: list[str] = field(default_factory=list)
+    source: FinishedNet | None
+    begun: Begun
 
 
 def fit(
@@ -109,29 +107,42 @@ def fit(
         source = read_finished(spec.continue_from)
     if source is not None:
         spec = continuing(spec, source)
-    begun = begun_pipeline(spec.out) if resume and spec.out is not None else None
-    prepared = prepared or prepare(spec.data, None if source is None else source.before, begun=begun)
-    check_judges(spec, prepared)
-    with threads(spec), quiet_lightning(), ExitStack() as held:
-        run = _set_up(spec, prepared, display, source, held, resume=resume)
+    with ExitStack() as held:
+        begun = None
+        if resume and spec.out is not None:
+            held.enter_context(lock(spec.out, "autogrow.fit"))  # from now on its checkpoints are ours
+            begun = begun_run(spec.out)
+        before = None if source is None else source.before
+        prepared = prepared or prepare(spec.data, before, begun=None if begun is None else begun.pipeline)
+        check_judges(spec, prepared)
+        held.enter_context(threads(spec))
+        held.enter_context(quiet_lightning())
+        run = _set_up(spec, prepared, display, source, held, begun)
         display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
-        for line in run.complaints:
+        for line in run.begun.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
         with leave_on_signal(run.controller, spec.out), beside_others(run.trainer):
             try:
-                run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.checkpoint)
+                run.trainer.fit(run.module, _own_share(run.stream, run.trainer), ckpt_path=run.begun.checkpoint)
             except _PUTTING_BACK as error:
-                if run.checkpoint is None or run.controller.has_begun:
+                if run.begun.checkpoint is None or run.controller.has_begun:
                     raise
                 said = " ".join(str(error).split()) or type(error).__name__
-                raise CheckpointError(f"{run.checkpoint} cannot be gone on with: {said}") from error
+                raise CheckpointError(f"{run.begun.checkpoint} cannot be gone on with: {said}") from error
         return _finish(spec, run)
 
 
 def _set_up(
-    spec: FitSpec, prepared: Prepared, display: View, source: FinishedNet | None, held: ExitStack, *, resume: bool
+    spec: FitSpec,
+    prepared: Prepared,
+    display: View,
+    source: FinishedNet | None,
+    held: ExitStack,
+    begun: Begun | None,
 ) -> _Fit:
-    """Everything that training needs. `held` takes the lock of the run folder, once nothing speaks against the run."""
+    """Everything that training needs. `held` takes the lock of the run folder, once nothing speaks against the run.
+    `begun`: how far the run is that goes on, None for a new one.
+    """
     pl.seed_everything(spec.seed, verbose=False)
     stream = stream_of(spec, prepared)
     module = module_of(spec, prepared, source)
@@ -146,17 +157,19 @@ def _set_up(
         module.delivery["mean"] = PROBABILITIES
     trainer = _trainer(spec)
     max_steps = step_limit(spec, stream)
-    check_run(spec, module, stream, continued=source is not None)
+    gauge = DeviceGauge(spec, prepared)
+    check_run(spec, module, stream, gauge, continued=source is not None)
     folder = spec.out
     if folder is not None:
         held.enter_context(lock(folder, "autogrow.fit"))
-    checkpoint, complaints = newest_whole(folder, check_to_go_on) if resume and folder is not None else (None, [])
     ledger = Ledger(folder if trainer.is_global_zero else None)
-    if resume and folder is not None:
+    if begun is not None and folder is not None:
         check_same_data(folder, prepared.card)
-    if checkpoint is None and resume:
-        ledger.cut_back([])
-    elif checkpoint is None and folder is not None and trainer.is_global_zero:
+        if begun.checkpoint is None:
+            ledger.cut_back([])
+            if trainer.is_global_zero:
+                forget_passed(folder, 0)
+    elif folder is not None and trainer.is_global_zero:
         start_folder(folder, spec.config, prepared.card)
     controller = LifeCycleController(
         spec.policy,
@@ -168,7 +181,7 @@ def _set_up(
             device=trainer.strategy.root_device,
             metric=spec.metric,
         ),
-        Observer(prepared, requires(spec.policy), trainer.strategy.root_device),
+        Observer(prepared, requires(spec.policy), trainer.strategy.root_device, gauge),
         max_steps=max_steps,
         ledger=ledger,
         writer=CheckpointWriter(folder, seconds=spec.trainer.checkpoint_seconds),
@@ -176,7 +189,7 @@ def _set_up(
         continues=continues,
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
-    return _Fit(module, controller, stream, trainer, prepared, source, checkpoint, complaints)
+    return _Fit(module, controller, stream, trainer, prepared, source, begun or Begun())
 
 
 def _trainer(spec: FitSpec) -> pl.Trainer:
@@ -212,28 +225,9 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
     chosen, best = validated(rows), deliverable(rows)
     if chosen is None or best is None:
         raise TrainingError(f"no finite loss was ever measured ({rows[-1].reason}); try a lower optimizer.lr")
-    module.to("cpu")
-    net = _as_of(module, controller.snapshots[chosen], prepared)
-    factor = _best_factor(spec, net, prepared)
-    if factor is not None:
-        scale_logits(module, factor)
-        net = deliver(module, prepared.pipeline)
-    net.threshold = choose_threshold(net, prepared, spec.metric)
-    if net.threshold is not None:
-        module.delivery["threshold"] = net.threshold
-    temperature = 1 / (factor or 1.0)
-    found = {"val": take_final_look(net, prepared.val, prepared, spec.metrics, temperature=temperature)}
-    before_refit = None
-    if best != chosen:  # validation rows have been learned from since; what they said of the net before stands
-        before_refit = {name: value.clone() for name, value in module.ema.state_dict().items()}
-        net = _as_of(module, controller.snapshots[best], prepared)
-        if factor is not None:
-            scale_logits(module, factor)
-    if len(prepared.test):  # the trials of a search have none
-        found["test"] = take_final_look(net, prepared.test, prepared, spec.metrics, temperature=temperature)
+    handed = hand_over(module, prepared, spec, controller.snapshots[chosen], controller.snapshots[best])
+    found = handed.found
     shown = "test" if "test" in found else "val"
-    val_looks = 1 + (factor is not None) + (net.threshold is not None)
-    looks = val_looks * len(prepared.val) + len(prepared.test)
     flops = module.cost.flops_per_sample
     summary = {
         "task": prepared.task,
@@ -248,38 +242,24 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "parameters": module.cost.parameters,
         "flops_per_sample": flops,
         "train_flops": rows[-1].train_flops,
-        "eval_flops": rows[-1].eval_flops + flops * looks,
+        "eval_flops": rows[-1].eval_flops + flops * handed.looks,
         "seconds": round(controller.seconds(), 3),
         "growth_events": sum(isinstance(row.action, GROWTHS) for row in rows[:-1]),
         **{name: look.measured for name, look in found.items()},
         "metric": spec.metric,
         "metrics": {name: look.metrics for name, look in found.items()},
         "baseline": {name: look.baseline for name, look in found.items()},
-        **({} if factor is None else {"temperature": temperature}),
+        **({} if handed.temperature is None else {"temperature": handed.temperature}),
         "versions": versions(),
     }
     if run.source is not None:
         assert rows[0].event is not None
         origin = run.source.path if spec.continue_from is None else spec.continue_from
         summary["continued_from"], summary["continued"] = str(origin), rows[0].event.to_plain()
-    content = delivered_content(module, summary, before_refit=before_refit)
+    content = delivered_content(module, summary, before_refit=handed.before_refit)
     out = spec.out if run.trainer.is_global_zero else None  # rank 0 writes
     if out is not None:
         save_atomically(content, out / CHECKPOINTS / BEST)
         write_split(out, prepared)
         write_metrics(out, rows)
-    return Result(summary, rows, net, prepared.card, content, out, {"split": shown, **found[shown].curves})
-
-
-def _as_of(module: GrowingModule, snapshot: Snapshot, prepared: Prepared) -> Delivered:
-    """The module's net as a snapshot has it, ready for use."""
-    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
-    return deliver(module, prepared.pipeline)
-
-
-def _best_factor(spec: FitSpec, net: Delivered, prepared: Prepared) -> float | None:
-    """The factor on the logits that suits validation best; None where none is looked for."""
-    if prepared.task != "classification" or not spec.trainer.temperature:
-        return None
-    with eval_mode(net):
-        return best_inverse_temperature(outputs_of(net.net, prepared.val.x), prepared.val.y, prepared.val.weight)
+    return Result(summary, rows, handed.net, prepared.card, content, out, {"split": shown, **found[shown].curves})

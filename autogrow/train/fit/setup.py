@@ -5,7 +5,8 @@ and whether they go together.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,34 @@ from autogrow.policy.history import Cost, Refine
 from autogrow.policy.needs import first_width
 from autogrow.policy.waiting import planned_checks
 from autogrow.train.fit.continue_from import FinishedNet
+from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.looks.metrics import check_metrics
-from autogrow.train.fit.looks.observe import RECORDED, look_batches
+from autogrow.train.fit.looks.observe import RECORDED, checkpoint_bytes, look_batches
 from autogrow.train.fit.net.build import builder_for, start_widths
 from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.shard import check_shares
 from autogrow.train.fit.spec import AUTO, FitSpec, knots_of
-from autogrow.train.record.checkpoint import CHECKPOINT_KEY, newest_whole, read_checkpoint
+from autogrow.train.record.checkpoint import newest_whole
 from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import perform
 
 
-def begun_pipeline(folder: Path) -> Pipeline | None:
-    """How a run that goes on has encoded its rows, by its newest whole checkpoint; None before the first."""
-    path, _ = newest_whole(folder, check_to_go_on)
-    return None if path is None else Pipeline.from_state(read_checkpoint(path)[CHECKPOINT_KEY]["delivery"]["pipeline"])
+@dataclass(frozen=True)
+class Begun:
+    """How far a run is that goes on: its newest whole checkpoint and how it encoded its rows, None before the first;
+    and a line for each newer one that is damaged.
+    """
+
+    checkpoint: Path | None = None
+    pipeline: Pipeline | None = None
+    complaints: Sequence[str] = ()
+
+
+def begun_run(folder: Path) -> Begun:
+    """How far the run in a folder is. Raises CheckpointError where it has checkpoints and none is whole."""
+    return Begun(*newest_whole(folder, check_to_go_on))
 
 
 def rows_per_step(spec: FitSpec, prepared: Prepared) -> int:
@@ -156,16 +168,20 @@ def check_judges(spec: FitSpec, prepared: Prepared) -> None:
     check_metric(spec.metric, prepared.task, counts.numpy())
 
 
-def check_run(spec: FitSpec, module: GrowingModule, stream: TensorStream, *, continued: bool = False) -> None:
+def check_run(
+    spec: FitSpec, module: GrowingModule, stream: TensorStream, gauge: DeviceGauge, *, continued: bool = False
+) -> None:
     """Raise ConfigError, before anything is trained or written, if policy, net and data contradict each other."""
     limit = step_limit(spec, stream)
     _check_every(spec, stream)
     check_shares(stream.batch_size, spec.trainer.devices)
+    taken: Any = gauge.take(module.net)
     check_settings(
         spec.policy,
         recorded=RECORDED,
         widths=[] if continued else list(module.widths.values()),  # a net that was there already may be at the cap
-        start=Cost(module.cost.parameters, module.cost.flops_per_sample),
+        start=Cost(module.cost.parameters, module.cost.flops_per_sample, **taken),
+        checkpoint_bytes=checkpoint_bytes(module),
         steps_per_check=stream.steps_per_check,
         max_steps=math.inf if limit is None else limit,
     )

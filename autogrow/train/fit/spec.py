@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autogrow.data import DataSpec
+from autogrow.data.spec import DataSpec
 from autogrow.errors import ConfigError, nearest
 from autogrow.policy import LifeCycle, recipe
 
@@ -92,7 +92,8 @@ class FitSpec:
 
     `out` is the run folder, None for a run that leaves nothing on disk. `continue_from`: a finished run's folder or
     checkpoint, whose net goes on. `metric`: what chooses the net that is handed back, and the threshold on a
-    probability (see `evaluation.judge`). `config` is the resolved config as YAML, kept in the run folder.
+    probability (see `evaluation.judge`). `latency`: the milliseconds of a row, 95th percentile, that a delivered net
+    takes in the budget's runtime; None: in torch. `config` is the resolved config as YAML, kept in the run folder.
     """
 
     data: DataSpec
@@ -110,6 +111,7 @@ class FitSpec:
     metric: str = "auto"
     metrics: tuple[str, ...] = ()
     config: str = ""
+    latency: Any = None
 
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "muon")

@@ -12,7 +12,7 @@ there the class has to know, by `class Lit(Growable, LightningModule)`; or build
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +30,21 @@ _RECORD = "_growth_record"
 
 
 class GrowthRecord:
-    """The net at `path` of a module as it started, and the recipe of its growths since.
+    """The net at `path` of a module ('': the module itself) as it started, and the recipe of its growths since.
 
-    `example`: the net's positional inputs. `averages`: names of further copies of the net in the module.
+    `example`: the net's positional inputs. `averages`: names of further copies of the net in the module. `within`:
+    names of submodules of the net; only what they hold grows (none: all of it).
     """
 
     def __init__(
-        self, module: pl.LightningModule, path: str, example: Sequence[Tensor], averages: Sequence[str] = ()
+        self,
+        module: pl.LightningModule,
+        path: str,
+        example: Sequence[Tensor],
+        averages: Sequence[str] = (),
+        within: Sequence[str] = (),
     ) -> None:
-        self.path = path
+        self.path, self.within = path, tuple(within)
         self.example = tuple(t.detach().cpu() for t in example)
         self.averages = tuple(averages)
         self.recipe: list[dict[str, Any]] = []
@@ -95,41 +101,54 @@ class GrowthRecord:
                 else:
                     grown = copy.deepcopy(self.start)
                     replay(grown, list(recipe), self.inputs(grown))
-                    adopt(net, grown)
+                    adopt(net, grown, {name for entry in recipe for name in entry.get("attributes", {}).get("", {})})
         forget_compiled(module)
         self.recipe = [dict(copy.deepcopy(entry)) for entry in recipe]
 
 
-def adopt(net: nn.Module, other: nn.Module) -> None:
+def adopt(net: nn.Module, other: nn.Module, named: Collection[str] = ()) -> None:
     """Make `net` what `other` is, keeping the object: whoever holds the net (a compiled wrapper,
-    an alias) goes on with it.
+    an alias) goes on with it. `named`: attributes of the net's own that growths set.
     """
     like = next(net.parameters())
     dtypes = {p.dtype for p in net.parameters()}
     other.to(like.device).train(net.training)
     if len(dtypes) == 1:
         other.to(like.dtype)
+    if hasattr(net, "_trainer"):  # a LightningModule goes on being part of its run
+        taken = {"_parameters", "_buffers", "_modules", *named}
+        net.__dict__.update({name: value for name, value in other.__dict__.items() if name in taken})
+        return
     compiled = net._compiled_call_impl
     net.__dict__.update(other.__dict__)
     net._compiled_call_impl = compiled
 
 
 def keep_record(
-    module: pl.LightningModule, path: str, example: Sequence[Tensor], averages: Sequence[str] = ()
+    module: pl.LightningModule, net: str | Sequence[str], example: Sequence[Tensor], averages: Sequence[str] = ()
 ) -> GrowthRecord:
-    """The module's record, made on first use; from then on its checkpoints hold it.
+    """The module's record, made on first use; from then on its checkpoints hold it. `net`: as of `GrowthController`.
 
-    Raises ConfigError where `path` names no submodule, or another net of the module is growing already.
+    Raises ConfigError where `net` names no submodule, or another net of the module is growing already.
     """
+    path, within = (net, ()) if isinstance(net, str) else ("", tuple(net))
     names = [name for name, _ in module.named_modules() if name]
-    if path not in names:
-        raise ConfigError(f"net={path!r} is not a submodule of {type(module).__name__}; {nearest(path, _short(names))}")
+    for name in within or (path,) if within or path else ():
+        if name not in names:
+            wrong = f"net={net!r}: {name!r}" if within else f"net={net!r}"
+            raise ConfigError(f"{wrong} is not a submodule of {type(module).__name__}; {nearest(name, _short(names))}")
+    if path == "" and type(module).forward is pl.LightningModule.forward:
+        raise ConfigError(
+            f"net={net!r} is looked at through the module's forward, and {type(module).__name__} has none"
+        )
     record = record_of(module)
     if record is None:
-        record = GrowthRecord(module, path, example, averages)
+        record = GrowthRecord(module, path, example, averages, within)
         setattr(module, _RECORD, record)
-    elif record.path != path:
-        raise ConfigError(f"net={path!r}, but {record.path!r} of this module is growing already: one net per module")
+    elif (record.path, record.within) != (path, within):
+        raise ConfigError(
+            f"net={net!r}, but {list(record.within) or record.path!r} of this module is growing already: one net per module"
+        )
     hooks = _Hooks(module)
     # instance attributes come before the class's methods; bound methods, so that the module can be copied and pickled
     module.__dict__["on_save_checkpoint"] = hooks.on_save_checkpoint

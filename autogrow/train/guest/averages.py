@@ -23,6 +23,12 @@ def averages_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()
     Found: every `AveragedModel` of the module, those that the trainer's weight averaging callbacks hold, and the
     submodules called `names`. Raises GrowthError for a name whose structure is not the net's.
     """
+    nets = [_net_in(copy, module, path) for copy in copies_of(module, path, names)]
+    return list({id(net): net for net in nets}.values())
+
+
+def copies_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()) -> list[nn.Module]:
+    """The same, each as a whole: a copy of the module is more than one of its net."""
     net = plain(module.get_submodule(path))
     shapes = _shapes(net)
     found = [module.get_submodule(name) for name in names]
@@ -31,9 +37,7 @@ def averages_of(module: pl.LightningModule, path: str, names: Sequence[str] = ()
             raise GrowthError(f"{name} is named as an average of {path or 'the module'}, but has another structure")
     candidates: list[nn.Module] = [m for m in module.modules() if isinstance(m, AveragedModel)]
     candidates += list(_held_by_callbacks(module))
-    found += [copy for copy in candidates if _shapes(_net_in(copy, module, path)) == shapes]
-    nets = [_net_in(copy, module, path) for copy in found]
-    return list({id(copy): copy for copy in nets}.values())
+    return found + [copy for copy in candidates if _shapes(_net_in(copy, module, path)) == shapes]
 
 
 def averaging_started(trainer: pl.Trainer, epoch: int) -> bool:

@@ -12,12 +12,15 @@ import pytorch_lightning as pl
 from autogrow.growth import Sites
 from autogrow.growth.cost import NetCost
 from autogrow.policy.book import Book, Measured
-from autogrow.policy.history import GROWTHS, Action, Decision, Deepen, Keep, Options, Row, Widen
+from autogrow.policy.history import GROWTHS, Action, Decision, Deepen, Keep, Options, Refine, Row, Widen
+from autogrow.policy.needs import requires
 from autogrow.train.guest.architecture import GrowthRecord
 from autogrow.train.guest.averages import averaging_started
 from autogrow.train.guest.compiled import eagerly
 from autogrow.train.guest.monitors import max_steps
 from autogrow.train.guest.resume import epochs_ended
+from autogrow.train.guest.rows import GivenRows
+from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import in_steps, options_of, size_of
 
 
@@ -29,6 +32,7 @@ def measured_by(
     *,
     seen: Mapping[str, int],
     seconds: float,
+    columns: Columns | None = None,
 ) -> Measured:
     """What this check found. `values`: of the monitors.
     `seen`: rows of data trained on and validated on since the last check.
@@ -42,7 +46,7 @@ def measured_by(
         val_error=values["val_error"],
         score=values["val_loss"],
         lr=float(trainer.optimizers[0].param_groups[0]["lr"]),
-        size=size_of(sites, spent),
+        size=size_of(sites, spent, columns),
         train_flops=seen["train"] * spent.train_flops_per_sample,
         eval_flops=seen["val"] * spent.flops_per_sample,
         timing={"seconds": seconds},
@@ -50,10 +54,17 @@ def measured_by(
 
 
 def options_for(
-    trainer: pl.Trainer, book: Book, record: GrowthRecord, module: pl.LightningModule, sites: Sites
+    trainer: pl.Trainer,
+    book: Book,
+    record: GrowthRecord,
+    module: pl.LightningModule,
+    sites: Sites,
+    given: GivenRows,
+    columns: Columns,
 ) -> Options:
     """What the policy may choose from at this check: no site whose growth was refused."""
     net = record.net(module)
+    scored = "scores" in requires(book.policy)
     options = options_of(
         net,
         record.inputs(net),
@@ -61,6 +72,9 @@ def options_for(
         steps_per_check=trainer.global_step - (book.last.step if book.last else 0),
         max_steps=max_steps(trainer, epochs_ended(trainer)),
         within=eagerly,
+        scores=given.scores(net, sites) if scored else None,
+        columns=columns,
+        look=given.look(net, sites, columns),
     )
     refused = book.all_refused
     return dataclasses.replace(
@@ -72,7 +86,9 @@ def options_for(
 
 def sites_in(action: Action) -> tuple[str, ...]:
     """The sites that a growth is to happen at."""
-    return tuple(action.widths) if isinstance(action, Widen) else (action.after,) if isinstance(action, Deepen) else ()
+    if isinstance(action, Widen):
+        return tuple(action.widths)
+    return (action.after,) if isinstance(action, Deepen) else tuple(action.knots) if isinstance(action, Refine) else ()
 
 
 def allowed_in(trainer: pl.Trainer, sites: Sites, refused: Mapping[str, str]) -> Callable[[Row, Decision], Decision]:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.growth.modes import eval_mode
 from autogrow.policy.book import Policy
-from autogrow.policy.needs import anneals, requires
+from autogrow.policy.needs import requires
 
 Measure = Callable[[pl.LightningModule], Mapping[str, float]]
 MEASURES = ("train_loss", "val_loss", "train_error", "val_error")
@@ -28,11 +29,31 @@ class Monitors:
 
     def __init__(self, names: Mapping[str, str | None], measure: Measure | None) -> None:
         self.names, self.measure = dict(names), measure
+        self.sums: dict[str, list[float]] = {}  # of what is logged step by step alone: the sum over rows, and the rows
 
     @property
     def has_error(self) -> bool:
         """Whether policies that watch an error can be fed."""
         return self.measure is not None or self.names["val_error"] is not None
+
+    def note(self, trainer: pl.Trainer, rows: int) -> None:
+        """After a training batch of so many rows: a value that is logged per step alone is averaged over the rows of
+        the check, where Lightning would keep the last batch's.
+        """
+        results = trainer.fit_loop.epoch_loop._results
+        for name in () if self.measure is not None else self.names.values():
+            logged = [m for m in results.values() if m.meta.name == name]
+            if logged and not any(m.meta.on_epoch for m in logged) and logged[0].is_tensor:
+                total = self.sums.setdefault(str(name), [0.0, 0.0])
+                total[0] += float(logged[0].value) * rows
+                total[1] += rows
+
+    def _averaged(self, trainer: pl.Trainer, name: str) -> float:
+        total, rows = self.sums[name]
+        if trainer.world_size > 1:
+            mine = torch.tensor([total, rows], dtype=torch.float64, device=trainer.strategy.root_device)
+            total, rows = trainer.strategy.reduce(mine, reduce_op="sum").tolist()
+        return total / rows
 
     def read(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, float]:
         """The value of each of `MEASURES`; NaN for errors nobody gives.
@@ -51,20 +72,28 @@ class Monitors:
             if name is not None:
                 if name not in given:
                     raise ConfigError(f"{name!r} is not in {source}; {nearest(name, given)}")
-                out[measure] = float(given[name])
+                summed = self.measure is None and name in self.sums
+                out[measure] = self._averaged(trainer, name) if summed else float(given[name])
+        self.sums = {}
         return out
 
 
-def check_policy(policy: Policy, *, has_error: bool) -> None:
+def check_policy(policy: Policy, *, has_error: bool, has_rows: bool) -> None:
     """Raise ConfigError for a policy that a running module of somebody else cannot obey."""
     if not callable(policy):
         raise ConfigError(f"policy must be callable with (history, options), got {policy!r}")
-    if anneals(policy):
+    if getattr(getattr(policy, "finish", None), "refit", False):
         raise ConfigError(
-            "GrowthController cannot return to the best net and anneal: the learning rate is your scheduler's. Give a growth policy "
-            "alone, or LifeCycle(…, finish=NoFinish()); keep the best net with ModelCheckpoint(monitor=…)"
+            "GrowthController cannot repeat the anneal on training and validation rows: your loaders are yours. Give "
+            "Finish(refit=False), in recipe(refit=False) or LifeCycle(…)"
         )
-    missing = requires(policy) - {"seconds"} - ({"error"} if has_error else set())
+    offered = {"seconds", "undo"} | ({"error"} if has_error else set()) | ({"scores"} if has_rows else set())
+    missing = requires(policy) - offered
+    if "scores" in missing:
+        raise ConfigError(
+            "the policy asks for scores, which are measured on training rows: give batches=[(x, y), …], what the net reads "
+            "and the targets, and loss=…, their mean loss"
+        )
     if "error" in missing:
         raise ConfigError(
             "the policy watches the error too: give val_error='…' (a metric you log), or let it watch the loss"

@@ -25,6 +25,7 @@ from autogrow.train.guest.architecture import GrowthRecord
 from autogrow.train.guest.averages import averages_of, averaging_started
 from autogrow.train.guest.compiled import eagerly, forget_compiled
 from autogrow.train.guest.wiring import Wiring, groups_of, place_all
+from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import perform, units_generator
 from autogrow.train.rewire.invariants import check_ranks, check_reconnected, check_same_layout
 from autogrow.train.rewire.rewire import rewire
@@ -43,8 +44,9 @@ def grow_hot(
     seed: int,
     neurons: Any = None,
     mode: str = "carry",
+    columns: Columns | None = None,
 ) -> tuple[Surgery, int]:
-    """Widen or deepen the net, its averages by the same plan, and reconnect trainer, optimizers and schedulers;
+    """Widen, deepen or refine the net, its averages by the same plan, and reconnect trainer, optimizers and schedulers;
     with the FLOPs it took.
 
     `mode`: what becomes of the optimizer state ('carry', 'fresh', 'reset'). Raises GrowthError where
@@ -62,7 +64,7 @@ def grow_hot(
     done: list[tuple[Surgery, int]] = []
 
     def change() -> None:
-        done.append(grow_net(module, record, action, seed=seed, neurons=neurons))
+        done.append(grow_net(module, record, action, seed=seed, neurons=neurons, columns=columns))
         forget_compiled(module)
 
     def place() -> None:
@@ -94,6 +96,7 @@ def grow_net(
     seed: int,
     neurons: Any = None,
     copies: Sequence[nn.Module] = (),
+    columns: Columns | None = None,
 ) -> tuple[Surgery, int]:
     """Grow the net, its averages and further `copies`, and write the growth into the record;
     with the FLOPs it took (the receipt's probe).
@@ -104,7 +107,9 @@ def grow_net(
     net, generator = record.net(module), units_generator(seed, len(record.recipe))
     with eagerly(), counting() as counted:
         try:
-            surgery = perform(net, action, example=record.inputs(net), generator=generator, neurons=neurons)
+            surgery = perform(
+                net, action, example=record.inputs(net), generator=generator, neurons=neurons, columns=columns
+            )
         except (GrowthError, ParityError) as error:
             raise SiteRefusedError(str(error)) from error
         for other in copies:
@@ -114,10 +119,22 @@ def grow_net(
 
 
 def look_at(net: nn.Module, record: GrowthRecord) -> tuple[Sites, NetCost]:
-    """Where the net can grow, and what it costs as it is."""
+    """Where the net can grow (of the parts that may), and what it costs as it is."""
     inputs = record.inputs(net)
     with eagerly():
-        return growth_sites(net, inputs), cost(net, inputs)
+        sites, spent = growth_sites(net, inputs), cost(net, inputs)
+    return _those_within(sites, record.within), spent
+
+
+def _those_within(sites: Sites, parts: Sequence[str]) -> Sites:
+    def inside(name: str) -> bool:
+        return not parts or any(name == part or name.startswith((f"{part}.", f"{part}[")) for part in parts)
+
+    return dataclasses.replace(
+        sites,
+        widths={name: site for name, site in sites.widths.items() if inside(name)},
+        depths={name: site for name, site in sites.depths.items() if inside(name)},
+    )
 
 
 def names_in(module: pl.LightningModule, net: nn.Module) -> dict[nn.Parameter, str]:
@@ -139,4 +156,5 @@ def named_moves(moves: Sequence[Move], module: pl.LightningModule, net: nn.Modul
 
 def prefix_of(module: pl.LightningModule, net: nn.Module) -> str:
     """What stands before the net's own names in the module's."""
-    return f"{next(name for name, m in module.named_modules() if m is net)}."
+    name = next(name for name, m in module.named_modules() if m is net)
+    return f"{name}." if name else ""

@@ -31,7 +31,7 @@ def grow_checkpoint(
     path_out: str | Path,
     module: pl.LightningModule,
     *actions: Action,
-    net: str = "net",
+    net: str | Sequence[str] = "net",
     example: Tensor | Sequence[Tensor],
     averages: Sequence[str] = (),
     neurons: Any = None,

@@ -61,7 +61,13 @@ def fault_of_card(card: Plain) -> str:
     """What is wrong between the parts of `data_card.json`."""
     asked = [*_OF_A_TABLE] if isinstance(card.get("columns"), int) else []
     asked += [
-        key for key, needed in (("missing_by_column", card.get("missing")), ("balance", "classes" in card)) if needed
+        key
+        for key, needed in (
+            ("missing_by_column", card.get("missing")),
+            ("balance", "classes" in card),
+            ("read_as", card.get("written")),
+        )
+        if needed
     ]
     if not card.get("classes", "none"):
         return "it has no class"

@@ -7,7 +7,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -102,26 +102,28 @@ def _below(one: Any) -> Iterable[Any]:
     return one.values() if isinstance(one, Mapping) else one if isinstance(one, (list, tuple, set)) else ()
 
 
+Checked = TypeVar("Checked")
+
+
 def newest_whole(
-    folder: Path, check: Callable[[Path, dict[str, Any]], None] = lambda _path, _content: None
-) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint of a run folder that loads, and a line for each newer one that does not.
+    folder: Path, check: Callable[[Path, dict[str, Any]], Checked]
+) -> tuple[Path | None, Checked | None, list[str]]:
+    """The newest checkpoint of a run folder that loads, what `check` makes of its content, and a line for each newer
+    one that does not load.
 
     `check` raises CheckpointError for one that loads and is not what was written.
     None where none was ever written: the run died before its first and starts over. Raises CheckpointError, naming
     each, where there are some and none is whole.
     """
-    complaints = []
+    complaints: list[str] = []
     for name in (LAST, PREVIOUS):
         path = folder / CHECKPOINTS / name
         if not path.exists():
             continue
         try:
-            check(path, read_checkpoint(path))
+            return path, check(path, read_checkpoint(path)), complaints
         except CheckpointError as error:
             complaints.append(str(error))
-        else:
-            return path, complaints
     if complaints:
         raise CheckpointError("; ".join([f"{folder} holds no checkpoint to resume from", *complaints]))
-    return None, []
+    return None, None, []

@@ -198,6 +198,7 @@ class Result(TypedDict, total=False):
     epochs: Amount
     widths: Sequence[Positive]
     depth: Count
+    knots: Mapping[str, Positive]
     parameters: Count
     flops_per_sample: Count
     train_flops: Amount
@@ -259,6 +260,9 @@ class Card(TypedDict, total=False):
     classes: Sequence[ClassOf]
     balance: Amount
     target_range: Mapping[str, Range]
+    left_out: Mapping[str, str]
+    written: str
+    read_as: Mapping[str, str]
 
 
 class Trial(TypedDict):

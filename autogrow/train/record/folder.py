@@ -29,6 +29,9 @@ CURVES = "curves.json"
 """The points that the page draws of the delivered net's answers."""
 LOCK = ".lock"
 CHECKPOINTS, BEST, LAST, PREVIOUS = "checkpoints", "best.ckpt", "last.ckpt", "previous.ckpt"
+PASSED = "passed"
+"""Beside the checkpoints: the nets as they were before each growth."""
+
 SPLIT = ".split.npz"
 """In place of a checkpoint's `.ckpt`: which rows its net was trained, validated and tested on."""
 
@@ -46,6 +49,9 @@ TRIALS, TRIAL, TRIAL_RUNS = "trials.jsonl", "trial.json", "trials"
 
 PLAN, COMPARED, ROWS, COMPARED_PAGE = "plan.json", "compare.json", "rows.csv", "compare.html"
 """Of a comparison: which arms its folder holds and what they are; what was found, a row for each run, and the page."""
+
+FRONT, FRONT_PAGE, NETS = "front.json", "front.html", "nets"
+"""Of a front: its nets, the page, and the folder of their checkpoints."""
 
 STUDY, SOLUTIONS, MULTIRUN = "study.log", "optimization_results.yaml", "multirun.yaml"
 """Of a sweep that searches: its journal, what was found, and the config of the whole."""

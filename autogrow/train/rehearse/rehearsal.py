@@ -12,15 +12,18 @@ import copy
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autogrow.data import Prepared
+from autogrow.policy import Budget
 from autogrow.policy.book import Book, Measured
+from autogrow.policy.budget import RUN_LIMITS
 from autogrow.policy.event import Event
 from autogrow.policy.guards import growth_ended
 from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Row, Stop, Undo
 from autogrow.policy.needs import by_the_clock, requires, schedule_over
 from autogrow.policy.signals import births
+from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.looks.observe import NEWBORN_ROWS, Observation, Observer
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.operate import applied
@@ -63,13 +66,27 @@ class Course:
 
 
 @dataclass(frozen=True)
+class Limited:
+    """Where one limit of the budget, alone, would end growth if the score fell for ever: at which widths and how many
+    parameters, and `why` in the policy's words (None: it does not; growth ends there by itself).
+    """
+
+    name: str
+    limit: float
+    widths: tuple[int, ...]
+    parameters: int
+    why: str | None
+
+
+@dataclass(frozen=True)
 class Rehearsal:
     """`falling`: the course if the score falls well at every check until growth is over.
     `resting`: the course if it never falls.
 
     `exact`: growth goes by the clock alone, and both are the same. `scored`: what grows is chosen by scores of the
     trained net, taken as alike here. `most`: passes, training FLOPs and seconds of all steps that `trainer.max_epochs`
-    allows at the largest size; None without that limit.
+    allows at the largest size; None without that limit. `limited`: where each of the budget's limits of the net ends
+    growth.
     """
 
     falling: Course
@@ -77,6 +94,7 @@ class Rehearsal:
     exact: bool
     scored: bool
     most: tuple[float, float, float] | None
+    limited: tuple[Limited, ...] = ()
 
 
 def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
@@ -86,7 +104,7 @@ def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
     Seconds are those of some steps on this host with throw-away copies of the nets.
     """
     stream = stream_of(spec, prepared)
-    check_run(spec, module_of(spec, prepared), stream)
+    check_run(spec, module_of(spec, prepared), stream, DeviceGauge(spec, prepared))
     gauge = Gauge(spec, prepared)
     exact = by_the_clock(spec.policy.growth)
     # first to see how far growth goes if the score falls for ever, then with a score that rests from there on
@@ -100,7 +118,20 @@ def rehearse(spec: FitSpec, prepared: Prepared) -> Rehearsal:
         )
         passes, flops = limit / stream.steps_per_pass, float(limit * largest.train_flops_per_step)
         most = (passes, flops, limit * largest.seconds_per_step)
-    return Rehearsal(falling, resting, exact, "scores" in requires(spec.policy), most)
+    budget = getattr(spec.policy, "budget", Budget())
+    limited = tuple(_limited(spec, prepared, gauge, *limit) for limit in budget.limits() if limit[0] not in RUN_LIMITS)
+    return Rehearsal(falling, resting, exact, "scores" in requires(spec.policy), most, limited)
+
+
+def _limited(spec: FitSpec, prepared: Prepared, gauge: Gauge, name: str, limit: float) -> Limited:
+    alone = replace(spec, policy=replace(spec.policy, budget=spec.policy.budget.only(name)))
+    rows = _Play(alone, prepared, gauge).course().rows
+    grown = max((row.check for row in rows if isinstance(row.action, GROWTHS)), default=-1)
+    refused = f"kept, because {name} would be "
+    why = next((row.reason for row in rows[grown + 1 :] if row.reason.startswith(refused)), None)
+    last = rows[-1]
+    said = None if why is None else why.removeprefix("kept, because ")
+    return Limited(name, limit, tuple(last.widths.values()), last.parameters, said)
 
 
 def _last_growth(course: Course) -> int:
@@ -121,7 +152,7 @@ class _Play:
         self.module = module_of(spec, prepared)
         needs = requires(spec.policy)
         self.scored = "scores" in needs
-        self.observer = Observer(prepared, needs, self.module.example.device)
+        self.observer = Observer(prepared, needs, self.module.example.device, DeviceGauge(spec, prepared))
         self.seen = Observation()
         self.book = Book(spec.policy)
         self.starts: list[tuple[int, Action | None, Footprint]] = []
@@ -220,6 +251,7 @@ class _Play:
             max_steps=self.limit,
             columns=module.columns,
             look=self._columns,
+            device=self.observer.device_of,
         )
 
     def _columns(self, knots: int) -> dict[str, Column]:

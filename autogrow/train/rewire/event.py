@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth import Sites, deepen, growth_sites, refine, widen
-from autogrow.growth.cost import NetCost, dry_run
+from autogrow.growth.cost import NetCost, cost, dry_net
 from autogrow.growth.sites.example import Example
 from autogrow.growth.surgery.moves import Surgery
 from autogrow.policy.event import Event, Size
@@ -50,6 +50,11 @@ def in_steps(action: Action, sites: Sites) -> Action:
     return Widen(widths)
 
 
+def no_device(_net: nn.Module) -> Mapping[str, Any]:
+    """No budget asks what a net takes on a device."""
+    return {}
+
+
 def options_of(
     net: nn.Module,
     example: Example,
@@ -62,9 +67,11 @@ def options_of(
     within: Callable[[], AbstractContextManager[Any]] = nullcontext,
     columns: Columns | None = None,
     look: Callable[[int], dict[str, Column]] = no_columns,
+    device: Callable[[nn.Module], Mapping[str, Any]] = no_device,
 ) -> Options:
     """What a policy may choose from, with the net as it is. `within`: what a dry run happens in. `columns`: those that
-    can be refined, `look`: how a policy is shown them.
+    can be refined, `look`: how a policy is shown them. `device`: what a net of these shapes takes on a device, as far
+    as a budget asks for it.
     """
 
     def dry(action: Action) -> Cost:
@@ -72,8 +79,9 @@ def options_of(
         if isinstance(action, Refine):
             plain["knots"] = (columns or Columns()).placed(action, sites)
         with within():
-            spent = dry_run(net, example, plain, sites=sites)
-        return Cost(spent.parameters, spent.flops_per_sample)
+            after = dry_net(net, example, plain, sites=sites)
+            spent = cost(after, example)
+            return Cost(spent.parameters, spent.flops_per_sample, **device(after))
 
     return Options(
         widths=sites.sizes,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from autogrow.growth.sites.axes import Axis, Segment, Width, blocked, fix, length, new_axis, unify
 from autogrow.growth.sites.numbers import SizeInt
+from autogrow.growth.sites.rules.reshape import fix_all
 from autogrow.growth.sites.trace import Call, Value
 
 
@@ -37,7 +41,7 @@ def split(call: Call) -> Value:
     if equal and isinstance(asked, SizeInt):
         parts = parts[:1] * len(parts)
     elif not all(isinstance(size, SizeInt) for size in sizes) or not isinstance(asked, (tuple, list)):
-        fix(value[dim], "split writes the size of its parts into the code; use chunk")
+        fix(value[dim], "split writes the size of its parts into the code; use chunk, or a size that the module keeps")
         return [(*value[:dim], None, *value[dim + 1 :])] * len(call.result)
     unify(tuple(segment for part in parts for segment in part), value[dim])
     for size, part in zip(sizes, parts, strict=True):
@@ -107,11 +111,22 @@ def glu(call: Call) -> Value:
     return tuple(out)
 
 
+def _looked_up(call: Call, value: Any, index: Tensor) -> Value:
+    """Entries of the first dimension by a tensor of numbers (a table of relative positions): the others stay."""
+    for source, axes in call.values.items():
+        fix_all(axes if source is not call.node.args[0] else axes[:1], "entries of it are looked up by number")
+    if index.dtype == torch.bool:
+        return None
+    return (*(None,) * index.ndim, *value[1:])
+
+
 def getitem(call: Call) -> Value:
     """An element of a list of tensors, or dimensions of a tensor taken as a whole, in part or one entry of."""
     value, index = call.value, call.args[1]
     if isinstance(value, list):
         return value[index]
+    if isinstance(index, Tensor) and isinstance(value, tuple):
+        return _looked_up(call, value, index)
     if not isinstance(value, tuple):
         return None
     items = list(index) if isinstance(index, tuple) else [index]

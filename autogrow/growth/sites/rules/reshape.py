@@ -54,11 +54,15 @@ def _measured(numbers: Sizes, size: Any, axis: Axis | None, now: int) -> None:
 def _cut(
     numbers: Sizes, axis: Axis, after: Sequence[int], wide: Sequence[int], sizes: Sequence[Any], out: list[Axis | None]
 ) -> None:
-    """One axis is cut in several dimensions: the first of them whose size is not a number in the code can grow.
+    """One axis is cut in several dimensions: the first of them whose size is not a number in the code can grow, or
+    where `numbers.inner` the last.
 
-    So of (heads, size of a head) it is the number of heads, where the code does not fix that.
+    So of (heads, size of a head) it is the number of heads, where the code does not fix that, or the size of a head.
     """
-    growing = next((d for d in wide if sizes[d] is None or _may_grow(sizes[d])), None)
+    first = [d for d in wide if _may_grow(sizes[d], inner=False)]
+    last = [d for d in wide if _may_grow(sizes[d], inner=True)]
+    numbers.either = numbers.either or bool(first and last and first[0] != last[-1])
+    growing = last[-1] if last and (numbers.inner or not first) else first[0] if first else None
     if growing is None:
         listed = ", ".join(str(int(after[d])) for d in wide)
         fix(axis, f"a reshape cuts or mixes it: into ({listed}), written in the code; use -1 for the one that may grow")
@@ -81,10 +85,10 @@ def _cut(
                 numbers.follow(size.count.attributes[0], whole)
 
 
-def _may_grow(size: Any) -> bool:
+def _may_grow(size: Any, *, inner: bool) -> bool:
     if not isinstance(size, SizeInt):
-        return False
-    return size.count.plain or isinstance(size.count.over, int)
+        return size is None
+    return size.count.plain or isinstance(size.count.over, int) or (inner and size.count.over is not None)
 
 
 def _matched(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]]:

@@ -13,12 +13,14 @@ from typing import Any
 
 from torch import Tensor
 
-from autogrow.growth.sites.axes import fix
-from autogrow.growth.sites.rules.attention import matmul, scaled_dot_product
+from autogrow.growth.sites.axes import fix, new_axis
+from autogrow.growth.sites.rules.attention import einsum, matmul, scaled_dot_product
 from autogrow.growth.sites.rules.parts import cat, expand, expand_as, meet, stack
 from autogrow.growth.sites.rules.pieces import chunk, extreme, getitem, glu, repeated, rolled, split, unbind
 from autogrow.growth.sites.rules.reshape import fix_all, reshaped
 from autogrow.growth.sites.trace import Call, Value
+
+MADE_HERE = "it meets a tensor that the forward makes: neither a parameter nor a buffer"
 
 Rule = Callable[[Call], Value]
 
@@ -53,10 +55,13 @@ def _resize(call: Call) -> Value:
 
 
 def _pad(call: Call) -> Value:
-    value = call.value
-    touched = len(call.kwargs.get("pad", call.args[1] if len(call.args) > 1 else ())) // 2
-    fix_all(value[len(value) - touched :], "it is padded")
-    return (*value[: len(value) - touched], *(None,) * touched)
+    value, pad = call.value, call.kwargs.get("pad", call.args[1] if len(call.args) > 1 else ())
+    out = list(value)
+    for back in range(len(pad) // 2):  # from the last dimension on; one that gets nothing stays
+        if pad[2 * back] or pad[2 * back + 1]:
+            fix_all((out[-1 - back],), "it is padded")
+            out[-1 - back] = None
+    return tuple(out)
 
 
 # -- reshapes
@@ -138,6 +143,16 @@ def _normalize(call: Call) -> Value:
     return value
 
 
+def _made(call: Call) -> Value:
+    """A tensor of another one's kind alone."""
+    return tuple(new_axis(int(size), MADE_HERE) if size > 1 else None for size in call.result.shape)
+
+
+def _alike(call: Call) -> Value:
+    """A tensor of another one's shape."""
+    return call.value
+
+
 def _masked(call: Call) -> Value:
     return meet(call.result.shape, call.shapes, call.values)
 
@@ -181,8 +196,11 @@ def _table() -> dict[str, ShapeRule]:
         ("linear", rolled, "roll flip tril triu"),
         ("linear", _whole_transpose, "T mT"),
         ("mix", matmul, "matmul bmm"),
+        ("mix", einsum, "einsum"),
         ("mix", scaled_dot_product, "scaled_dot_product_attention"),
         ("mix", _masked, "masked_fill"),
+        ("mix", _made, "new_zeros new_ones new_full new_empty new_tensor"),
+        ("mix", _alike, "zeros_like ones_like full_like empty_like rand_like randn_like"),
         ("mix", _normalize, "normalize"),
         ("linear", getitem, "getitem"),
         ("linear", expand, "expand"),

@@ -27,13 +27,14 @@ class FinalLook:
     """What one split says of the delivered net.
 
     measured: loss, error or rmse, and the metrics that `metrics=` names. metrics, baseline: see `autogrow.evaluation`.
-    curves: what the page draws.
+    curves: what the page draws. outputs (N, O): of each row, as the net answers.
     """
 
     measured: dict[str, float]
     metrics: Plain
     baseline: Plain
     curves: Plain = field(repr=False)
+    outputs: Tensor = field(repr=False)
 
 
 def take_final_look(
@@ -63,6 +64,7 @@ def take_final_look(
         curves=curves(
             task, labels, answers, y, before=None if temperature == 1 else before, weights=weights, names=targets
         ),
+        outputs=z,
     )
 
 

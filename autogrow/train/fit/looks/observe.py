@@ -7,31 +7,30 @@ Each is measured only where the policy's `requires` names it, and what it costs 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autogrow.data import Prepared
 from autogrow.growth.cost import counting
-from autogrow.growth.modes import eval_mode
 from autogrow.growth.scores import score_sites
 from autogrow.policy.history import History, Row
 from autogrow.policy.signals import births
 from autogrow.train.fit.looks.columns import ColumnLook, look_rows
+from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.looks.newborns import look_at_newborns
 from autogrow.train.fit.net.module import GrowingModule
 
-RECORDED = ("scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms")
+RECORDED = (
+    "scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms", "flash_bytes", "ram_bytes",
+)  # fmt: skip
 """What a run of ours can show a policy."""
 
 LOOK_ROWS = 1024
 """Training rows that are looked at, at most; scores are fitted on one half and judged on the other."""
-
-_LATENCY_CALLS = 200
 
 NEWBORN_ROWS = 128
 """Training rows by whose gradient new units are compared with old ones."""
@@ -49,12 +48,18 @@ class Observation:
 class Observer:
     """Looks at the net at a check, for a policy that needs more than the rows."""
 
-    def __init__(self, prepared: Prepared, needs: Collection[str], device: torch.device) -> None:
-        self.needs = frozenset(needs)
+    def __init__(
+        self, prepared: Prepared, needs: Collection[str], device: torch.device, gauge: DeviceGauge | None = None
+    ) -> None:
+        self.needs, self.gauge = frozenset(needs), gauge
         self.train_rows = len(prepared.train)
         self._x = prepared.train.x[:LOOK_ROWS].to(device)
         self._y = prepared.train.y[:LOOK_ROWS].to(device)
         self._column_rows = look_rows(prepared, device)
+
+    def device_of(self, net: nn.Module) -> Mapping[str, Any]:
+        """What a net of these shapes takes on a device, as far as a budget asks."""
+        return {} if self.gauge is None else self.gauge.take(net)
 
     def columns(self, module: GrowingModule) -> ColumnLook:
         """How a policy that asks is shown the columns of the net as it is."""
@@ -66,9 +71,10 @@ class Observer:
         if "train_rows" in self.needs:
             measured["train_rows"] = self.train_rows
         if "checkpoint_bytes" in self.needs:
-            measured["checkpoint_bytes"] = sum(t.numel() * t.element_size() for t in module.ema.state_dict().values())
+            measured["checkpoint_bytes"] = checkpoint_bytes(module)
         if "latency_p95_ms" in self.needs:
-            measured["latency_p95_ms"] = latency_p95(module, self._x[:1])
+            assert self.gauge is not None
+            measured["latency_p95_ms"] = self.gauge.latency(module.ema)
         if "scores" not in self.needs:
             return Observation({}, measured)
         return self._scored(module, measured)
@@ -88,16 +94,9 @@ class Observer:
         return Observation({name: score.gain for name, score in scores.found.items()}, measured, counted.flops)
 
 
-def latency_p95(module: GrowingModule, row: Tensor) -> float:
-    """95th percentile of the milliseconds that one sample takes through the net, on this host, after a warm-up."""
-    taken = []
-    with eval_mode(module.ema):
-        for call in range(_LATENCY_CALLS + 20):
-            began = time.perf_counter()
-            module.predict(row)
-            if call >= 20:
-                taken.append(1e3 * (time.perf_counter() - began))
-    return float(np.percentile(taken, 95))
+def checkpoint_bytes(module: GrowingModule) -> int:
+    """Of the weights and buffers that are delivered."""
+    return sum(t.numel() * t.element_size() for t in module.ema.state_dict().values())
 
 
 def look_batches(x: Tensor, y: Tensor, members: int) -> list[tuple[Tensor, Tensor]]:

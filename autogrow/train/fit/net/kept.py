@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from autogrow.data import Pipeline
 from autogrow.errors import CheckpointError, ConfigError, GrowthError
+from autogrow.growth.surgery.entry import most_held
 from autogrow.nets.knots import Knots
 from autogrow.plain import Amount, Count, NotPlainError, Positive, check, check_plain
 from autogrow.policy import validated
@@ -159,7 +160,8 @@ def rebuilt(ours: Mapping[str, Any], recipe: Sequence[Content], weights: Mapping
     Raises CheckpointError, GrowthError or ConfigError where they do not go together, before more is made than there are
     weights.
     """
-    net = rebuild(ours["builder"], recipe, ours["delivery"]["example"], holds=numbers_held(weights))
+    holds = most_held(recipe, numbers_held(weights))
+    net = rebuild(ours["builder"], recipe, ours["delivery"]["example"], holds=holds)
     load_weights(net, weights)
     for module in net.modules():
         if isinstance(module, Knots) and ((module.column < 0) | (module.column >= module.columns)).any():
@@ -183,8 +185,10 @@ def weights_of(content: Content, part: str = "ema") -> Mapping[str, Tensor]:
     return {name.removeprefix(f"{part}."): v for name, v in weights.items() if name.startswith(f"{part}.")}
 
 
-def check_to_go_on(path: Path, content: Content) -> None:
-    """Raise CheckpointError for what loads and is not the checkpoint of a run that can go on."""
+def check_to_go_on(path: Path, content: Content) -> Pipeline:
+    """How the run of a checkpoint encoded its rows. Raises CheckpointError for what loads and is not the checkpoint of
+    a run that can go on.
+    """
     ours = ours_of(path, content)
     with naming(path):
         if "path" in ours:
@@ -192,10 +196,11 @@ def check_to_go_on(path: Path, content: Content) -> None:
         check(ours.get("rate"), PlainRate)
         for part in ("net", "ema"):
             rebuilt(ours, ours["recipe"], weights_of(content, part))
-        Pipeline.from_state(ours["delivery"]["pipeline"])
+        pipeline = Pipeline.from_state(ours["delivery"]["pipeline"])
         check(content, Callbacks)
         _check_state(content["callbacks"]["LifeCycleController"], ours)
         _check_progress(content)
+    return pipeline
 
 
 def _check_state(state: Mapping[str, Any], ours: Content) -> None:

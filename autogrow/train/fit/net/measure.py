@@ -1,4 +1,4 @@
-"""One function measures both splits: the same net, eval mode, the same loss.
+"""One function measures both splits: the same net, the same loss.
 
 N rows, O outputs.
 """
@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from autogrow.growth.modes import eval_mode
+from torch import Tensor
 
 CHUNK = 4096  # rows per forward pass: large enough to be fast, small enough for any net of ours to fit in memory
 
@@ -58,27 +56,6 @@ def sample_loss(task: str, z: Tensor, y: Tensor, *, smoothing: float = 0.0, weig
     return ((z - y).square().mean(1) * weight).mean()
 
 
-def measure(
-    net: nn.Module,
-    predict: Callable[[Tensor], Tensor],
-    x: Tensor,
-    y: Tensor,
-    *,
-    task: str,
-    target_std: Tensor | None = None,
-    temperature: bool = False,
-    weight: Tensor | None = None,
-) -> Measured:
-    """Measure `predict` (which runs `net`) on one split, in eval mode.
-
-    `y` holds classes (N,) or standardised targets (N, O); `target_std` (O,) turns their rmse into target units;
-    `weight` (N,), with a mean of 1, says how much each row counts.
-    """
-    with eval_mode(net):
-        z = outputs_of(predict, x).float()
-        return measure_outputs(z, y, task=task, target_std=target_std, temperature=temperature, weight=weight)
-
-
 def measure_outputs(
     z: Tensor,
     y: Tensor,
@@ -88,7 +65,11 @@ def measure_outputs(
     temperature: bool = False,
     weight: Tensor | None = None,
 ) -> Measured:
-    """The same for outputs `z` (N, O) that are there already."""
+    """What outputs `z` (N, O) of one split say.
+
+    `y` holds classes (N,) or standardised targets (N, O); `target_std` (O,) turns their rmse into target units;
+    `weight` (N,), with a mean of 1, says how much each row counts.
+    """
     loss = sample_loss(task, z, y, weight=weight).item()
     counts = 1.0 if weight is None else weight
     if task == "classification":

@@ -24,6 +24,7 @@ from autogrow.nets.members import MemberLinear
 from autogrow.policy.event import Size
 from autogrow.train.fit.net.build import build_net, rebuild
 from autogrow.train.fit.net.dropout import set_dropout
+from autogrow.train.fit.net.gradients import written_gradients
 from autogrow.train.fit.net.measure import sample_loss
 from autogrow.train.fit.net.muon import Muon, orthogonal_flops
 from autogrow.train.fit.net.rate import Rate
@@ -89,6 +90,7 @@ class GrowingModule(pl.LightningModule):
         self._averaged = [p.detach() for p in self.ema.parameters()]
         self._live_buffers = [b for b in self.net.buffers() if b.is_floating_point()]
         self._averaged_buffers = [b for b in self.ema.buffers() if b.is_floating_point()]
+        self._written = written_gradients(self.net, self.task, self.spec.trainer.label_smoothing)
         if self.spec.trainer.compile:
             torch._dynamo.reset()  # else growth after growth uses up the recompile limit, and training falls back to eager
             self._compiled = [torch.compile(self.net)]
@@ -146,24 +148,47 @@ class GrowingModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """One burst: `batch` holds inputs (S, [M,] B, …), targets (S, [M,] B[, O]), and weights (S, [M,] B) if any."""
         wrapped = self.optimizers()
-        inner = wrapped.optimizer  # type: ignore[union-attr]
-        step = self.trainer.global_step
         one_process = self.trainer.world_size == 1 and self.trainer.precision in ("32-true", "64-true")
+        self.learn(
+            batch,
+            wrapped.optimizer,  # type: ignore[union-attr]
+            self.trainer.global_step,
+            take=wrapped.step,  # type: ignore[union-attr]
+            backward=None if one_process else self.manual_backward,
+        )
+
+    def learn(
+        self,
+        batch: Sequence[Tensor],
+        optimizer: torch.optim.Optimizer,
+        step: int,
+        *,
+        take: Callable[[], Any] | None = None,
+        backward: Callable[[Tensor], None] | None = None,
+    ) -> None:
+        """Take the optimizer steps of a burst, from number `step` on. take, backward: how a step and a backward pass
+        are made, where not by the optimizer and the loss alone.
+        """
+        take = optimizer.step if take is None else take
         clip = self.spec.optimizer.gradient_clip
         forward = self._compiled[0] if self._compiled else self.net
+        written = None if len(batch) > 2 or backward is not None or self._compiled else self._written
         for x, y, *weight in zip(*batch, strict=True):
             rate = self.rate(step)
-            for group in inner.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = rate
-            inner.zero_grad()
-            loss = self.loss(forward(x), y, *weight)
-            if one_process:
-                loss.backward()
+            if written is not None:
+                written(x, y)
             else:
-                self.manual_backward(loss)
+                optimizer.zero_grad()
+                loss = self.loss(forward(x), y, *weight)
+                if backward is None:
+                    loss.backward()
+                else:
+                    backward(loss)
             if clip is not None:
                 nn.utils.clip_grad_norm_(self.net.parameters(), clip)
-            wrapped.step()  # type: ignore[union-attr]
+            take()
             self.update_average()
             step += 1
 

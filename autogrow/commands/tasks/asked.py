@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 
-from autogrow.composition import run_hydra
+from autogrow.commands.tasks.told import Weight, told_of, weight_of
 from autogrow.data import ImageEncoder, TableEncoder
-from autogrow.data.reading.column import MISSING
+from autogrow.data.reading.column import MISSING, Reading
+from autogrow.data.reading.sign import readings_as_written
 from autogrow.data.sources.chunks import TableFile
 from autogrow.errors import CheckpointError, ConfigError, DataError, nearest
-from autogrow.overrides import quoted
 from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.fit.net.load import load
-from autogrow.train.record.folder import CONFIG, read_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,29 +26,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SHOWN = 8  # names of columns in a line
-
-
-def run_on_table(command: str, rest: Sequence[str], task: Callable[[DictConfig], Any]) -> int:
-    """Run a command of the form `autogrow COMMAND RUN TABLE key=value …`; the exit code."""
-    words = [a for a in rest if "=" not in a and not a.startswith("-")]
-    if len(words) > 2:
-        raise ConfigError(f"{command} takes one run and one table: autogrow {command} RUN TABLE, got {' '.join(words)}")
-    named = dict(zip(words, ("run", "table"), strict=False))
-    rest = [f"{named[a]}={quoted(Path(a))}" if a in named else a for a in rest]
-    given = {a.partition("=")[0] for a in rest}
-    if not any(a.startswith(("-", "hydra")) for a in rest) and not {"run", "table"} <= given:
-        raise ConfigError(f"{command} takes a run and a table: autogrow {command} runs/fit/… table.csv")
-    return run_hydra(command, rest, task)
+SIGNS = {".": "point", ",": "comma"}
+PLAIN = Reading("number")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A net and the table it is asked about. `kept`: columns that are passed on; `also`: further ones that are read."""
+    """A net and the table it is asked about. `kept`: columns that are passed on; `also`: further ones that are read;
+    `weight`: how much its rows count, None for all alike.
+    """
 
     net: Delivered
     table: TableFile
     kept: list[str]
     also: list[str]
+    weight: Weight | None = None
 
     @property
     def encoder(self) -> TableEncoder:
@@ -60,11 +51,11 @@ class Asked:
 
     def chunks(self, rows: int) -> Iterator[pd.DataFrame]:
         """The table, `rows` rows at a time."""
-        columns = [*self.encoder.columns, *self.also, *self.kept]
         encoder = self.encoder
+        weight = () if self.weight is None or self.weight.column is None else (self.weight.column,)
         # a net of before readings were kept, or of a typed file, has none: its categories are text
-        text = encoder.readings or ({} if encoder.missing else encoder.categories)
-        yield from self.table.chunks(rows, columns, as_text=[*text, *self.also, *self.kept])
+        text = [*encoder.readings, *(() if encoder.missing else encoder.categories), *self.also, *self.kept, *weight]
+        yield from self.table.chunks(rows, [*encoder.columns, *text], as_text=text)
 
     def outputs(self, frame: pd.DataFrame) -> Tensor:
         """Logits or target values (rows, O) of some rows of the table."""
@@ -89,10 +80,8 @@ def ask(cfg: DictConfig, *, keep: Sequence[str] | None = None, targets: bool = F
     encoder, targeted = net.pipeline.encoder, list(net.pipeline.targets)
     if isinstance(encoder, ImageEncoder):
         raise ConfigError(f"{cfg.run} reads images, not tables: autogrow.load({cfg.run!r}).predict(images)")
-    table = TableFile(
-        Path(cfg.table), **_format_of(cfg), names=(*encoder.columns, *targeted), missing=encoder.missing or MISSING
-    )
-    sample = table.sample()
+    told = told_of(Path(cfg.run))
+    table, sample = _opened(cfg, told, encoder, (*encoder.columns, *targeted))
     columns = list(sample.columns)
     if not len(sample):
         raise DataError(f"{table.path} has no rows")
@@ -104,8 +93,61 @@ def ask(cfg: DictConfig, *, keep: Sequence[str] | None = None, targets: bool = F
     kept = [c for c in left if _identifies(sample[c])] if keep is None else list(keep)
     unread = [c for c in left if c not in kept and c not in encoder.ignored]
     if unread:
-        print(f"autogrow: not read, as the net does not know them: {_listed(unread)}", file=sys.stderr)
-    return Asked(net, table, kept, targeted if targets else [])
+        _say(f"not read, as the net does not know them: {_listed(unread)}")
+    weight, lacking = weight_of(told, columns) if targets else (None, [])
+    for line in lacking:
+        _say(line)
+    also = targeted if targets else []
+    weight = _read_as_written(net, table, sample, also, weight)
+    return Asked(net, table, kept, also, weight)
+
+
+def _opened(
+    cfg: DictConfig, told: Mapping[str, Any], encoder: TableEncoder, names: tuple[str, ...]
+) -> tuple[TableFile, pd.DataFrame]:
+    """The table and its first rows. How a CSV is written is as given, else as the run was told; else, and where so it
+    lacks columns that it has otherwise, it is found from the file.
+    """
+    given = {key: cfg[key] for key in ("separator", "encoding") if cfg[key] is not None}
+    form = {key: told[key] for key in ("separator", "encoding", "header") if told.get(key) is not None} | given
+    missing = encoder.missing or MISSING
+    table = TableFile(Path(cfg.table), **form, names=names, missing=missing)
+    sample = table.sample()
+    if "separator" in form and "separator" not in given and not set(encoder.columns) <= set(sample.columns):
+        del form["separator"]
+        other = TableFile(Path(cfg.table), **form, names=names, missing=missing)
+        found = other.sample()
+        if set(encoder.columns) <= set(found.columns):
+            return other, found
+    return table, sample
+
+
+def _read_as_written(
+    net: Delivered, table: TableFile, sample: pd.DataFrame, targets: Sequence[str], weight: Weight | None
+) -> Weight | None:
+    """Let the net, and the weight that is answered, read numbers by the decimal sign of the table where it is another
+    than that of the table that was learned from.
+    """
+    pipeline, encoder = net.pipeline, net.pipeline.encoder
+    assert isinstance(encoder, TableEncoder)
+    inputs = {name: encoder.readings.get(name) for name in encoder.numeric if name not in encoder.dates}
+    truths = {name: pipeline.target_readings.get(name) for name in targets if pipeline.task == "regression"}
+    counted = {} if weight is None or weight.column is None else {weight.column: None}
+    numbers = {n: r for n, r in {**counted, **truths, **inputs}.items() if r is None or r.kind == "number"}
+    found = {} if table.parquet else readings_as_written(sample, numbers)
+    if not found:
+        return weight
+    signs = sorted({found[n].decimal for n, r in numbers.items() if n not in counted and found[n] != (r or PLAIN)})
+    for sign in signs:
+        _say(f"{table.path} is read with a decimal {SIGNS[sign]}, which the net's own table did not have")
+    readings = {**encoder.readings, **{name: found[name] for name in inputs if name in found}}
+    known = {**pipeline.target_readings, **{name: found[name] for name in truths if name in found}}
+    net.pipeline = replace(pipeline, encoder=replace(encoder, readings=readings), target_readings=known)
+    return weight if weight is None or weight.column is None else replace(weight, reading=found[weight.column])
+
+
+def _say(line: str) -> None:
+    print(f"autogrow: {line}", file=sys.stderr)
 
 
 def loaded(run: str) -> Delivered:
@@ -114,15 +156,6 @@ def loaded(run: str) -> Delivered:
     if not isinstance(net, Delivered):
         raise CheckpointError(f"{run} holds a net of your own class, which has no table to read")
     return net
-
-
-def _format_of(cfg: DictConfig) -> dict[str, Any]:
-    """How a CSV is written: as given, else as the run was told, else it is found from the file."""
-    folder = Path(cfg.run)
-    told = OmegaConf.create(read_config(folder)) if (folder / CONFIG).is_file() else OmegaConf.create()
-    form = {key: OmegaConf.select(told, f"data.{key}") for key in ("separator", "encoding", "header")}
-    given = {key: cfg[key] for key in ("separator", "encoding") if cfg[key] is not None}
-    return {**form, **given}
 
 
 def _check_columns(encoder: TableEncoder, given: Sequence[str], cfg: DictConfig) -> None:
@@ -154,4 +187,4 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f", … ({len(names)} in all)" if len(names) > SHOWN else "")
 
 
-__all__ = ["Asked", "ask", "loaded", "run_on_table"]
+__all__ = ["Asked", "ask", "loaded"]

@@ -1,4 +1,4 @@
-"""A plot of a comparison as a self-contained SVG: lines, bands, points, one legend by colour and by dash or marker."""
+"""A plot as a self-contained SVG: lines, bands, points, bars, one legend by colour and by dash or marker."""
 
 from __future__ import annotations
 
@@ -29,14 +29,18 @@ MARKERS = (
 
 @dataclass(frozen=True)
 class Series:
-    """`look`: which of the looks. `line`: points joined; `points`: markers; `band`: (x, low, high) around a line."""
+    """`look`: which of the looks. `line`: points joined; `points`: markers; `band`: (x, low, high) around a line;
+    `bars`: (x, low, high) of points. `large`: whether its markers are.
+    """
 
     name: str
     look: int
     line: Sequence[tuple[float, float]] = ()
     points: Sequence[tuple[float, float, str]] = ()
     band: Sequence[tuple[float, float, float]] = ()
+    bars: Sequence[tuple[float, float, float]] = ()
     faint: bool = False
+    large: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,14 @@ class Plot:
             dash = DASHES[one.look % LOOKS]
             dashed = f' stroke-dasharray="{dash}"' if dash else ""
             out.append(f'<path class="line {look}"{dashed} d="M{_joined([self.at(*p) for p in one.line])}"/>')
+        for x, low, high in one.bars:
+            (px, top), (_, bottom) = self.at(x, high), self.at(x, low)
+            out.append(f'<path class="bar-of {look}" d="M{px} {top}V{bottom}"/>')
         for x, y, what in one.points:
             px, py = self.at(x, y)
+            size = " scale(2)" if one.large else ""
             out.append(
-                f'<path class="point {look}" transform="translate({px} {py})" d="{MARKERS[one.look % LOOKS]}"><title>{escape(what)}</title></path>'
+                f'<path class="point {look}{" ring" if one.large else ""}" transform="translate({px} {py}){size}" d="{MARKERS[one.look % LOOKS]}"><title>{escape(what)}</title></path>'
             )
         return out
 

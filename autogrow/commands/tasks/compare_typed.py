@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from autogrow.compare.arms import EXAMPLE, GROW, Arm, arm_from
 from autogrow.compare.read.grouping import read_plan
 from autogrow.compare.run.affordable import check_one_pass
 from autogrow.compare.run.plan import Plan, seeds_from
-from autogrow.config import FitConfig, instantiate, spec_from
+from autogrow.config import instantiate, spec_from
 from autogrow.data import prepare
 from autogrow.errors import ConfigError, UsageError, nearest
 from autogrow.overrides import key_of
@@ -32,17 +32,6 @@ OWN = ("seeds", "arms", "jobs", "target")
 """Keys of the comparison itself; `search.*` goes to the arms that search, everything else to every arm."""
 
 _OPTIONS = ("--config-dir", "-cd")  # arguments that every child needs too
-
-
-@dataclass
-class CompareConfig(FitConfig):
-    """The schema of `autogrow compare`: that of fit, and the comparison's own keys."""
-
-    seeds: Any = 5
-    arms: list[str] = field(default_factory=list)
-    jobs: int = 1
-    target: float | None = None
-    search: Any = None
 
 
 def checked_plan(cfg: DictConfig, rest: Sequence[str], folder: Path) -> Plan:

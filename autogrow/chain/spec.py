@@ -1,0 +1,34 @@
+"""What a chain of runs is made of, as plain dataclasses: the schema of the config nodes `stage` and `watch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class StageSpec:
+    """How every stage but the last trains: its net is only where the next one starts, so it need not be finished.
+
+    patience: a factor on the stop rule's patience.  finish: a factor on the length of the anneal, 0 for none.
+    """
+
+    patience: float = 0.5
+    finish: float = 0.5
+
+
+@dataclass
+class WatchSpec:
+    """What to watch, and when to end.
+
+    files: end when so many have been taken in, in all.  idle_seconds: end when nothing has happened for so long.  once:
+    take in what is there, and end.  settle_seconds: how long a file's size and time must stay the same.  poll_seconds:
+    between two looks. attempts: how often a file that cannot be learned from is looked at before it is set aside.
+    """
+
+    folder: str | None = None
+    files: int | None = None
+    idle_seconds: float | None = None
+    once: bool = False
+    settle_seconds: float = 2.0
+    poll_seconds: float = 1.0
+    attempts: int = 3

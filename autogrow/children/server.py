@@ -1,0 +1,150 @@
+"""The server of warm processes: it imports what a run needs, then forks off a process for each job it is asked for.
+
+`python -m autogrow.children.server <socket>`. It ends when nobody is at the other end of the socket any more; its jobs
+go on. What a run needs besides is imported here by name, for nothing here may import what runs it.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+from autogrow.children.warm import LONGEST, PYTHON, QUIET, end_all_of
+from autogrow.imports import importing
+
+USED = (
+    "autogrow.commands.tasks.fit",
+    "autogrow.commands.tasks.search",
+    "autogrow.commands.fit",
+    "autogrow.commands.search",
+    "hydra._internal.core_plugins.basic_launcher",
+    "hydra._internal.core_plugins.basic_sweeper",
+    "pandas",
+    "sklearn.datasets",
+    "torch._dynamo",
+)
+
+_EVERY = 0.02  # seconds between two looks at the jobs
+
+
+class _Job:
+    """What the process of a job is to do, and what it will leave behind: the server's own process has none."""
+
+    command: tuple[str, ...] = ()
+    code: object = 1  # where nothing ends it properly: an error of ours, whose trace Python prints
+
+
+def main(descriptor: int) -> None:
+    """Serve; in the process of a job, do it."""
+    atexit.register(_leave)  # the first to register is the last to be called
+    with importing():
+        for name in USED:
+            import_module(name)
+    request = _serve(socket.socket(fileno=descriptor))
+    _Job.command = (*PYTHON, *request["words"])
+    for name in QUIET:
+        del os.environ[name]
+    os.chdir(request["folder"])
+    entry = import_module("autogrow.__main__")
+    sys.argv = [str(entry.__file__), *request["words"]]
+    try:
+        entry.main(request["words"])
+    except SystemExit as ended:
+        _Job.code = ended.code
+        raise
+
+
+def own_process() -> None:
+    """Go on as a process of its own that starts from nothing, where this one was forked off: for jobs that need
+    several processes, or a device, whose drivers do not live through a fork.
+    """
+    if _Job.command:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(sys.executable, _Job.command, os.environ)
+
+
+def _serve(asked: socket.socket) -> dict[str, Any]:
+    """Fork off a process for each job, end those that are to end, and tell how each has ended.
+
+    Comes back in the process of a job alone: what it is to do.
+    """
+    numbers: dict[int, int] = {}  # of the jobs that run, by process
+    while True:
+        if select.select([asked], [], [], _EVERY if numbers else None)[0]:
+            request, files = _receive(asked)
+            if "start" in request:
+                process = os.fork()
+                if process == 0:
+                    asked.close()
+                    _begin(files)
+                    return request
+                os.close(files[0])
+                numbers[process] = request["start"]
+                _tell(asked, job=request["start"], process=process)
+            else:
+                _end(numbers, request["end"], request["signal"])
+        for process in list(numbers):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                _tell(asked, job=numbers.pop(process), code=os.waitstatus_to_exitcode(status))
+
+
+def _receive(asked: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The next request, and the files that came with it."""
+    text, given, _, _ = asked.recvmsg(LONGEST, socket.CMSG_SPACE(array.array("i").itemsize))
+    if not text:
+        _go()
+    files = array.array("i")
+    for _, _, data in given:
+        files.frombytes(data)
+    return json.loads(text), list(files)
+
+
+def _begin(files: list[int]) -> None:
+    """A session of its own, so that what ends it ends what it started; its log in the place of the output."""
+    os.setsid()
+    for stream in (1, 2):
+        os.dup2(files[0], stream)
+    os.close(files[0])
+
+
+def _end(numbers: dict[int, int], job: int, number: int) -> None:
+    for process in [p for p, n in numbers.items() if n == job]:
+        if number == signal.SIGKILL:
+            end_all_of(process)
+        else:
+            os.kill(process, number)
+
+
+def _tell(asked: socket.socket, **message: int) -> None:
+    try:
+        asked.send(json.dumps(message).encode())
+    except (BrokenPipeError, ConnectionResetError):
+        _go()
+
+
+def _go() -> NoReturn:
+    """End the server at once: there is nothing in it to take down."""
+    os._exit(0)
+
+
+def _leave() -> None:
+    """End the process of a job without taking down, module by module, what was imported for all of them."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    code = _Job.code
+    os._exit(0 if code is None else code if isinstance(code, int) else 1)
+
+
+if __name__ == "__main__":
+    # the module that others import by its name, which own_process asks
+    import_module("autogrow.children.server").main(int(sys.argv[1]))

@@ -1,0 +1,46 @@
+"""`autogrow export RUN to=…`: a run's net as a file that runs elsewhere, proved to answer the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from autogrow.composition import run_hydra
+from autogrow.errors import ConfigError
+from autogrow.imports import importing
+from autogrow.overrides import quoted
+
+TARGETS = "c|onnx|pt2|sklearn|torch"
+
+
+@dataclass
+class ExportConfig:
+    """The schema of `autogrow export`."""
+
+    run: str = "???"
+    to: str = "???"
+    int8: bool = False
+    logits: bool = False
+    out: str | None = None
+
+
+def run(rest: Sequence[str]) -> int:
+    """Run the command; the exit code. RUN may stand alone in front: it is short for run=…"""
+    rest = list(rest)
+    if rest and "=" not in rest[0] and not rest[0].startswith("-"):
+        rest[0] = f"run={quoted(Path(rest[0]))}"
+    given = {a.partition("=")[0] for a in rest}
+    if not any(a.startswith(("-", "hydra")) for a in rest) and not {"run", "to"} <= given:
+        raise ConfigError(f"export takes a run and a target: autogrow export runs/fit/… to={TARGETS}")
+    ConfigStore.instance().store(name="export_schema", node=ExportConfig, provider="autogrow")
+    return run_hydra("export", rest, _export)
+
+
+def _export(cfg: DictConfig) -> None:
+    with importing():
+        from autogrow.commands.tasks.export import write_export
+    write_export(cfg)

@@ -1,0 +1,61 @@
+"""What `autogrow report` does: it builds the page of a run folder again; of a folder of runs, their comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autogrow.commands.tasks.compare import build, show
+from autogrow.errors import CheckpointError
+from autogrow.report import write_report
+from autogrow.report.stages.page import write_stages_report
+from autogrow.train.record.folder import (
+    LEDGER,
+    RESULT,
+    RESULT_KEYS,
+    STAGES,
+    Plain,
+    is_complete,
+    read_card,
+    read_config,
+    read_curves,
+    read_result,
+)
+from autogrow.train.record.ledger import read_ledger
+
+
+def report(folder: Path) -> None:
+    """Build the pages of a folder again, and say where they are."""
+    if (folder / STAGES).is_file():
+        print(_stages_report(folder))
+    elif (folder / LEDGER).is_file() or is_complete(folder):
+        print(_report(folder))
+    else:
+        show(folder, build(folder))
+
+
+def _report(folder: Path) -> Path:
+    rows = read_ledger(folder)
+    result = _result(folder)
+    return write_report(
+        folder,
+        rows=rows,
+        result=result,
+        card=read_card(folder),
+        config=read_config(folder),
+        command=result.get("command", ""),
+        curves=read_curves(folder, result),
+    )
+
+
+def _stages_report(folder: Path) -> Path:
+    result = _result(folder, (*RESULT_KEYS, "data", "total", "stages"))
+    return write_stages_report(folder, result=result, config=read_config(folder), command=result.get("command", ""))
+
+
+def _result(folder: Path, needs: Sequence[str] = RESULT_KEYS) -> Plain:
+    if not is_complete(folder):
+        raise CheckpointError(
+            f"{folder} holds no {RESULT}: the run is not complete; go on with autogrow fit resume={folder}"
+        )
+    return read_result(folder, needs)

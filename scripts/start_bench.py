@@ -1,0 +1,86 @@
+"""What a command costs before and after its training: CPU seconds of this checkout against another revision, in turn.
+
+    .venv/bin/python scripts/start_bench.py [REVISION] [--repeats 5]
+
+Each command is a process of its own; its user and system seconds are what the system says of it. `fit … max_epochs=1`
+trains for two checks, so what it takes is what every run takes beside its training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+COMMANDS = {
+    "--help": ["--help"],
+    "fit --help": ["fit", "--help"],
+    "fit --cfg job": ["fit", "--cfg", "job"],
+    "an unknown key": ["fit", "dataa=iris"],
+    "a missing file": ["fit", "data=csv", "data.path=nowhere.csv", "data.target=y"],
+    "compare --help": ["compare", "--help"],
+    "fit data=iris, two checks": ["fit", "data=iris", "trainer.max_epochs=1"],
+}
+
+
+def cpu_seconds(checkout: Path, words: list[str]) -> float:
+    """User and system seconds of one command."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "autogrow", *words],
+            cwd=folder,
+            env=environment_of(checkout),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0  # it has been waited for
+    return usage.ru_utime + usage.ru_stime
+
+
+def environment_of(checkout: Path) -> dict[str, str]:
+    """In which `autogrow` is that of a checkout."""
+    return {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+
+
+@contextmanager
+def at_revision(revision: str) -> Iterator[Path]:
+    """A checkout of another revision, while the block runs."""
+    git = ["git", "-C", str(HERE), "worktree"]
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder) / "before"
+        subprocess.run([*git, "add", "--detach", "--quiet", str(checkout), revision], check=True)
+        try:
+            yield checkout
+        finally:
+            subprocess.run([*git, "remove", "--force", str(checkout)], check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("revision", nargs="?", default="HEAD~1")
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    with at_revision(arguments.revision) as before:
+        measure(before, arguments.repeats)
+
+
+def measure(before: Path, repeats: int) -> None:
+    """Print the table: medians of both, and of the ratios of neighbours."""
+    print(f"{'CPU seconds':28}{'before':>10}{'now':>10}{'ratio':>10}   n={repeats}, in turn")
+    for name, words in COMMANDS.items():
+        pairs = [(cpu_seconds(before, words), cpu_seconds(HERE, words)) for _ in range(repeats + 1)][1:]  # .pyc files
+        old, new = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(now / then for then, now in pairs)
+        print(f"{name:28}{old:10.2f}{new:10.2f}{ratio:10.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
