@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from autogrow.growth.cost import counting
 from autogrow.growth.modes import quiet
 from autogrow.growth.newborns import standing, units_of
 from autogrow.policy.event import Size
@@ -20,16 +19,14 @@ from autogrow.train.fit.net.module import GrowingModule
 
 def look_at_newborns(
     module: GrowingModule, batch: tuple[Tensor, Tensor], births: Mapping[int, tuple[Size, Size]]
-) -> tuple[tuple[Newborns, ...], int]:
-    """How the units of each birth stand in the net that is trained, and the FLOPs of looking.
+) -> tuple[Newborns, ...]:
+    """How the units of each birth stand in the net that is trained: a forward and a backward pass on the batch.
 
     What has been trained since is seen from the weight average, which forgets within about a check: the way from it to
     the weights is what they have gone lately.
     """
-    if not births:
-        return (), 0
     names, parameters = zip(*module.net.named_parameters(), strict=True)
-    with counting() as counted, quiet(module.net), torch.enable_grad():
+    with quiet(module.net), torch.enable_grad():
         loss = module.loss(module.net(batch[0]), batch[1])
         gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
     with torch.no_grad():
@@ -38,4 +35,4 @@ def look_at_newborns(
         weights = {name: p.detach() for name, p in zip(names, parameters, strict=True)}
         units = units_of(module.sites, weights, dict(zip(names, gradients, strict=True)), moved)
     found = ((at, standing(units, before.widths, after.widths)) for at, (before, after) in births.items())
-    return tuple(Newborns(at, **vars(how)) for at, how in found if how is not None), counted.flops
+    return tuple(Newborns(at, **vars(how)) for at, how in found if how is not None)

@@ -81,10 +81,14 @@ class Observer:
 
     def newborns(self, module: GrowingModule, row: Row, before: History) -> Row:
         """The row with how the units stand that growths have added, and what looking costs. `before`: earlier rows."""
-        batch = self._x[:NEWBORN_ROWS], self._y[:NEWBORN_ROWS]
-        if module.spec.net.members > 1:
-            batch = _repeated(batch[0], module.spec.net.members), _repeated(batch[1], module.spec.net.members)
-        found, flops = look_at_newborns(module, batch, births([*before, row]))
+        born, members = births([*before, row]), module.spec.net.members
+        if not born:
+            return row
+        x, y = self._x[:NEWBORN_ROWS], self._y[:NEWBORN_ROWS]
+        # counting what is dispatched would take longer than the look itself
+        flops = len(x) * module.cost.train_flops_per_sample
+        batch = (x, y) if members == 1 else (_repeated(x, members), _repeated(y, members))
+        found = look_at_newborns(module, batch, born)
         return dataclasses.replace(row, newborns=found, eval_flops=row.eval_flops + flops)
 
     def _scored(self, module: GrowingModule, measured: dict[str, float]) -> Observation:
