@@ -35,6 +35,8 @@ PATHS = frozenset(
         "resume",
         "continue_from",
         "run",
+        "table",
+        "out",
         "checkpoint",
         "from_sklearn",
         "watch.folder",
@@ -52,12 +54,28 @@ TEXTS = frozenset(
 WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate", "export", "front"])
 """Commands that make no run folder."""
 
+KEEPS_ITS_WORDS = frozenset(["fit", "compare", "search"])
+"""Commands whose run folder says what was typed."""
+
 
 def _check_used(command: str, arguments: Sequence[str]) -> None:
     """Raise ConfigError for a key that a command would take and not use."""
     for argument in arguments:
         if command in WITHOUT_A_FOLDER and key_of(argument) in ("hydra.run.dir", "hydra.sweep.dir"):
             raise ConfigError(f"{command} makes no run folder, so it takes no {key_of(argument)}")
+    _check_text(command, arguments)
+
+
+def _check_text(command: str, arguments: Sequence[str]) -> None:
+    """Raise ConfigError for words that a run folder would have to keep, in UTF-8, and that are no such text."""
+    for argument in arguments:
+        if command in KEEPS_ITS_WORDS and not argument.isprintable() and "\ufffd" in _shown(argument):
+            raise ConfigError(f"{_shown(argument)!r} is not UTF-8 text, which a run folder keeps: rename the file")
+
+
+def _shown(argument: str) -> str:
+    """An argument as text: bytes of a name that are none are seen as such."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @contextmanager
@@ -191,7 +209,7 @@ def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> 
         first = str(error).splitlines()[0]
         key, _, value = str(error.override).partition("=")
         near = f"; quote its value: '{key}=\"{value}\"'" if value and value[0] not in "'\"[{" else ""
-        return f"cannot read the override {error.override!r}: {first}{near}"
+        return f"cannot read the override {error.override!r}: {first}{near}".replace("\n", "\\n")
     missing = re.search(r"Could not override '([^']+)'", text)
     if missing:
         keys = list(known_keys(command, choices, hydra_too=missing[1].startswith("hydra.")))

@@ -2,7 +2,8 @@
 # A net for a microcontroller with 32 kB of flash to spare: grown under that budget, exported to one C file, compiled
 # and asked, in 32-bit floats and then in 8 bits, where the same flash holds a larger net.
 #
-#   ./examples/digits_on_a_device.sh [folder] [key=value …]      keys are those of autogrow fit
+#   ./examples/digits_on_a_device.sh [folder] [key=value …]      keys are those of autogrow fit; INT8=true
+#                                                                does the second half alone
 #
 # Needs autogrow and a C compiler (CC, else cc). For a board, give main.c and net.h to its own compiler instead.
 set -euo pipefail
@@ -10,7 +11,7 @@ set -euo pipefail
 out=${1:-runs/digits_on_a_device}
 autogrow="${PYTHON:-python} -m autogrow"
 
-for int8 in false true; do
+for int8 in ${INT8:-false true}; do
   folder=$out/$([ $int8 = true ] && echo int8 || echo float)
   mkdir -p "$folder"
 

@@ -22,16 +22,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from peers_methods import PEERS, Rows, judged
 from peers_table import print_tables
 from peers_tables import TABLES, csv_of
 from recipe import composed
 from study_cells import Cell, append, read_cells
 
+from autogrow.compare.arms import arm_from, facts_of
+from autogrow.config import CONF_DIR
 from autogrow.data import prepare
 from autogrow.errors import AutogrowError, InterruptedRunError
 from autogrow.train.fit.run import fit
 
+SAME_NET = CONF_DIR / "compare" / "scratch_flops.yaml"
 OWN = {"default": [], "accurate": ["experiment=accurate"]}
 """autogrow's own methods, as overrides of `autogrow fit`."""
 
@@ -111,7 +115,9 @@ def run_own(where: Cell, path: Path, overrides: Sequence[str]) -> Cell:
     measured = {f"{part}_error": s[part].get("error", s[part].get("rmse")) for part in ("val", "test")}
     measured |= {f"{part}_loss": s[part]["loss"] for part in ("val", "test")}
     spent = round(time.process_time() - began, 3)
-    return {**where, **{k: s[k] for k in kept}, **measured, "cpu_seconds": spent, "overrides": list(overrides)}
+    facts = facts_of(s, result.rows)
+    grown = {k: s[k] for k in kept} | {"net": {k: facts[k] for k in ("widths", "knots")}}
+    return {**where, **grown, **measured, "cpu_seconds": spent, "overrides": list(overrides)}
 
 
 def run_peer(where: Cell, path: Path) -> Cell:
@@ -135,7 +141,9 @@ def rows_of(name: str, path: Path, split: int) -> Rows:
 
 
 def _same_net(cell: Cell) -> list[str]:
-    return [f"net.widths={cell['widths']}", "growth=never", "stop=never", f"budget.train_flops={cell['train_flops']}"]
+    """What compare's arm of the same net from scratch at equal FLOPs takes over: widths, depth, knots and FLOPs."""
+    facts = {**cell["net"], "train_flops": cell["train_flops"]}
+    return arm_from("scratch_flops", yaml.safe_load(SAME_NET.read_text(encoding="utf-8"))).filled([], facts)
 
 
 def _named(text: str) -> tuple[str, list[str]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 
 import numpy as np
@@ -351,3 +352,42 @@ def test_codes_are_the_text_that_they_were_whatever_else_a_chunk_holds(made, alo
     assert call("evaluate", "run", "codes.csv", "out=e.json", "chunk_rows=60") == 0
     assert (pd.read_csv("p.csv")["prediction"] == table["label"]).all()
     assert json.loads((alone / "e.json").read_text())["drift"] == {}
+
+
+@pytest.fixture
+def full_disk():
+    """No file may be larger than a few bytes, which ends writing as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("command", "out"), [("predict", "p.csv"), ("predict", "p.parquet"), ("evaluate", "e.json")], ids=lambda w: w
+)
+def test_a_full_disk_is_a_line_that_names_the_file_and_leaves_nothing(command, out, made, alone, full_disk, capsys):
+    full_disk()
+    code = call(command, str(made / "classes"), str(made / "table.csv"), f"out={out}")
+    error = capsys.readouterr().err
+    assert code == 1
+    assert f"autogrow: {out} cannot be written: File too large" in error
+    assert "Error executing" not in error
+    assert not list(alone.iterdir())
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_no_folder(made, alone, full_disk, capsys):
+    full_disk()
+    assert call("fit", "data=csv", f"data.path={made}/table.csv", "data.target=label", "hydra.run.dir=run") == 2
+    assert "run cannot be written: File too large" in capsys.readouterr().err
+    assert not list(alone.iterdir())
+
+
+def test_a_name_that_is_no_text_is_said_before_a_run_and_shown_in_a_page(made, alone, capfd):
+    name = os.fsdecode(b"na\xffme")
+    shutil.copy(made / "table.csv", f"{name}.csv")
+    assert call("fit", "data=csv", f"data.path={name}.csv", "data.target=label", "hydra.run.dir=run") == 2
+    assert "'data.path=na\ufffdme.csv' is not UTF-8 text" in capfd.readouterr().err
+    shutil.copytree(made / "classes", name)
+    assert call("report", name) == 0
+    assert "na\ufffdme" in (alone / name / "report.html").read_text(encoding="utf-8")
+    assert call("predict", name, f"{name}.csv", "out=p.csv") == 0

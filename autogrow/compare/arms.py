@@ -9,7 +9,7 @@ from typing import Any
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.overrides import key_of, quoted
-from autogrow.policy.history import COARSE, Row
+from autogrow.policy.history import COARSE, Refine, Row
 
 GROW = "grow"
 """The arm that the others are compared with, and that runs first."""
@@ -86,12 +86,21 @@ def facts_of(result: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
         "seed": result["seed"],
         "start_widths": list(rows[0].widths.values()),
         "widths": list(result["widths"]),
-        "knots": [[name, pieces] for name, pieces in result.get("knots", {}).items()] or None,
+        "knots": _knots(result.get("knots", {}), rows) or None,
         "train_flops": result["train_flops"],
         "seconds": result["seconds"],
         "passes": rows[-1].passes,  # result.json rounds them
         "growth_checks": [row.check for row in rows[:-1] if isinstance(row.action, COARSE)],
     }
+
+
+def _knots(pieces: Mapping[str, int], rows: Sequence[Row]) -> list[list[Any]]:
+    """What to ask for so that a net starts with these pieces: equal quantiles are one knot, so that a column may have
+    fewer pieces than were asked for, and fewer again when asked for those.
+    """
+    refined = [row.action.knots for row in rows[:-1] if isinstance(row.action, Refine)]
+    asked = {name: count for knots in refined for name, count in knots.items() if isinstance(count, int)}
+    return [[name, asked.get(name, count)] for name, count in pieces.items()]
 
 
 EXAMPLE = {

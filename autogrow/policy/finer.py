@@ -11,8 +11,11 @@ from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy
 from autogrow.policy.history import Column, Decision, History, Keep, Options, Refine
 from autogrow.policy.rows import read
-from autogrow.policy.signals import branch, last_growth
+from autogrow.policy.signals import best, branch, last_growth, threshold
 from autogrow.policy.verdict import Verdict, checks
+
+NOISE = 0.002
+"""Of a score: less of an improvement is none."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,9 @@ class Finer:
     A column that scores above `above` (signal of its new knots over noise, 1: nothing to gain) is refined at once to
     `knots` pieces, as far as its values allow; at most the share `share` of all columns that can be refined, the best
     ones first. With `factor` a column becomes so many times as fine at a time. With `turn` a refinement that is due
-    goes before the other policy's next growth, if the last one was that policy's.
+    goes before the other policy's next growth, if the last one was that policy's. It is put off while the score still
+    falls by more than the share `fall` in `every` checks: the net is learning what it can with the inputs as they are.
+    After a refinement that has brought the score no lower there is no further one, until the net has grown otherwise.
 
     Coarse to fine: a net that is as wide as it wants to be shows which columns it needs more finely; refined first, a
     small table is learnt by heart. (Scores are looked at only when a refinement is due.)
@@ -36,6 +41,7 @@ class Finer:
     every: int = 3
     factor: int | None = None
     turn: bool = False
+    fall: float = 0.3
     never_grows: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -47,6 +53,10 @@ class Finer:
             raise ConfigError(f"growth.finer.above must not be negative, got {self.above}")
         if self.every < 1:
             raise ConfigError(f"growth.finer.every must be at least 1, got {self.every}")
+        if not 0 < self.fall <= 1:
+            raise ConfigError(
+                f"growth.finer.fall must be above 0 and at most 1 (1: refine at any time), got {self.fall}"
+            )
         if self.factor is not None and self.factor < 2:
             raise ConfigError(f"growth.finer.factor must be at least 2 (null: at once), got {self.factor}")
 
@@ -66,6 +76,7 @@ class Finer:
         grown = last_growth(rows)
         since = len(rows) - 1 - (-1 if grown is None else grown)
         due = history[-1].finite() and since > 0 and since % self.every == 0
+        due = due and not self._falls(rows) and _has_paid(rows, grown)
         turn = self.turn and grown is not None and not isinstance(rows[grown].action, Refine)
         if not due or not (isinstance(decision.action, Keep) or turn):
             return decision
@@ -82,6 +93,11 @@ class Finer:
             f"{max(scores):.3g} times noise (above {self.above:g}), {checks(since)} since {then}",
         )
 
+    def _falls(self, rows: History) -> bool:
+        """Whether the score still falls well: a refinement can wait."""
+        before = rows[max(0, len(rows) - 1 - self.every)]
+        return before.finite() and before.score - rows[-1].score > self.fall * abs(before.score)
+
     def _chosen(self, found: dict[str, Column]) -> list[str]:
         open_ = {name: column for name, column in found.items() if column.knots < column.most}
         best = sorted(open_, key=lambda name: -open_[name].score)
@@ -89,3 +105,11 @@ class Finer:
 
     def _wanted(self, column: Column) -> int:
         return self.knots if self.factor is None else min(self.knots, self.factor * column.knots)
+
+
+def _has_paid(rows: History, grown: int | None) -> bool:
+    """Whether the last growth, if it was a refinement, has been followed by a better score than all before it."""
+    if grown is None or not isinstance(rows[grown].action, Refine):
+        return True
+    before, since = best(rows[: grown + 1]), best(rows[grown + 1 :])
+    return since is not None and (before is None or since.score < threshold(before.score, relative=NOISE))

@@ -39,7 +39,7 @@ class LifeCycle:
     """
 
     growth: GrowthPolicy = field(default_factory=recipe_growth)
-    stop: StopRule = field(default_factory=Patience)
+    stop: StopRule = field(default_factory=lambda: Patience(passes=2.0))
     finish: FinishRule = field(default_factory=Finish)
     budget: Budget = field(default_factory=Budget)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
@@ -33,14 +34,17 @@ class NeverStop:
 
 @dataclass(frozen=True)
 class Patience:
-    """Stop after `checks` checks without improvement, but not before `after_growth` checks since a growth.
+    """Stop after `checks` checks without improvement that are `passes` passes or more, but not before `after_growth`
+    checks since a growth.
 
-    An improvement is a score below (1 − `improvement`) × the best one.
+    An improvement is a score below (1 − `improvement`) × the best one. A check is half a pass over a table of up to
+    51,200 rows, and a small part of one over a larger table: there it is `passes` that patience is counted in.
     """
 
     checks: int = 8
     after_growth: int = 11
     improvement: float = 0.002
+    passes: float = 0.0
 
     def __post_init__(self) -> None:
         if self.checks < 1:
@@ -49,11 +53,13 @@ class Patience:
             raise ConfigError(f"stop.after_growth must not be negative, got {self.after_growth}")
         if not 0 <= self.improvement < 1:
             raise ConfigError(f"stop.improvement must be in [0, 1), got {self.improvement}")
+        if not 0 <= self.passes < math.inf:
+            raise ConfigError(f"stop.passes must be a number of passes, 0 or more, got {self.passes}")
 
     def shortened(self, factor: float) -> Patience:
         """Less patience, for a stage that is not the last."""
         checks, after = (max(1, round(factor * n)) for n in (self.checks, self.after_growth))
-        return replace(self, checks=checks, after_growth=after)
+        return replace(self, checks=checks, after_growth=after, passes=factor * self.passes)
 
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes once the score has not improved for long enough."""
@@ -63,6 +69,10 @@ class Patience:
         found = "no finite score" if lowest is None else f"best score {lowest.score:.4g} at check {lowest.check}"
         if stale < self.checks:
             return Verdict(False, f"{checks(stale)} without improvement ({found}; patience {self.checks})")
+        passes = rows[-1].passes - rows[max(0, len(rows) - 1 - stale)].passes
+        if passes < self.passes:
+            said = f"{passes:.3g} passes without improvement (patience {self.passes:g} passes; {found})"
+            return Verdict(False, said)
         if grown is not None and grown < self.after_growth:
             return Verdict(False, f"{checks(grown)} since the last growth (at least {self.after_growth}; {found})")
         return Verdict(True, f"no improvement for {checks(stale)} (patience {self.checks}; {found})")

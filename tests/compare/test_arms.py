@@ -4,6 +4,8 @@ and what is matched is matched.
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
@@ -14,7 +16,9 @@ from autogrow.compare.read.runs import read_run
 from autogrow.composition import register_launcher, register_schema
 from autogrow.config import spec_from
 from autogrow.errors import ConfigError
+from autogrow.nets.knots import Knots
 from autogrow.policy.stop import NeverStop
+from autogrow.train.fit.run import fit
 
 CONF = Path(__file__).parents[2] / "conf"
 ARMS = {path.stem: arm_from(path.stem, yaml.safe_load(path.read_text())) for path in (CONF / "compare").glob("*.yaml")}
@@ -101,3 +105,27 @@ def test_a_wrong_arm_is_named(node, message):
 
 def test_keys_of_groups_and_values_are_of_one_kind():
     assert [key_of(o) for o in ("a/b=c", "a.b=c", "++a.b=c", "~a/b", "a/b@c=d")] == ["a.b"] * 5
+
+
+def test_a_net_from_scratch_has_the_grown_nets_knots_where_values_repeat(spec, tmp_path):
+    """Asked for 32 pieces, a column of few values gets fewer; asked for those few, it would get fewer again."""
+    draws = np.random.default_rng(0)
+    few = draws.choice(12, 400, p=np.arange(12, 0, -1) / 78)
+    table = pd.DataFrame({"few": few, "fine": draws.normal(size=400), "y": np.where((few % 3 == 1), "a", "b")})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    user = [
+        "data=csv",
+        f"data.path={tmp_path / 't.csv'}",
+        "data.target=y",
+        "trainer.max_epochs=200",
+        "finish=none",
+        "net.widths=[16]",
+    ]
+    grown = fit(spec(*user, "growth.finer.above=0", "growth.finer.share=1", "growth.finer.every=1"))
+    assert grown.summary["knots"]["few"] < 12
+    facts = facts_of(grown.summary, grown.rows)
+    scratch = fit(spec(*ARMS["scratch_flops"].filled(user, facts)))
+    at = [next(m for m in run.net.modules() if isinstance(m, Knots)) for run in (grown, scratch)]
+    assert sorted(zip(*(at[0].get_buffer(n).tolist() for n in ("column", "low", "high")), strict=True)) == sorted(
+        zip(*(at[1].get_buffer(n).tolist() for n in ("column", "low", "high")), strict=True)
+    )

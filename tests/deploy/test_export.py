@@ -19,14 +19,18 @@ from autogrow.cli import main
 from autogrow.commands.export import data_of
 from autogrow.data import DataSpec
 from autogrow.deploy.export import ReceiptError, export, portable, target_of, write
+from autogrow.deploy.export.c_source.compiled import compiler
 from autogrow.deploy.export.int8 import quantise
-from autogrow.deploy.export.layers import Affine
+from autogrow.deploy.export.layers import Activation, Affine, Skip
+from autogrow.deploy.export.mlp_layers import mlp_layers
 from autogrow.deploy.export.onnx_file import OnnxFile
 from autogrow.deploy.export.rows import own_rows, probe_rows
 from autogrow.deploy.export.torch_file import TorchFile
 from autogrow.errors import UsageError
 
 needs_onnx = pytest.mark.skipif(find_spec("onnxruntime") is None, reason="onnxruntime is not installed: autogrow[onnx]")
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C compiler here (cc, gcc or clang)")
+NEEDS = {"onnx": needs_onnx, "c": needs_compiler}
 NOT_FOR_SKLEARN = {
     "members, layer norm": "members",
     "deepened by a block, rms norm": "no normalise",
@@ -34,6 +38,7 @@ NOT_FOR_SKLEARN = {
 }
 PAIRS = [
     *((kind, to) for kind in KINDS for to in ("torch", "onnx", "sklearn") if (kind, to) != ("digits", "sklearn")),
+    *((kind, "c") for kind in KINDS if kind != "images, conv"),
     *((kind, "pt2") for kind in ("embedded", "images, conv")),  # torch.export takes seconds
 ]
 
@@ -64,9 +69,7 @@ def exported(run, kind, to, out, **how):
     return export(net, target_of(to), out, data=data, checkpoint=folder / "checkpoints" / "best.ckpt", **how)
 
 
-@pytest.mark.parametrize(
-    ("kind", "to"), [pytest.param(*pair, marks=[needs_onnx] if pair[1] == "onnx" else []) for pair in PAIRS]
-)
+@pytest.mark.parametrize(("kind", "to"), [pytest.param(*pair, marks=NEEDS.get(pair[1], ())) for pair in PAIRS])
 def test_an_artefact_answers_what_the_net_answers(run, kind, to, tmp_path):
     if to == "sklearn" and kind in NOT_FOR_SKLEARN:
         with pytest.raises(UsageError, match=f"^to=sklearn: its .* {NOT_FOR_SKLEARN[kind]}.*; to=onnx has$"):
@@ -90,6 +93,7 @@ def test_an_artefact_answers_what_the_net_answers(run, kind, to, tmp_path):
 def test_int8_loses_little(run, kind, tmp_path):
     facts = exported(run, kind, "onnx", tmp_path, int8=True).facts
     assert abs(facts["validation"]["lost"]) < 0.03  # 48 rows: one of them
+    assert facts["receipt"]["max_abs_change"] == facts["receipt"]["validation"] < 0.5
     float_bytes = len(OnnxFile().write(run(kind)[2], int8=False, calibration=np.zeros(0)).files["net.onnx"])
     assert kind != "digits" or facts["bytes"] < 0.7 * float_bytes
 
@@ -273,3 +277,29 @@ def test_the_command_finds_the_run_s_data_by_its_config(tmp_path, capsys):
     assert "on 31 validation rows and 256 drawn ones" in said
     assert (tmp_path / "run" / "export" / "torch" / "net.pt").is_file()
     assert data_of(tmp_path / "run").source == "sklearn"
+
+
+def made_of(steps, x):
+    """What steps make of rows, by themselves."""
+    for step in steps:
+        if isinstance(step, Affine):
+            x = x @ step.weight.T + step.bias
+        else:
+            x = x + made_of(step.steps, x) if isinstance(step, Skip) else np.maximum(x, 0)
+    return x
+
+
+def test_skip_connections_are_layers_of_a_wider_net():
+    rng = np.random.default_rng(0)
+
+    def affine(inputs, outputs):
+        return Affine(rng.normal(size=(outputs, inputs)), rng.normal(size=outputs))
+
+    relu = Activation("relu")
+    block = Skip((affine(4, 7), relu, Skip((affine(7, 7), relu)), affine(7, 4)))
+    steps = [affine(4, 4), block, relu, affine(4, 2)]  # what the block hands through is of either sign
+    found = mlp_layers(steps, 4)
+    x = rng.normal(size=(20, 4))
+    layered = [step for layer in found.layers for step in (layer, relu)][:-1]
+    assert len(found.layers) == 4
+    np.testing.assert_allclose(made_of(layered, x), made_of(steps, x), rtol=1e-12, atol=1e-12)

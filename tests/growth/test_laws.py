@@ -450,7 +450,7 @@ def test_a_failed_growth_leaves_the_net_as_it_was(step, monkeypatch):
         monkeypatch.setattr("autogrow.growth.surgery.plan.TensorPlan.build", _fails_at_third(plan.TensorPlan.build))
         expected = RuntimeError
     elif step == "install":
-        monkeypatch.setattr("autogrow.growth.surgery.plan._set", _fails_at_third(plan._set))
+        monkeypatch.setattr("autogrow.growth.surgery.plan.set_attribute", _fails_at_third(plan.set_attribute))
         expected = RuntimeError
     elif step == "forward":
         net.register_forward_hook(lambda *_: _raise(RuntimeError("no")) if net.expand.out_channels > 8 else None)

@@ -157,7 +157,7 @@ REFUSED = {
     "reshape cuts": (lambda: Lambda(lambda _, h: h.view(-1, 2, 3).flatten(1)), "first", "a reshape cuts or mixes it"),
     "reshape with the batch": (lambda: Lambda(lambda _, h: h.reshape(-1).view(h.size(0), -1)), "first", "a reshape mixes it with the batch"),
     "attention": (lambda: Lambda(lambda s, h: s.m(h, h, h)[0], m=nn.MultiheadAttention(6, 2, add_bias_kv=True)), "first", "'m' (MultiheadAttention)"),
-    "recurrent": (lambda: Lambda(lambda s, h: s.m(h)[0], m=nn.LSTM(6, 6)), "first", "'m' (LSTM)"),
+    "recurrent": (lambda: Lambda(lambda s, h: s.m(h), m=nn.GRUCell(6, 6)), "first", "'m' (GRUCell)"),
     "softmax": (lambda: Lambda(lambda _, h: h.softmax(-1)), "first", "softmax runs over it"),
     "softmax module": (lambda: Lambda(lambda s, h: s.m(h), m=nn.Softmax(dim=1)), "first", "Softmax runs over it"),
     "matmul": (lambda: Lambda(lambda _, h: h @ torch.ones(6, 6)), "first", "it goes through matmul()"),

@@ -8,13 +8,14 @@ import torch
 from growth_zoo import unsettle
 from torch import Tensor, nn
 from torch.nn import functional as F
-from written_zoo import GPT, WRITTEN, Config, Configured, Separate, Torch, ViT
+from written_zoo import GPT, WRITTEN, Config, Configured, OwnRMSNorm, Separate, Torch, ViT
 
 from autogrow.errors import GrowthError
 from autogrow.growth import AntisymmetricPair, Split, growth_sites, replay, widen
 from autogrow.growth.sites.axes import new_axis
 from autogrow.growth.sites.numbers import Count, SizeInt
 from autogrow.growth.sites.sizes import Sizes
+from autogrow.growth.written_norms import written_norm
 
 
 def make(case: str) -> tuple[nn.Module, Tensor]:
@@ -146,6 +147,26 @@ def test_a_product_whose_queries_and_keys_are_not_plain_rows_is_refused_by_name(
     scores, reason = PRODUCTS[case]
     net, example = Scores(scores).double(), torch.randn(3, 3, 4).double()
     assert reason in growth_sites(net, example).refused["q"]
+
+
+class Half(OwnRMSNorm):
+    """Of half the features: of no torch norm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = x[..., : x.shape[-1] // 2]
+        return self.weight * x * torch.rsqrt(half.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+
+
+def test_a_norm_of_ones_own_is_known_by_what_it_computes():
+    state = torch.random.get_rng_state()
+    assert written_norm(OwnRMSNorm(5)).kind == "rms"
+    assert written_norm(Half(6)) is None
+    assert written_norm(OwnNorm()) is None  # its size is its weight's, its eps stands in the code
+    assert written_norm(nn.LayerNorm(5)) is None
+    assert torch.equal(state, torch.random.get_rng_state())
+    net, example = make("llama")
+    widen(net, "embed", 9, example=example)
+    assert net.norm1.variance_epsilon == pytest.approx(1e-6 * 6 / 9)
 
 
 def test_settings_that_modules_share_follow_and_those_of_the_caller_stay():

@@ -287,6 +287,83 @@ class Recurrent(nn.Module):
         return self.head(torch.cat([answers[:, -1], last[-1]], dim=1))
 
 
+class Cross(nn.Module):
+    """Normalised queries look at what is not normalised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.norm, self.head = nn.Linear(5, 8), nn.LayerNorm(8), nn.Linear(8, 2)
+        self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x)
+        return self.head(self.norm(x + self.attn(self.norm(x), x, x)[0])).mean(1)
+
+
+class OneHead(nn.Module):
+    """Scores scaled by the size of a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(5, 8), nn.Linear(5, 8), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = torch.bmm(self.q(x), self.k(x).transpose(1, 2)).mul(self.q.out_features**-0.5)
+        return scores.softmax(-1).bmm(self.v(x)).mean(1)
+
+
+class OwnRMSNorm(nn.Module):
+    """As language models write it, in float32 within."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight, self.variance_epsilon = nn.Parameter(torch.ones(features)), 1e-6
+
+    def forward(self, x: Tensor) -> Tensor:
+        kind = x.dtype
+        x = x.to(torch.float32)
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+        return self.weight * x.to(kind)
+
+
+class Llama(nn.Module):
+    """Rotated queries and keys, grouped; gated MLP; RMSNorms of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.groups, self.head_dim = 4, 2, 2
+        self.embed, self.norm1, self.norm2, self.norm = nn.Embedding(11, 6), *(OwnRMSNorm(6) for _ in range(3))
+        self.wq, self.wk, self.wv = (nn.Linear(6, size, bias=False) for size in (8, 4, 4))
+        self.wo, self.w1, self.w2 = (
+            nn.Linear(8, 6, bias=False),
+            nn.Linear(6, 10, bias=False),
+            nn.Linear(10, 6, bias=False),
+        )
+        self.w3, self.out = nn.Linear(6, 10, bias=False), nn.Linear(6, 11, bias=False)
+        angles = torch.outer(torch.arange(8.0), torch.tensor([1.0, 1.0]))
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def rotate(self, x: Tensor) -> Tensor:
+        one, other = x.chunk(2, dim=-1)
+        return x * self.cos[: x.shape[-2]] + torch.cat((-other, one), dim=-1) * self.sin[: x.shape[-2]]
+
+    def attend(self, x: Tensor) -> Tensor:
+        B, T, _ = x.shape
+        q = self.wq(x).view(B, T, self.heads, self.head_dim).transpose(1, 2)
+        k, v = (w(x).view(B, T, self.groups, self.head_dim).transpose(1, 2) for w in (self.wk, self.wv))
+        times = self.heads // self.groups
+        k, v = (torch.repeat_interleave(t, times, dim=1) for t in (self.rotate(k), v))
+        y = F.scaled_dot_product_attention(self.rotate(q), k, v, is_causal=True)
+        return self.wo(y.transpose(1, 2).contiguous().view(B, T, -1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        x = x + self.attend(self.norm1(x))
+        h = self.norm2(x)
+        return self.out(self.norm(x + self.w2(F.silu(self.w1(h)) * self.w3(h))))
+
+
 class Torch(nn.Module):
     """`nn.MultiheadAttention` and `nn.TransformerEncoderLayer` as they are."""
 
@@ -482,11 +559,14 @@ WRITTEN: dict[str, Written] = {
     "scaled by the stream": Written(ScaledByStream, (3, 4, 5), {"enter": (8, 2)}),
     "scaled, rms": Written(lambda: ScaledByStream(rms=True), (3, 4, 5), {"enter": (8, 2)}),
     "expanded": Written(Expanded, (3, 4, 5), {"q": (6, 2), "v": (10, 2)}),
+    "llama": Written(Llama, (3, 5), {"embed": (6, 1), "wq": (8, 4), "w1": (10, 1)}, tokens=11),
     "einsum": Written(Einsum, (3, 4, 5), {"enter": (8, 1), "to_q": (6, 3)}, inner={"to_q[inner]": (6, 2)}),
     "twice": Written(Twice, (3, 2, 6, 6), {"stem": (4, 1)}),
     "lstm": Written(lambda: Recurrent("LSTM", num_layers=2, bidirectional=True), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
     "gru": Written(lambda: Recurrent("GRU", num_layers=2, dropout=0.2), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
     "rnn": Written(lambda: Recurrent("RNN", bias=False), (3, 6), {"embed": (5, 1), "rnn": (4, 1)}, tokens=11),
+    "cross": Written(Cross, (3, 4, 5), {"enter": (8, 4)}, inner={"enter[inner]": (8, 2)}),
+    "one head": Written(OneHead, (3, 4, 5), {"q": (8, 1)}),
     "attention": Written(lambda: Torch("attention"), (3, 4, 5), {"enter": (8, 4)}, inner={"enter[inner]": (8, 2)}),
     "encoder layer": Written(lambda: Torch("layer"), (3, 4, 5), {"encoder.linear1": (12, 1)}, {"enter": "only a multiple of 8"}),
     "pre-norm layer": Written(lambda: Torch("layer", norm_first=True, activation="gelu"), (3, 4, 5), {"enter": (8, 4), "encoder.linear1": (12, 1)}, inner={"enter[inner]": (8, 2)}),

@@ -15,7 +15,7 @@ from autogrow.policy.when import EarlyRamp, FixedSchedule
 from autogrow.policy.where import AllHidden
 
 STILL = Growth(Never(), AllHidden())
-FALLING = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
+FALLING = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6]
 
 
 def columns(**scores):
@@ -57,6 +57,22 @@ def test_every_third_check_the_best_quarter_of_what_is_above_noise(run):
     made, shown = played(run, Finer(STILL), found)
     assert refined(made) == [(2, {"a": 32, "d": 32}), (5, {"b": 32})]  # a quarter of five is two; c and e are noise
     assert shown.asked == 3  # looked at when due, not before
+
+
+@pytest.mark.parametrize(
+    ("fall", "expected"),
+    [(0.15, []), (0.3, [8]), (0.55, [5, 8]), (1.0, [2, 5, 8])],  # up to there it falls by 0.6, 0.5 and 0.2
+)
+def test_put_off_while_the_score_falls_well(run, fall, expected):
+    scores = [1.0, 0.6, 0.4, 0.3, 0.25, 0.2, 0.18, 0.17, 0.16]
+    made, _ = played(run, Finer(STILL, fall=fall, share=0.1), columns(a=9, b=8, c=7), scores)
+    assert [check for check, _ in refined(made)] == expected
+
+
+def test_after_a_refinement_that_brought_nothing_there_is_no_further_one(run):
+    scores = [1.0, 0.95, 0.9, 0.91, 0.92, 0.899, 0.93, 0.92, 0.91, 0.8, 0.8, 0.8]  # 0.1 % is noise; 0.8 is not
+    made, _ = played(run, Finer(STILL, share=0.1), columns(a=9, b=8, c=7), scores)
+    assert [check for check, _ in refined(made)] == [2, 11]
 
 
 def test_all_at_once(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -137,6 +138,8 @@ def test_growth_is_over_at_the_cap(run, widths, where, fires):
         ({"checkpoint_bytes": 2985}, True, ""),
         ({"latency_p95_ms": 0.31}, True, ""),
         ({"latency_p95_ms": 0.29}, False, "latency_p95_ms would be 0.3, over the budget of 0.29"),
+        ({"flops": 527}, False, "flops_per_sample would be 528, over the budget of 527"),
+        ({"train_seconds": 9.4}, False, "seconds would be 9.5, over the budget of 9.4"),
     ],
 )
 def test_budgets_are_checked_on_the_candidate(run, limits, grows, says):
@@ -146,6 +149,33 @@ def test_budgets_are_checked_on_the_candidate(run, limits, grows, says):
         decision = played.decide(WithinBudget(ALWAYS, Budget(**limits)))
     assert isinstance(decision.action, Widen) is grows
     assert says in decision.reason
+
+
+def test_on_a_device_the_candidate_itself_is_measured(run):
+    """Not the net as it is, scaled: flash, RAM and latency of the net after the growth."""
+    found = {"flash_bytes": 5000, "ram_bytes": 300, "latency_p95_ms": 0.25}
+    for name, would in found.items():
+        for limit, grows in ((would, True), (would * 0.99, False)):
+            played = run(measured={"latency_p95_ms": 0.2})
+            played.play(ALWAYS, [1.0]).measure(1.0)
+            shown = played.options()
+            options = replace(shown, cost=lambda action, cost=shown.cost: replace(cost(action), **found))
+            decision = WithinBudget(ALWAYS, Budget(**{name: limit}))(tuple(played.rows), options)
+            assert isinstance(decision.action, Widen) is grows
+            assert grows or f"{name} would be {would:g}, over the budget of {limit:g}" in decision.reason
+
+
+def test_what_does_not_fit_gives_way_to_what_does(run):
+    """Where a second layer is too much, the first may still become wider; the refusal is in the reason."""
+    growth = Growth(EarlyRamp(every=1, until=9), Cycle(pattern="DW"))
+    played = run().play(growth, [1.0])
+    played.measure(1.0)
+    free = played.decide(growth)
+    assert isinstance(free.action, Deepen)
+    limit = played.options().cost(free.action).parameters - 1
+    decision = played.decide(WithinBudget(growth, Budget(parameters=limit)))
+    assert isinstance(decision.action, Widen)
+    assert f"refused before: parameters would be {limit + 1}, over the budget of {limit}" in decision.reason
 
 
 def test_what_the_anneal_will_take_is_kept_back(run):
@@ -175,6 +205,10 @@ def test_a_budget_on_what_nobody_measures_is_refused(run, name):
         (lambda: Trial(ALWAYS, gain=1.0), r"trial\.gain.*1\.0"),
         (lambda: Budget(parameters=0), r"budget\.parameters.*0"),
         (lambda: Budget(seconds=float("nan")), r"budget\.seconds.*nan"),
+        (lambda: Budget(flash_bytes=-5), r"budget\.flash_bytes.*-5"),
+        (lambda: Budget(runtime="cc"), r"budget\.runtime 'cc'.*'c'"),
+        (lambda: Budget(flops=5, flops_per_sample=5), r"budget\.flops and budget\.flops_per_sample"),
+        (lambda: Budget(latency_p95_ms=1, int8=True), r"budget\.int8.*runtime"),
     ],
 )
 def test_nonsense_is_refused_with_its_name_and_value(make, message):

@@ -48,6 +48,8 @@ ALWAYS = Growth(EarlyRamp(every=1, until=1000), AllHidden(), Factor(1.5, multipl
         (Patience(3), STILL, [1.0, 0.9, 0.95, 0.899, 0.95], 4),  # 0.1 % is noise, not an improvement
         (Patience(3), STILL, [1.0, 0.9, 0.95, 0.898, 0.95, 0.95, 0.95], 6),
         (Patience(3), STILL, [1.0, 0.9, 0.8, 0.7, 0.6], None),
+        (Patience(1, passes=2.0), STILL, [1.0, 0.9, 0.95, 0.95, 0.95, 0.95, 0.95], 5),  # a check is half a pass here
+        (Patience(5, passes=2.0), STILL, [1.0, 0.9, 0.95, 0.95, 0.95, 0.95, 0.95], 6),
         # noise around a level: the luckiest check so far keeps the count going for the patience and no longer
         (Patience(4), STILL, [1.0, 1.02, 0.97, 1.01, 0.99, 1.03, 0.98], 6),
         (Patience(3, after_growth=0), GapCloses(ALWAYS, 0.1, 0), [1.0] * 9, 3),
@@ -412,6 +414,8 @@ def options(run, played, i):
         (lambda: Patience(0), r"stop\.checks.*0"),
         (lambda: Patience(after_growth=-1), r"after_growth.*-1"),
         (lambda: Patience(improvement=1.0), r"improvement.*1\.0"),
+        (lambda: Patience(passes=-1.0), r"stop\.passes.*-1"),
+        (lambda: Patience(passes=math.inf), r"stop\.passes.*inf"),
         (lambda: GapStop(0.0), r"max_gap.*0\.0"),
         (lambda: Finish(share=0.0), r"share.*0\.0"),
         (lambda: Finish(share=1.0), r"share.*1\.0"),

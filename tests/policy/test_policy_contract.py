@@ -214,7 +214,7 @@ def test_the_default_is_the_recipe():
             max_gap=0.60,
             from_check=5,
         ),
-        stop=Patience(8, after_growth=11, improvement=0.002),
+        stop=Patience(8, after_growth=11, improvement=0.002, passes=2.0),
         finish=Finish(0.3, least_checks=2, tolerance=0.8),
         budget=Budget(),
     )

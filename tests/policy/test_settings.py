@@ -45,7 +45,23 @@ def fixed(*at, unit="checks"):
         (
             LifeCycle(budget=Budget(parameters=500)),
             {"start": Cost(651, 10)},
-            r"budget\.parameters=500 is below the starting net, which has 651",
+            r"budget\.parameters=500 is below the starting net, which has 651, 151 too much",
+        ),
+        (
+            LifeCycle(budget=Budget(flash_bytes=4000)),
+            {"start": Cost(651, 10, flash_bytes=4652)},
+            r"budget\.flash_bytes=4000 is below the starting net, which has 4652, 652 too much",
+        ),
+        (LifeCycle(budget=Budget(ram_bytes=9)), {"start": Cost(1, 10, ram_bytes=10)}, r"ram_bytes=9.*10, 1 too much"),
+        (
+            LifeCycle(budget=Budget(latency_p95_ms=0.5)),
+            {"start": Cost(1, 10, latency_p95_ms=0.75)},
+            r"latency_p95_ms=0\.5.*0\.75, 0\.25 too much",
+        ),
+        (
+            LifeCycle(budget=Budget(checkpoint_bytes=99)),
+            {"start": Cost(1, 10), "checkpoint_bytes": 100},
+            r"checkpoint_bytes=99.*100, 1 too much",
         ),
         (LifeCycle(budget=Budget(flops_per_sample=9)), {"start": Cost(1, 10)}, r"flops_per_sample=9.*10"),
         (LifeCycle(stop=NeverStop()), {"max_steps": math.inf}, r"stop=never needs an end.*trainer\.max_epochs"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -262,6 +263,37 @@ def test_the_module_itself_goes_back(tmp_path):
     assert run.lightning_module.trainer is run
 
 
+class Sized(pl.LightningModule):
+    """Keeps a width as a number, and in settings; both follow."""
+
+    def __init__(self):
+        super().__init__()
+        self.width, self.config = 8, SimpleNamespace(width=8)
+        self.inner, self.outer = nn.Linear(INPUTS, 8), nn.Linear(8, CLASSES)
+        self.kept = {"epochs": 0}
+
+    def forward(self, x):
+        hidden = self.inner(x).relu().view(-1, self.config.width // 2, 2)
+        return self.outer(hidden.reshape(-1, self.width))
+
+    training_step, validation_step, loss = Lit.training_step, Lit.validation_step, Two.loss
+
+    def on_train_epoch_end(self):
+        self.kept["epochs"] += 1
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+def test_numbers_of_the_module_go_back_with_it_and_what_else_it_keeps_stays(tmp_path):
+    policy = Undoes(Planned(((0, Widen({"inner": 12})), (2, Widen({"inner": 16})), (4, Undo(2)))))
+    run = fit(tmp_path, policy, module=Sized(), epochs=6, options={"net": ""})
+    module = run.lightning_module
+    assert [row.widths["inner"] for row in rows_of(run)] == [8, 12, 12, 16, 16, 12]
+    assert (module.width, module.config.width) == (12, 12)
+    assert module.kept == {"epochs": 6}
+
+
 def test_of_a_list_of_parts_only_what_they_hold_grows(tmp_path):
     shown = []
 
@@ -286,6 +318,43 @@ def test_a_net_that_is_not_there_is_refused(tmp_path, name):
     options, words = NETS[name]
     with pytest.raises(ConfigError, match=words):
         fit(tmp_path, Planned(()), module=Lit() if name == "no forward" else Two(), epochs=1, options=options)
+
+
+# -- whole blocks ----------------------------------------------------------------------------------------------------
+class Residual(nn.Module):
+    """A block of a residual stream."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.inner, self.outer = nn.LayerNorm(8), nn.Linear(8, 12), nn.Linear(12, 8)
+
+    def forward(self, x):
+        return x + self.outer(self.inner(self.norm(x)).relu())
+
+
+class Deep(Lit):
+    """A net of blocks."""
+
+    def __init__(self):
+        super().__init__(p=0.0)
+        self.model = nn.Sequential(nn.Linear(INPUTS, 8), nn.Sequential(Residual(), Residual()), nn.Linear(8, CLASSES))
+
+
+BLOCKS = Planned(((0, Deepen("1.0", "block")), (1, Widen({"1.1.inner": 16})), (2, Deepen("1", "stack")), (4, Undo(2))))
+
+
+def test_blocks_and_a_stack_of_them_resume_bit_for_bit_and_go_back(tmp_path):
+    def run(folder, ckpt=None, where=None):
+        average = EMAWeightAveraging(decay=0.9)
+        return fit(folder, Undoes(BLOCKS), average, module=Deep(), epochs=6, ckpt=ckpt, where=where)
+
+    whole = run(tmp_path / "whole", where="epoch end")
+    rows = rows_of(whole)
+    assert [row.event.do for row in rows if row.event] == ["deepen", "widen", "deepen", "undo"]
+    assert [row.event.receipt["promise"] is None for row in rows[1:4]] == [False, False, True]
+    assert [len([n for n in row.widths if n.endswith("inner")]) for row in rows] == [2, 3, 3, 6, 6, 3]
+    for file in sorted((tmp_path / "whole").glob("epoch=[24]*.ckpt")):
+        assert fingerprint(run(tmp_path / file.stem, ckpt=file)) == fingerprint(whole), file.stem
 
 
 # -- what is logged step by step -------------------------------------------------------------------------------------

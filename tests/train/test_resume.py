@@ -13,6 +13,7 @@ from autogrow.train.fit import checkpoint_writer
 from autogrow.train.fit import controller as controllers
 from autogrow.train.fit.run import fit
 from autogrow.train.fit.spec import NetSpec, OptimizerSpec, TrainerSpec
+from autogrow.train.record.passed import read_passed, write_passed
 
 sys.path.insert(0, str(Path(__file__).parent))
 from run_specs import eager_policy
@@ -32,6 +33,17 @@ def same(a, b):
     assert {k: v for k, v in a.summary.items() if k not in drop} == {
         k: v for k, v in b.summary.items() if k not in drop
     }
+
+
+def passed(folder):
+    """The nets that a run has kept from before its growths, by check."""
+    return {check: content["snapshot"]["ema"] for check, _, content in read_passed(folder)}
+
+
+def same_passed(a, b):
+    assert a.keys() == b.keys()
+    for check, weights in a.items():
+        assert all(torch.equal(value, b[check][name]) for name, value in weights.items()), check
 
 
 CASES = {
@@ -109,6 +121,28 @@ def test_bit_exact_after_an_interruption_within_a_check(make_spec, tmp_path, mon
         fit(make_spec(tmp_path / "run", trainer=trainer))
     monkeypatch.undo()
     same(whole, fit(make_spec(tmp_path / "run", trainer=trainer), resume=True))
+
+
+def test_the_nets_it_passed_through_are_the_same_after_an_interruption(make_spec, tmp_path, monkeypatch):
+    """Those of checks that are taken again are written again, and one that this run does not take goes."""
+    fit(make_spec(tmp_path / "whole"))
+    whole = passed(tmp_path / "whole")
+    assert len(whole) >= 2
+    original = controllers.LifeCycleController.on_train_batch_end
+
+    def leave(self, *arguments):
+        if len(passed(tmp_path / "run")) == 2:
+            self.interrupted = 2
+        original(self, *arguments)
+
+    monkeypatch.setattr(controllers.LifeCycleController, "on_train_batch_end", leave)
+    with pytest.raises(InterruptedRunError):
+        fit(make_spec(tmp_path / "run"))
+    monkeypatch.undo()
+    of_another = next(content["snapshot"] for _, _, content in read_passed(tmp_path / "whole"))
+    write_passed(tmp_path / "run", 50, of_another)
+    fit(make_spec(tmp_path / "run"), resume=True)
+    same_passed(passed(tmp_path / "run"), whole)
 
 
 def test_a_damaged_last_checkpoint_is_named_and_the_one_before_it_used(make_spec, tmp_path, monkeypatch):

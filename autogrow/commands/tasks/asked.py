@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,7 @@ from autogrow.data import ImageEncoder, TableEncoder
 from autogrow.data.reading.column import MISSING, Reading
 from autogrow.data.reading.sign import readings_as_written
 from autogrow.data.sources.chunks import TableFile
-from autogrow.errors import CheckpointError, ConfigError, DataError, nearest
+from autogrow.errors import CheckpointError, ConfigError, DataError, TrainingError, nearest
 from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.fit.net.load import load
 
@@ -150,6 +151,15 @@ def _say(line: str) -> None:
     print(f"autogrow: {line}", file=sys.stderr)
 
 
+@contextmanager
+def answering_into(out: Path) -> Iterator[None]:
+    """A full disk, and what else an answer cannot be written for, in one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(f"{out} cannot be written: {error.strerror or error}") from error
+
+
 def loaded(run: str) -> Delivered:
     """The net of a run folder or a checkpoint. Raises CheckpointError for somebody's own class of net."""
     net = load(run)
@@ -187,4 +197,4 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f", … ({len(names)} in all)" if len(names) > SHOWN else "")
 
 
-__all__ = ["Asked", "ask", "loaded"]
+__all__ = ["Asked", "answering_into", "ask", "loaded"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from autogrow.commands.tasks.asked import Asked, ask
+from autogrow.commands.tasks.asked import Asked, answering_into, ask
 from autogrow.data.drift import strange_values
 from autogrow.data.truth import has_truth, read_truth
 from autogrow.errors import ConfigError, DataError
@@ -42,7 +42,8 @@ def write_evaluation(cfg: DictConfig) -> None:
     for line in warnings(found):
         print(f"autogrow: {line}", file=sys.stderr)
     if out is not None:
-        write_json(out, {"run": cfg.run, "table": cfg.table, **found})
+        with answering_into(out):
+            write_json(out, {"run": cfg.run, "table": cfg.table, **found})
         print(f"  written to  {out}")
 
 

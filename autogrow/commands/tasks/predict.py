@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from autogrow.commands.tasks.asked import Asked, ask
+from autogrow.commands.tasks.asked import Asked, answering_into, ask
 from autogrow.data import Pipeline
 from autogrow.errors import ConfigError
 from autogrow.evaluation.evaluate import answers as chosen
@@ -42,7 +42,7 @@ def write_predictions(cfg: DictConfig) -> None:
     if out is None:
         _write_csv(takewhile(lambda _: is_read(sys.stdout), parts), sys.stdout)  # `| head` has seen enough
         return
-    with writing(out) as file:
+    with answering_into(out), writing(out) as file:
         if out.suffix == ".csv":
             _write_csv(parts, file)
         else:

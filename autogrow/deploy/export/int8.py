@@ -1,10 +1,11 @@
 """A net in 8 bits: symmetric weights with a scale for each output, activations with a factor for each input.
 
 Every layer that multiplies by weights becomes integer: its inputs are rounded to int8, products are added in int32, the
-sum is scaled back. What is between layers stays float: activations, norms, knots, skip connections. Factors come from
-the largest values that calibration rows reach; each input has its own, which costs nothing (what lies before can be
-scaled, and a column that reaches 10 does not make one that lives between 0 and 1 coarse): where it can, it is put into
-the scale of the columns, or, behind a ReLU, into that of the layer before.
+sum is scaled back. What is between layers stays float: activations, norms, knots, skip connections. Each input has a
+factor of its own: a column that reaches 10 need not make one that lives between 0 and 1 coarse. What an input gains by
+it its weights lose, so how far factors follow the inputs is chosen for each layer, by what its outputs on calibration
+rows lose (as in SmoothQuant, Xiao et al. 2023, arXiv 2211.10438, equation 4). Where it can, a factor is put into the
+scale of the columns, or, behind a ReLU, into that of the layer before, where it costs nothing.
 
 n rows, I inputs of a layer, O outputs.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from autogrow.deploy.export.inputs import Column
 from autogrow.deploy.export.layers import Activation, Affine, Convolve, Flatten, Skip, Stack, Step
@@ -24,6 +26,8 @@ from autogrow.deploy.export.plain_net import Net
 from autogrow.deploy.export.torch_module import module_of
 
 MOST = 127
+BALANCES = (0.0, 0.25, 0.5, 0.75, 1.0)  # 1: each input fills the grid; 0: each input's largest weight is the same
+IMAGES = 100  # images that a convolution is judged on: each has many pixels
 PASSING = ("relu", "leaky_relu")  # activations with f(a·x) = a·f(x) for a > 0
 
 
@@ -69,16 +73,17 @@ class QuantisedNet:
 
 def quantise(net: PortableNet, calibration: np.ndarray) -> QuantisedNet:
     """The net in int8; calibration: training rows (n, *input_shape), float64."""
-    lowest, highest = _ranges(net, calibration)
+    given = _inputs_of_layers(net, calibration)
     stacks = [
-        _settled(_mapped(stack, f"members.{m}", lambda layer, name: _quantised(layer, lowest[name], highest[name])))
+        _settled(_mapped(stack, f"members.{m}", lambda layer, name: _quantised(layer, given[name])))
         for m, stack in enumerate(net.stacks)
     ]
+    if len(stacks) > 1:  # what members read is theirs alike, and their factors are not
+        return QuantisedNet(net.columns, tuple(stacks))
     at = int(isinstance(stacks[0][0], Flatten))
     first = stacks[0][at]
     if not isinstance(first, Quantised) or first.weight.ndim > 2:
         return QuantisedNet(net.columns, tuple(stacks))
-    # all members read the same columns, and have the same factors
     columns = tuple(
         replace(c, scale=c.scale * f, clip=c.clip * f) for c, f in zip(net.columns, first.factor.tolist(), strict=True)
     )
@@ -115,32 +120,57 @@ def _mapped(stack: Stack, name: str, make: Callable[[Affine | Convolve, str], Qu
     return tuple(found)
 
 
-def _ranges(net: PortableNet, calibration: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The least and the largest value (I,) that each input of each layer has on the calibration rows, by its name."""
+def _inputs_of_layers(net: PortableNet, calibration: np.ndarray) -> dict[str, torch.Tensor]:
+    """What each layer is given on the calibration rows (n, I), of images (n, I, H, W), by its name."""
     module: Net = module_of(net, torch.float64)
-    lowest: dict[str, np.ndarray] = {}
-    highest: dict[str, np.ndarray] = {}
-
-    def seen(name: str, x: torch.Tensor) -> None:
-        values = x.movedim(1, -1).reshape(-1, x.shape[1])
-        lowest[name], highest[name] = values.amin(0).numpy(), values.amax(0).numpy()
-
-    for name, part in module.named_modules():
-        if getattr(part, "kind", "") in ("affine", "convolve"):
-            part.register_forward_pre_hook(lambda _, given, name=name: seen(name, given[0]))
+    given: dict[str, torch.Tensor] = {}
+    hooks = {
+        name: (lambda _, inputs, name=name: given.__setitem__(name, inputs[0]))
+        for name, part in module.named_modules()
+        if getattr(part, "kind", "") in ("affine", "convolve")
+    }
+    for name, hook in hooks.items():
+        module.get_submodule(name).register_forward_pre_hook(hook)
+    rows = calibration[:IMAGES] if any(isinstance(step, Convolve) for step in net.stacks[0]) else calibration
     with torch.no_grad():
-        module(torch.from_numpy(calibration))
-    return lowest, highest
+        module(torch.from_numpy(rows))
+    return given
 
 
-def _quantised(layer: Affine | Convolve, lowest: np.ndarray, highest: np.ndarray) -> Quantised:
+def _quantised(layer: Affine | Convolve, x: torch.Tensor) -> Quantised:
+    """The layer in int8, as it does best on what it is given."""
+    values = x.movedim(1, -1).reshape(-1, x.shape[1])
+    lowest, highest = values.amin(0).numpy(), values.amax(0).numpy()
+    candidates = [_balanced(layer, lowest, highest, balance) for balance in BALANCES]
+    right = _products(layer.weight, x, layer)
+    return min(candidates, key=lambda one: float((_answers(one, x, layer) - right).square().mean()))
+
+
+def _balanced(layer: Affine | Convolve, lowest: np.ndarray, highest: np.ndarray, balance: float) -> Quantised:
+    """In int8, with factors that follow the inputs' ranges (I,) so far, and for the rest the weights'."""
     positive = bool((lowest >= 0).all())
     zero = -128 if positive else 0
     reach = highest if positive else np.maximum(-lowest, highest)
     reach = np.where(reach > 0, reach, 1.0)  # 0 in all of these rows: a rare category, or a unit that never fires
-    factor = (255 if positive else MOST) / reach
+    most = np.abs(layer.weight).max(tuple(k for k in range(layer.weight.ndim) if k != 1))
+    share = reach**balance / np.where(most > 0, most, 1.0) ** (1 - balance)
+    factor = (255 if positive else MOST) / ((reach / share).max() * share)
     weight = layer.weight / factor.reshape(1, -1, *[1] * (layer.weight.ndim - 2))
     largest = np.abs(weight).max(tuple(range(1, weight.ndim)))
     scale = np.where(largest > 0, largest, 1.0) / MOST
     whole = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(np.int8)
     return Quantised(factor, zero, whole, scale, layer.bias, getattr(layer, "padding", 0))
+
+
+def _answers(one: Quantised, x: torch.Tensor, layer: Affine | Convolve) -> torch.Tensor:
+    """What a layer in int8 answers, without its bias."""
+    spread = (1, -1, *[1] * (x.ndim - 2))
+    factor, scale = (torch.from_numpy(values).reshape(spread) for values in (one.factor, one.scale))
+    whole = (torch.round(x * factor) + one.zero).clamp(-128, 127) - one.zero
+    return _products(one.weight, whole, layer) * scale
+
+
+def _products(weight: np.ndarray, x: torch.Tensor, layer: Affine | Convolve) -> torch.Tensor:
+    """Weights times inputs, in float64."""
+    held = torch.from_numpy(weight).double()
+    return F.conv2d(x, held, padding=layer.padding) if isinstance(layer, Convolve) else x @ held.T

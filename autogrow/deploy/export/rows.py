@@ -100,7 +100,7 @@ def own_rows(net: PortableNet, data: DataSpec | None, checkpoint: Path) -> OwnRo
     try:
         again = read_again(data, net.delivered.pipeline)
     except (DataError, CheckpointError) as error:
-        return OwnRows(none, None, f"its data cannot be read again: {error}")
+        return OwnRows(none, None, f"its data cannot be read again: {str(error).partition('; ')[0]}")
     parts = known.parts_of(again.marks)
     train, val = (np.flatnonzero(parts == PARTS.index(part))[:MOST] for part in ("train", "val"))
     if not len(val):

@@ -1,9 +1,8 @@
 """The front of a finished run: its delivered net, the nets that it passed through, and smaller ones made of it.
 
-A net that was passed through is taken as it was before a growth and finished as the run finished, over the same share
-of its own steps. A narrowed net is the one before it (first the delivered one) without its least useful units, trained
-on over the length of the run's anneal; what taking them away changed is written down. Validation judges; test is read
-once for each net.
+A net that was passed through is taken as it was before a growth. A narrowed net is the one before it (first the
+delivered one) without its least useful units; what taking them away changed is written down. Each is finished as the
+run was, over as many steps as its anneal. Validation judges; test is read once for each net.
 """
 
 from __future__ import annotations
@@ -23,9 +22,6 @@ from autogrow.deploy.front.interval import sure_error
 from autogrow.deploy.front.point import Point, mark
 from autogrow.errors import ConfigError
 from autogrow.growth.usefulness import remove_units
-from autogrow.policy import Finish
-from autogrow.policy.finish import FinishRule
-from autogrow.policy.history import Row
 from autogrow.train.fit.hand_over import hand_over
 from autogrow.train.fit.looks.final import FinalLook, take_final_look, training_prior
 from autogrow.train.fit.net.deliver import BEFORE_REFIT, Delivered, delivered_content
@@ -40,6 +36,9 @@ from autogrow.train.record.passed import read_passed
 
 _JUDGED_BY = 1024  # training rows that say how useful a unit is
 
+APART = 1.25
+"""How many times the parameters of the next smaller one a net that was passed through has, at least."""
+
 Measure = Callable[[Delivered, Tensor], Mapping[str, Any]]
 """What is measured of a net on a device; the rows are inputs of it."""
 
@@ -48,7 +47,7 @@ Measure = Callable[[Delivered, Tensor], Mapping[str, Any]]
 class FrontSpec:
     """passed: whether the nets that the run passed through are finished. narrowed: how many smaller nets are made of
     the delivered one, each with 1/`factor` of the widths of the one before, down to `least` units a layer. finish: the
-    length of their training, as a share of the run's anneal.
+    length of their finish, as a share of the run's own anneal.
     """
 
     passed: bool = True
@@ -94,7 +93,7 @@ def find_front(
     points = [_delivered(run, out, measure)]
     say(points[0])
     finisher = Finisher(run.spec, run.prepared)
-    for make in (_passed(run, finisher) if spec.passed else (), _narrowed(run, spec, finisher)):
+    for make in (_passed(run, spec, finisher) if spec.passed else (), _narrowed(run, spec, finisher)):
         began = time.perf_counter()
         for module, made in make:
             point = _point(run, module, made, out, measure, began)
@@ -147,28 +146,29 @@ def _copy_rows(source: Path, path: Path) -> None:
         copy_file(source.with_suffix(SPLIT), path.with_suffix(SPLIT))
 
 
-def _passed(run: FinishedRun, finisher: Finisher) -> Iterator[tuple[GrowingModule, _Made]]:
-    """The nets that the run passed through, each finished from the check that decided to grow it."""
-    every = finisher.steps_per_check
-    for check, _, content in read_passed(run.folder):
-        row, module = run.rows[check], run.module()
-        steps = _own_length(run.spec.policy.finish, row, every)
+def _passed(run: FinishedRun, spec: FrontSpec, finisher: Finisher) -> Iterator[tuple[GrowingModule, _Made]]:
+    """The nets that the run passed through, each finished from the check that decided to grow it: of those that are
+    about equally large the last, which has learned most.
+    """
+    steps, above = _length(run, spec, finisher), run.result["parameters"]
+    for check, _, content in reversed(list(read_passed(run.folder))):
+        row = run.rows[check]
+        if row.parameters * APART > above:
+            continue
+        above, module = row.parameters, run.module()
         finished = finisher.finish(module, content["snapshot"], first=row.step, steps=steps, refit=run.refits)
         yield module, _Made(f"passed-{_sized(row.widths.values())}-check-{check}", "passed", finished, {"check": check})
 
 
-def _own_length(rule: FinishRule, row: Row, every: int) -> int:
-    """The anneal of a net that has trained up to this row: the run's share of its own steps, in whole checks."""
-    share, least = (rule.share, rule.least_checks) if isinstance(rule, Finish) else (0.0, 1)
-    return max(least, round(share / (1 - share) * row.step / every)) * every
+def _length(run: FinishedRun, spec: FrontSpec, finisher: Finisher) -> int:
+    """The optimizer steps of a finish, in whole checks; of a run that did not anneal, as a share of its steps."""
+    every = finisher.steps_per_check
+    return max(1, round(spec.finish * (run.anneal_steps or run.rows[-1].step // 3) / every)) * every
 
 
 def _narrowed(run: FinishedRun, spec: FrontSpec, finisher: Finisher) -> Iterator[tuple[GrowingModule, _Made]]:
     """Smaller and smaller nets, each made of the one before as validation judged it."""
-    every = finisher.steps_per_check
-    steps = max(1, round(spec.finish * (run.anneal_steps or run.rows[-1].step // 3) / every)) * every
-    first = run.rows[-1].step
-    module = run.module()
+    steps, first, module = _length(run, spec, finisher), run.rows[-1].step, run.module()
     for _ in range(spec.narrowed):
         smaller = {name: max(spec.least, round(width / spec.factor)) for name, width in module.widths.items()}
         smaller = {name: width for name, width in smaller.items() if width < module.widths[name]}

@@ -23,6 +23,7 @@ from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise
 from autogrow.growth.sites.rules.recurrent import through_recurrent
 from autogrow.growth.sites.rules.table import EXTREMES, MADE_HERE, SHAPES
 from autogrow.growth.sites.trace import Call, Note, Scale, Sized, Trace, Use, Value, function_name
+from autogrow.growth.written_norms import written_norm
 from autogrow.nets.knots import Knots
 
 _LINEAR_MODULES = (
@@ -144,7 +145,7 @@ class Interpreter:
             pass
         elif (layer := layer_type(module)) is not None:
             out = through_layer(self.trace, call.node, module, layer, value)
-        elif (norm := norm_type(module)) is not None:
+        elif (norm := norm_type(module) or written_norm(module)) is not None:
             out = through_norm(self.trace, call.node, module, norm, value)
         elif isinstance(module, ACTIVATION_MODULES):
             out = through_activation(self.trace, call.node, module, value)

@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.numbers import Count, SizeInt, plain_numbers
 from autogrow.growth.sites.trace import Call, Called, Trace, Value
+from autogrow.growth.written_norms import written_norm
 from autogrow.nets.knots import Knots
 
 # answers of plain Python about a tensor's values: another batch, another way through the forward
@@ -151,6 +152,8 @@ class Recorder(TorchFunctionMode):
         if name in self.trace.opaque or layer_type(module) is not None or norm_type(module) is not None:
             return True
         if isinstance(module, (torch.jit.ScriptModule, Knots)):
+            return True
+        if written_norm(module) is not None:
             return True
         return type(module).__module__.startswith("torch.") and not isinstance(module, _TRANSPARENT)
 

@@ -17,6 +17,7 @@ from autogrow.growth.sites.interpret import Interpreter
 from autogrow.growth.sites.record import NotFollowedError, Recorder
 from autogrow.growth.sites.sizes import Sizes, telling_attributes
 from autogrow.growth.sites.trace import Trace
+from autogrow.growth.written_norms import written_norm
 
 
 def run_trace(net: nn.Module, example: Example | None, *, inner: bool = False) -> Trace:
@@ -29,6 +30,8 @@ def run_trace(net: nn.Module, example: Example | None, *, inner: bool = False) -
     args, kwargs = call_arguments(net, example)
     _bound(net, args, kwargs)
     opaque: dict[str, str] = {}
+    for module in net.modules():
+        written_norm(module)  # tried now: while it is recorded, its numbers would note what the trial does with them
     while True:
         trace = Trace(net, fx.Graph(), opaque=opaque, numbers=Sizes(inner=inner))
         try:

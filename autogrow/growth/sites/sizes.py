@@ -10,7 +10,7 @@ elsewhere (`c ** -0.5`, `if c % 8`, a reshape of another tensor).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from torch import nn
 
 from autogrow.growth.attributes import settings
+from autogrow.growth.layers import layer_type
 from autogrow.growth.sites.axes import Axis, Width, length, resolve, unify
 from autogrow.growth.sites.numbers import LISTENING, Attribute, Count, SizeFloat, SizeInt, followed_elsewhere
 
@@ -138,8 +139,9 @@ def telling_attributes(net: nn.Module, sizes: Sizes) -> Iterator[None]:
     know their names; then they are as they were.
     """
     changed: list[tuple[dict[str, Any], str, int]] = []
-    for name, holder, values in _holding(net):
-        for attribute, value in list(values.items()):
+    for name, holder, values, attributes in _holding(net):
+        for attribute in attributes:
+            value = values.get(attribute)
             if type(value) is int and isinstance(attribute, str) and not attribute.startswith("_"):
                 changed.append((values, attribute, value))
                 sizes.attributes[name, f"{holder}{attribute}"] = value
@@ -155,18 +157,24 @@ def telling_attributes(net: nn.Module, sizes: Sizes) -> Iterator[None]:
                 values[attribute] = value
 
 
-def _holding(net: nn.Module) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """The modules with their attributes, and once each the settings that they hold, as `config.`."""
+def _holding(net: nn.Module) -> Iterator[tuple[str, str, dict[str, Any], Sequence[str]]]:
+    """The modules, layers of torch with their sizes, and once each the settings that modules hold, as `config.`: what
+    attributes lie in, and their names.
+    """
     seen: set[int] = set()
     for name, module in net.named_modules():
         if type(module).__module__.startswith("torch."):
+            layer = layer_type(module)
+            if layer is not None:
+                sized = (*layer.out_attributes, *layer.in_attributes)
+                yield name, "", vars(module), sized
             continue
-        yield name, "", vars(module)
+        yield name, "", vars(module), tuple(vars(module))
         for attribute, value in list(vars(module).items()):
             values = settings(value)
             if values is not None and not attribute.startswith("_") and id(value) not in seen:
                 seen.add(id(value))
-                yield name, f"{attribute}.", values
+                yield name, f"{attribute}.", values, tuple(values)
 
 
 __all__ = ["Claim", "Sizes", "telling_attributes"]

@@ -86,8 +86,13 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
             )
     read: dict[str, set[str]] = {}
     for node in trace.graph.nodes:
-        if _reads(trace, node, readers) and node.all_input_nodes[0] in states:
-            read.setdefault(str(trace.notes[node].module), set()).add(states[node.all_input_nodes[0]])
+        if _reads(
+            trace, node, readers
+        ):  # a module's inputs are all read (queries, keys, values), of a function the first
+            sources = node.all_input_nodes if node.op == "call_module" else node.all_input_nodes[:1]
+            found = {states[source] for source in sources if source in states}
+            if found:
+                read.setdefault(str(trace.notes[node].module), set()).update(found)
     # behind a ReLU a unit that is zero is dead, whatever the columns: then biases bring life, and columns are zero
     dead = any(DEAD in found for found in read.values())
     drawn = frozenset() if dead else frozenset(name for name, found in read.items() if found == {ZERO})

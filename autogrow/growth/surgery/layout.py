@@ -20,6 +20,7 @@ from autogrow.growth.sites.find import Port
 from autogrow.growth.surgery.entries import Entries, resized
 from autogrow.growth.surgery.plan import Plan, Regrow, TensorPlan, tensor_named
 from autogrow.growth.surgery.units import Growth, normed_units
+from autogrow.growth.written_norms import eps_attribute
 
 
 def widening(net: nn.Module, growths: Sequence[Growth], generator: torch.Generator) -> Plan:
@@ -72,10 +73,11 @@ def _attributes(net: nn.Module, growths: Sequence[Growth]) -> dict[str, dict[str
             of_module[sized.attribute] = (now[0] + added,) if isinstance(now, (tuple, list)) else now + added
         for name in growth.site.normed.norms if growth.site.normed and growth.epsilon != 1 else ():
             norm = net.get_submodule(name)
-            eps: Any = norm.eps
+            held = eps_attribute(norm)
+            eps: Any = getattr(norm, held)
             if eps is None:
                 eps = torch.finfo(norm.get_parameter("weight").dtype).eps
-            values.setdefault(name, {})["eps"] = eps * growth.epsilon
+            values.setdefault(name, {})[held] = eps * growth.epsilon
     return values
 
 

@@ -27,6 +27,7 @@ _DROPOUTS = {
     F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout,
 }  # fmt: skip
 
+_CASTS = {Tensor.float, Tensor.half, Tensor.bfloat16}
 _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 
 
@@ -39,6 +40,8 @@ class _Float64(TorchFunctionMode):
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
+        if func in _CASTS:
+            return _widened(args[0])
         if func in _DROPOUTS:
             return _widened(args[0] if args else kwargs["input"])
         if func is F.scaled_dot_product_attention:  # its dropout, and that of nn.MultiheadAttention, is an argument
@@ -57,6 +60,8 @@ class _Float64(TorchFunctionMode):
 def _widened(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.double() if value.is_floating_point() else value
+    if isinstance(value, torch.dtype):
+        return torch.float64 if value.is_floating_point else value
     if type(value) in (list, tuple):
         return type(value)(_widened(v) for v in value)
     return value

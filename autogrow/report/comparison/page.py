@@ -14,7 +14,7 @@ from autogrow.report.comparison.figures import curves, dependences, differences,
 from autogrow.report.drawing.plots import key
 from autogrow.report.templates import templates
 from autogrow.show import words
-from autogrow.train.record.files import write_atomically
+from autogrow.train.record.files import write_page
 from autogrow.train.record.folder import COMPARED_PAGE
 
 Plain = Mapping[str, Any]
@@ -25,7 +25,7 @@ def write_comparison(folder: Path, comparison: Plain, rows: Sequence[Mapping[str
     rows: what `rows.csv` holds, one mapping per run.
     """
     path = Path(folder) / COMPARED_PAGE
-    write_atomically(path, render(comparison, rows))
+    write_page(path, render(comparison, rows))
     return path
 
 

@@ -21,7 +21,7 @@ from autogrow.show import words
 from autogrow.show.check import judges, measured
 from autogrow.show.measures import consolation, details, judged_by, name_of, say, split_of, table, verdict
 from autogrow.show.story import Story, headline, tell
-from autogrow.train.record.files import write_atomically
+from autogrow.train.record.files import write_page
 from autogrow.train.record.folder import REPORT
 
 
@@ -45,7 +45,7 @@ def write_report(
     html = render(
         rows=rows, result=result, card=card, config=config, command=command, curves=curves or {}, folder=str(folder)
     )
-    write_atomically(path, html)
+    write_page(path, html)
     return path
 
 

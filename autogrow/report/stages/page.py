@@ -10,7 +10,7 @@ from autogrow.report.drawing.scale import Scale
 from autogrow.report.drawing.shapes import Axis, Curve, Dot, Panel
 from autogrow.report.templates import templates
 from autogrow.show import words
-from autogrow.train.record.files import write_atomically
+from autogrow.train.record.files import write_page
 from autogrow.train.record.folder import REPORT
 
 Plain = Mapping[str, Any]
@@ -38,7 +38,7 @@ def write_stages_report(folder: Path, *, result: Plain, config: str, command: st
         )
     )
     path = Path(folder) / REPORT
-    write_atomically(path, html)
+    write_page(path, html)
     return path
 
 

@@ -99,11 +99,18 @@ class GrowthRecord:
                 if list(recipe[:known]) == self.recipe:
                     replay(net, list(recipe[known:]), self.inputs(net))
                 else:
-                    grown = copy.deepcopy(self.start)
-                    replay(grown, list(recipe), self.inputs(grown))
-                    adopt(net, grown, {name for entry in recipe for name in entry.get("attributes", {}).get("", {})})
+                    _, grown_before = self._made(self.recipe)
+                    made, grown_then = self._made(recipe)
+                    adopt(net, made, grown_before | grown_then)
         forget_compiled(module)
         self.recipe = [dict(copy.deepcopy(entry)) for entry in recipe]
+
+    def _made(self, recipe: Sequence[dict[str, Any]]) -> tuple[nn.Module, set[str]]:
+        """The net of a recipe, and which attributes of its own the recipe sets: numbers, settings that hold some."""
+        made = copy.deepcopy(self.start)
+        before = dict(made.__dict__)
+        replay(made, list(recipe), self.inputs(made))
+        return made, {name for name, value in made.__dict__.items() if before.get(name) is not value}
 
 
 def adopt(net: nn.Module, other: nn.Module, named: Collection[str] = ()) -> None:

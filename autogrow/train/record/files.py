@@ -36,6 +36,11 @@ def write_atomically(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def write_page(path: Path, html: str) -> None:
+    """Write a page, whole or not at all. What is no text in the name of a file is seen as such."""
+    write_bytes(path, html.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode("utf-8"))
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """`write_atomically`, for what is not text."""
     with writing(path) as file:

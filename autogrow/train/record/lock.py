@@ -35,7 +35,13 @@ def lock(folder: Path, who: str) -> Iterator[None]:
         yield
         return
     made = not folder.exists()
-    file = _taken(folder, who)
+    try:
+        file = _taken(folder, who)
+    except ConfigError:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
     token = _held.set(_held.get() | {home})
     try:
         for place in (folder, folder / CHECKPOINTS, folder / COPIES):
@@ -93,9 +99,14 @@ def _taken(folder: Path, who: str) -> IO[bytes]:
             if _is_still(file, path):
                 break
             file.close()  # who had it has just gone, and the file with them
-        file.truncate(0)
-        file.write(f"{who} (pid {os.getpid()} on {socket.gethostname()}, since {time.strftime('%F %T')})\n".encode())
-        file.flush()
+        said = f"{who} (pid {os.getpid()} on {socket.gethostname()}, since {time.strftime('%F %T')})\n"
+        try:
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), said.encode())  # past the buffer, which a full disk would leave full
+        except OSError:
+            path.unlink()
+            file.close()
+            raise
     except OSError as error:
         raise ConfigError(f"the run folder {folder} cannot be written: {error.strerror}") from None
     return file

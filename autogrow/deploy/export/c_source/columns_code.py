@@ -11,7 +11,7 @@ import numpy as np
 from autogrow.deploy.export import inputs
 from autogrow.deploy.export.c_source.program import Program
 from autogrow.deploy.export.c_source.text import Constants, whole_type
-from autogrow.deploy.export.inputs import CODE, IS, PIXEL, VALUE, Column
+from autogrow.deploy.export.inputs import CODE, PIXEL, VALUE, Column
 from autogrow.errors import UsageError
 
 
@@ -87,34 +87,68 @@ def columns_code(program: Program, constants: Constants, put: Put) -> list[str]:
                 x = f"x[{constants.element(whole_type(source), 'net_maybe_missing', source, 'j')}]"
                 lines += [f"for (int j = 0; j < {n}; j++)", "    " + put.flag(_plus(at, "j"), f"{x} != {x}")]
             case inputs.IS:
-                _check_passed(run)
-                lines += [f"code = {_code(program, run[0])};", f"for (int j = 0; j < {n}; j++)"]
-                lines.append("    " + put.flag(_plus(at, "j"), f"code == {_plus(run[0].code, 'j')}"))
+                lines += _one_hot_code(program, constants, put, at, run)
     return [*lines, *_table_code(program, constants, put), *_ramp_code(program, constants, put)]
 
 
 def _runs(columns: tuple[Column, ...]) -> Iterator[tuple[int, list[Column]]]:
-    """Neighbours that one loop can write, with where they begin; of codes there is nothing to write yet."""
+    """Neighbours of a kind, with where they begin; of codes there is nothing to write yet."""
     at = 0
-    for _, found in groupby(columns, lambda column: (column.kind, column.source if column.kind == IS else None)):
+    for _, found in groupby(columns, lambda column: column.kind):
         run = list(found)
         if run[0].kind != CODE:
             yield at, run
         at += len(run)
 
 
+def _one_hot_code(program: Program, constants: Constants, put: Put, at: int, run: list[Column]) -> list[str]:
+    """A 1 in the place of each category's code, 0 in those of its others: of all categories in one loop."""
+    _check_passed(run)
+    sources = [column.source for column in run if column.code == 0]
+    codes, begin = _code(program, constants, sources)
+    return [
+        begin.format(at=at),
+        f"    const int code = {codes};",
+        f"    for (int j = 0; j < {_of_each(constants, 'codes', [len(program.net.inputs[i].codes) for i in sources])}; j++)",
+        "        " + put.flag("at++", "code == j"),
+        "}",
+    ]
+
+
 def _table_code(program: Program, constants: Constants, put: Put) -> list[str]:
-    """The rows of embedding tables."""
-    lines, at = [], program.tables.numeric
-    for k, table in enumerate(program.tables.tables):
-        column = program.net.columns[program.tables.numeric + k]
-        _check_passed([column])
-        name = constants.array("float", f"net_table{k + 1}", table.reshape(-1))
-        size = table.shape[1]
-        lines += [f"code = {_code(program, column)} + 1;", f"for (int j = 0; j < {size}; j++)"]
-        lines.append("    " + put.number(_plus(at, "j"), f"{name}[code * {size} + j]"))
-        at += size
-    return lines
+    """The rows of embedding tables, which lie one behind another."""
+    tables, at = program.tables.tables, program.tables.numeric
+    if not tables:
+        return []
+    columns = list(program.net.columns[at:])
+    _check_passed(columns)
+    codes, begin = _code(program, constants, [column.source for column in columns])
+    rows = constants.array("float", "net_tables", np.concatenate([table.reshape(-1) for table in tables]))
+    lengths = np.cumsum([0, *(table.size for table in tables[:-1])])
+    start = constants.element(whole_type(lengths), "net_table", lengths, "k")
+    size = _of_each(constants, "size", [table.shape[1] for table in tables])
+    return [
+        begin.format(at=at),
+        f"    const float *row = {rows} + {start} + ({codes} + 1) * {size};",
+        f"    for (int j = 0; j < {size}; j++)",
+        "        " + put.number("at++", "row[j]"),
+        "}",
+    ]
+
+
+def _code(program: Program, constants: Constants, sources: list[int]) -> tuple[str, str]:
+    """The text of the code of category k, and the head of a loop over them that writes from `at` on."""
+    of = [program.net.inputs[i] for i in sources]
+    source = _of_each(constants, "category", sources)
+    absent = _of_each(constants, "absent", [one.absent + 1 for one in of])  # from 0, with −1 as 0
+    codes = _of_each(constants, "codes", [len(one.codes) for one in of])
+    return f"net_code(x[{source}], {absent} - 1, {codes})", f"for (int k = 0, at = {{at}}; k < {len(of)}; k++) {{{{"
+
+
+def _of_each(constants: Constants, name: str, values: list[int]) -> str:
+    """One whole number of each category, by its number k."""
+    numbers = np.asarray(values)
+    return constants.element(whole_type(numbers), f"net_{name}", numbers, "k")
 
 
 def _ramp_code(program: Program, constants: Constants, put: Put) -> list[str]:
@@ -122,7 +156,7 @@ def _ramp_code(program: Program, constants: Constants, put: Put) -> list[str]:
     if not len(ramps.column):
         return []
     if any(c >= len(columns) or columns[c].kind != VALUE for c in ramps.column):
-        raise UsageError("export.to=c knows knots in columns of numbers alone, and this net has them in categories")
+        raise UsageError("to=c knows knots in columns of numbers alone, and this net has them in categories")
     number = np.cumsum([column.kind == VALUE for column in columns]) - 1
     of = number[ramps.column]
     column = constants.element(whole_type(of), "net_ramp_of", of, "j")
@@ -135,11 +169,6 @@ def _ramp_code(program: Program, constants: Constants, put: Put) -> list[str]:
         "    " + put.number(_plus(at, "j"), "v"),
         "}",
     ]
-
-
-def _code(program: Program, column: Column) -> str:
-    source = program.net.inputs[column.source]
-    return f"net_code(x[{column.source}], {source.absent}, {len(source.codes)})"
 
 
 def _check_passed(columns: list[Column]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from autogrow.errors import AutogrowError
+from autogrow.train.record.files import write_bytes
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c99", "-O3", "-Wall", "-Wextra", "-Werror")
@@ -93,9 +94,9 @@ class Compiled:
 def compiled(header: Path, folder: Path, *, row: str, out: str, outputs: int) -> Compiled:
     """Compile a driver around a file. Raises AutogrowError, with the compiler's first error, where that fails."""
     source = folder / "driver.c"
-    source.write_text(DRIVER.format(header=header.resolve(), row=row, out=out, most=TIMED))
+    write_bytes(source, DRIVER.format(header=header.name, row=row, out=out, most=TIMED).encode())
     program = folder / "driver"
-    _run([_there(), *FLAGS, str(source), "-lm", "-o", str(program)], b"")
+    _run([_there(), *FLAGS, "-I", str(header.parent), str(source), "-lm", "-o", str(program)], b"")
     types: dict[str, np.dtype] = {"float": np.dtype(np.float32), "double": np.dtype(np.float64)}
     return Compiled(program, types[row], types[out], outputs)
 

@@ -52,10 +52,9 @@ def _predict(program: Program, written: Written) -> list[str]:
     member = [*written.member, *each]
     if program.members > 1:
         member = [f"for (int m = 0; m < {program.members}; m++) {{", *indented(member), "}"]
-    code = ["int code;"] if any(line.lstrip().startswith("code = ") for line in member) else []
     return [
         f"NET_API void net_predict(const {row_type(program)} *x, {out_type(program)} *out) {{",
-        *indented([*written.buffers, *code, *member, *behind]),
+        *indented([*written.buffers, *member, *behind]),
         "}",
     ]
 

@@ -48,10 +48,14 @@ class Constants:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.names: set[str] = set()
         self.bytes = 0
 
     def array(self, kind: str, name: str, values: np.ndarray) -> str:
-        """Declare an array, of members one row for each; its name."""
+        """Declare an array, of members one row for each; its name. Asked for again it is the same one."""
+        if name in self.names:
+            return name
+        self.names.add(name)
         write = {"float": float_text, "double": double_text}.get(kind, lambda v: str(int(v)))
         shape = "".join(f"[{n}]" for n in values.shape)
         rows = values if values.ndim == 2 else values[None]

@@ -12,6 +12,7 @@ from torch import fx, nn
 from autogrow.growth.activations import activation_facts
 from autogrow.growth.layers import LayerType, NormType, untouchable
 from autogrow.growth.sites.axes import Axis, Segment, Width, fix, length, new_axis, unify
+from autogrow.growth.sites.numbers import plain_numbers
 from autogrow.growth.sites.trace import Note, Sized, Trace, Use, Value
 from autogrow.nets.knots import Knots
 
@@ -43,8 +44,8 @@ def _enter(trace: Trace, name: str, module: nn.Module, layer: LayerType) -> None
     lying = [("write", layer.writes, written), ("read", layer.reads, read)]
     if groups > 1:  # channels come in groups that do not mix: the group is the unit, and the layer carries it
         group = Width(groups)
-        read = (Segment(group, int(module.in_channels) // groups),)  # type: ignore[arg-type]
-        written = (Segment(group, int(module.out_channels) // groups),)  # type: ignore[arg-type]
+        read = (Segment(group, plain_numbers(module.in_channels) // groups),)
+        written = (Segment(group, plain_numbers(module.out_channels) // groups),)
         trace.sized.append(Sized(name, "groups", (Segment(group),)))
         if layer.writes["weight"] == 0:
             lying = [("carry", layer.writes, written)]
@@ -60,15 +61,16 @@ def _enter(trace: Trace, name: str, module: nn.Module, layer: LayerType) -> None
             if getattr(module, parameter, None) is not None:
                 fill = "draw" if parameter in layer.reads or not layer.reads else 0.0  # weights are drawn, biases 0
                 trace.uses.append(Use(name, parameter, dim, axis, role, fill))
-    trace.sized.extend(Sized(name, attribute, written) for attribute in layer.out_attributes)
-    trace.sized.extend(Sized(name, attribute, read) for attribute in layer.in_attributes)
+    for attributes, axis in ((layer.out_attributes, written), (layer.in_attributes, read)):
+        for attribute in attributes:
+            trace.numbers.follow((name, attribute), axis)
     trace.layers[name] = (read, written)
 
 
 def through_norm(trace: Trace, node: fx.Node, module: nn.Module, norm: NormType, value: Value) -> Value | None:
     """A norm carries its axis, and its parameters grow with it; None where it runs over several dimensions at once."""
     name = str(node.target)
-    shape = getattr(module, norm.size_attribute)
+    shape = getattr(module, norm.size_attribute) if norm.size_attribute else 0
     if not isinstance(shape, int) and len(shape) > 1:
         trace.notes[node] = Note(f"norm:{norm.kind}", name)
         trace.opaque[name] = "it normalises over several dimensions at once"

@@ -144,7 +144,7 @@ def getitem(call: Call) -> Value:
             continue
         axis = next(axes)
         if item != slice(None) and axis is not None:
-            fix(axis, "a part of it is taken by numbers written in the code")
+            fix(axis, "a part of it is taken by numbers written in the code; use chunk or split")
         if isinstance(item, slice):
             out.append(axis if item == slice(None) else None)
     return (*out, *axes)

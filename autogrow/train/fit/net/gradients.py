@@ -56,7 +56,9 @@ def written_gradients(net: nn.Module, task: str, smoothing: float) -> WrittenGra
     """The gradients of a net, written out; None where it is another one than a plain stack on the CPU in 32 bits."""
     if type(net) is not DenseNet or net.members > 1 or net.residual or net.embedded:
         return None
-    found = [*_leaves(net.hidden), net.head] if type(net.columns) in (nn.Identity, Knots) else [net]
+    if not all(type(m) in (nn.Identity, Knots) for m in _leaves(net.columns)):  # they train nothing
+        return None
+    found = [*_leaves(net.hidden), net.head]
     kept = [m for m in found if not isinstance(m, _PASSED) or (isinstance(m, nn.Dropout) and m.p > 0)]
     layers = tuple(m for m in kept if type(m) is nn.Linear)
     behind = [type(m) for m in kept[1:]]
