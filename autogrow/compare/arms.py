@@ -15,7 +15,7 @@ GROW = "grow"
 """The arm that the others are compared with, and that runs first."""
 
 SEED = "seed"
-FACTS = (SEED, "widths", "knots", "train_flops", "seconds", "passes", "growth_checks")
+FACTS = (SEED, "start_widths", "widths", "knots", "train_flops", "seconds", "passes", "growth_checks")
 """What an override may ask for in braces: the seed, and facts of the grown run of this seed."""
 
 MATCHES = (None, "train_flops", "steps", "seconds")
@@ -84,6 +84,7 @@ def facts_of(result: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     """What arms take over from a grown run: the net it hands back, what it spent, when it grew wider or deeper."""
     return {
         "seed": result["seed"],
+        "start_widths": list(rows[0].widths.values()),
         "widths": list(result["widths"]),
         "knots": _knots(result.get("knots", {}), rows) or None,
         "train_flops": result["train_flops"],
@@ -104,6 +105,7 @@ def _knots(pieces: Mapping[str, int], rows: Sequence[Row]) -> list[list[Any]]:
 
 EXAMPLE = {
     "seed": 0,
+    "start_widths": [16],
     "widths": [16],
     "knots": None,
     "train_flops": 10**15,

@@ -57,7 +57,9 @@ def validate(spec: DataSpec) -> None:
             f"data.val_fraction + data.test_fraction must be below 1, so that rows are left to train on, "
             f"got {spec.val_fraction} + {spec.test_fraction}"
         )
-    for key in ("batch_size", "max_categories", "rows", "features", "classes"):
+    if spec.batch_size is not None:
+        _at_least_one("batch_size", spec.batch_size)
+    for key in ("max_categories", "rows", "features", "classes"):
         _at_least_one(key, getattr(spec, key))
     if spec.max_rows is not None:
         _at_least_one("max_rows", spec.max_rows)

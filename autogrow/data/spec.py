@@ -28,6 +28,7 @@ class DataSpec:
     not name is drawn from train. The split column is not an input.
     weight: a column that says how much each row counts; it is not an input.  class_weight: balanced, or a weight for
     each class; both count in the loss and in what is measured.
+    batch_size: training rows of an optimizer step; null goes by their number: 128, of more than 18,000 rows up to 512.
     categories: onehot, or embed (codes for an embedding layer).  categorical: columns to treat as categories.
     max_categories: rarer values of a column beyond this many count as unseen.  drop: columns that are not inputs.
     keep: inputs that stay, though they seem to be of no use (ids, constants, copies: `left_out`).
@@ -60,7 +61,7 @@ class DataSpec:
     split_file: str | None = None
     weight: str | None = None
     class_weight: Any = None
-    batch_size: int = 128
+    batch_size: int | None = None
     categories: str = "onehot"
     categorical: Any = ()
     max_categories: int = 64

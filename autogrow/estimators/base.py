@@ -45,7 +45,7 @@ class GrowingEstimator(EstimatorFiles):
         max_epochs: float | None = 1000.0,
         time_limit: float | None = None,
         val_fraction: float = 0.2,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
         widths: Any = "auto",

@@ -24,6 +24,7 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
     max_epochs: passes over the rows at most, None for no limit; the stop rule ends most fits long before.
     time_limit: seconds that a fit may take.
     val_fraction: share of the rows that growth and stopping are judged by, where `fit` is given no X_val.
+    batch_size: rows of an optimizer step, None for what their number calls for (128 to 512).
     widths: the hidden widths to start from, 'auto', or 'tiny' for the smallest net.
     policy: a LifeCycle of `autogrow.policy`, None for the recipe.  metric: what chooses the net ('auroc', 'f1', …).
     members: nets side by side whose mean answers.  class_weight: None, 'balanced', or a dict.
@@ -51,7 +52,7 @@ class GrowingClassifier(ClassifierMixin, GrowingEstimator):
         max_epochs: float | None = 1000.0,
         time_limit: float | None = None,
         val_fraction: float = 0.2,
-        batch_size: int = 128,
+        batch_size: int | None = None,
         learning_rate: float = 3e-3,
         weight_decay: float = 1e-2,
         widths: Any = "auto",

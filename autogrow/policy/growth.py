@@ -39,6 +39,11 @@ class Growth:
         """Whether its `when` goes by the clock."""
         return by_the_clock(self.when)
 
+    def first_width(self, width: int, checks: float) -> int:
+        """The width that a run of so many checks starts with, where its inputs call for `width`."""
+        starts_at = getattr(self.where, "starts_at", None)
+        return width if starts_at is None else int(starts_at(width, self.amount, checks))
+
     def ended(self, history: History) -> Verdict:
         """Whether the net is as wide and as deep as it may become."""
         sizes, cap, deepest = list(history[-1].widths.values()), self.amount.cap, self.where.deepest

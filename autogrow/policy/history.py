@@ -38,6 +38,7 @@ from autogrow.policy.actions import (
     action_to_plain,
 )
 from autogrow.policy.event import Event
+from autogrow.policy.newborns import Newborns, PlainNewborns
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ class Row:
 
     `action` was decided at this check's end and is applied at the next one's start; `event` is what was applied at this
     check's start, `refused` (site → reason) what could not be and is not tried again. `knots`: in how many pieces each
-    refined column is resolved. `timing['seconds']` is the wall time of the run so far.
+    refined column is resolved. `newborns`: how the units stand beside the old ones that each growth of the net added.
+    `timing['seconds']` is the wall time of the run so far.
     """
 
     check: Count
@@ -148,6 +150,7 @@ class Row:
     knots: Mapping[str, Positive] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     judged: float | None = None
+    newborns: Sequence[Newborns] = ()
 
     @property
     def relative_gap(self) -> float:
@@ -173,6 +176,10 @@ class Row:
         plain["event"] = None if self.event is None else self.event.to_plain()
         if not self.refused:  # it is rare, and records of before it was written stay what they are
             del plain["refused"]
+        if self.newborns:
+            plain["newborns"] = [newborns.to_plain() for newborns in self.newborns]
+        else:  # of a net that has not grown there are none
+            del plain["newborns"]
         if not self.knots:  # most nets read their columns as they are
             del plain["knots"]
         cleaned: dict[str, Any] = _without_nonfinite(plain)
@@ -191,6 +198,7 @@ class Row:
         values["action"] = action_from_plain(values.get("action") or {"do": "keep"})
         if values.get("event") is not None:
             values["event"] = Event.from_plain(values["event"])
+        values["newborns"] = tuple(Newborns.from_plain(newborns) for newborns in values.get("newborns", ()))
         return Row(**values)
 
     def comparable(self) -> dict[str, Any]:
@@ -247,6 +255,7 @@ _PLAIN = {
     "options": PlainOptions,
     "action": Mapping[str, Any] | None,
     "event": Mapping[str, Any] | None,
+    "newborns": Sequence[PlainNewborns],
     "timing": Mapping[str, float | None],
 }
 
@@ -255,7 +264,7 @@ History = Sequence[Row]
 # whoever writes a policy imports actions and records from here
 __all__ = [
     "COARSE", "GROWTHS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
-    "Options", "Refine", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
+    "Newborns", "Options", "Refine", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 
 

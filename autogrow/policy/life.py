@@ -13,13 +13,14 @@ from autogrow.policy.history import Anneal, Decision, History, Options, Stop
 from autogrow.policy.needs import never_stops, shortened
 from autogrow.policy.signals import annealing, best, refitting
 from autogrow.policy.stop import Patience, StopRule
+from autogrow.policy.where import Cycle
 
 
 def recipe_growth() -> GrowthPolicy:
-    """The default growth: loss-paced, the cycle of D and W, ×1.5 up to the cap, and by turns finer columns, until the
-    gap opens.
+    """The default growth: loss-paced, the cycle of D and W (of D alone where a narrow start does not pay), ×1.5 up to
+    the cap, and by turns finer columns, until the gap opens.
     """
-    return GapCloses(Finer(Growth(), turn=True))
+    return GapCloses(Finer(Growth(where=Cycle(worth=0.05)), turn=True))
 
 
 def recipe(*, refit: bool = True) -> LifeCycle:

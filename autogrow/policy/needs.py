@@ -5,7 +5,7 @@ Nothing here knows any policy by its class: a policy of a user's own says the sa
 does not say is taken for no. `needs`: names of what it must be shown (see `requires`). `by_the_clock`, `never_grows`,
 `never_stops`: true or false, and `anneals` of a finish rule (what does not say may). `over(row, max_steps)`: of a
 schedule, whether growth is over. `shortened(factor)`: of a stop or finish rule, itself for a stage that is not the
-last.
+last. `first_width(width, checks)`: of a growth policy, the width that a run starts with.
 """
 
 from __future__ import annotations
@@ -80,6 +80,14 @@ def schedule_over(policy: object, row: Row, max_steps: int | None) -> bool | Non
         if over is not None:
             return bool(over(row, max_steps))
     return None
+
+
+def first_width(policy: object, width: int, checks: float) -> int:
+    """The width that a run of so many checks starts with, where inputs call for `width`; a policy may say another."""
+    if never_grows(policy):
+        return width
+    said = (part.first_width(width, checks) for part in guarded(policy) if hasattr(part, "first_width"))
+    return int(next(said, width))
 
 
 def shortened(rule: Rule, factor: float) -> Rule:

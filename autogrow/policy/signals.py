@@ -17,8 +17,9 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
-from autogrow.policy.event import Continued
+from autogrow.policy.event import Continued, Size
 from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Refit, Row, Undo, Widen
+from autogrow.policy.newborns import Newborns
 from autogrow.policy.rows import Rows, read, rows_of
 
 
@@ -182,6 +183,26 @@ def smoothed_gap(rows: Sequence[Row]) -> float:
 def smooth_gap(gap: float, row: Row) -> float:
     """The smoothed relative gap after one more row."""
     return smooth(gap, row.relative_gap) if row.finite() else gap
+
+
+def births(history: History) -> dict[int, tuple[Size, Size]]:
+    """The growths that added units to the net as it is now: by the check at whose start they were applied, its size
+    before and after.
+    """
+    events = ((row.check, row.event) for row in branch(history) if row.event is not None and row.event.grew)
+    return {
+        check: (event.before, event.after)
+        for check, event in events
+        if event.before and event.after and sum(event.after.widths.values()) > sum(event.before.widths.values())
+    }
+
+
+def newborns_of(rows: Sequence[Row], grown_at: int) -> list[Newborns]:
+    """How the units that the growth at check `grown_at` added have stood beside the old ones, check after check.
+
+    1: alike (see `Newborns`). Empty where that growth added none, and in ledgers of before this was measured.
+    """
+    return [newborns for row in rows for newborns in row.newborns if newborns.grown_at == grown_at]
 
 
 def annealing(history: History) -> int | None:

@@ -13,7 +13,8 @@ from typing import ClassVar, Protocol
 from autogrow.errors import ConfigError
 from autogrow.policy.amount import Amount
 from autogrow.policy.history import Deepen, History, Options, Widen
-from autogrow.policy.signals import growths
+from autogrow.policy.signals import continued, growths
+from autogrow.policy.waiting import saved_by_start, saved_by_waiting
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,15 @@ class Cycle:
     The letter is that of the number of growths so far, undone ones included. A D where the net is `max_depth` deep or
     has no place is read as W; a W where every width is at the cap is read as D, if the pattern has one; the reason says
     so. A new layer goes behind the last place (before the head).
+
+    `worth`: the share of the run's FLOPs that widening must save (see `waiting`): a W that saves less is read as D, and
+    a run that chooses its first width itself starts at the cap. A net that goes on from an earlier run widens in any
+    case: it was as large as its data then asked for.
     """
 
     pattern: str = "WDWW"
     max_depth: int = 2
+    worth: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", self.pattern.replace(" ", "").upper())
@@ -109,6 +115,8 @@ class Cycle:
             raise ConfigError(f"growth.where.pattern must be made of D and W, as in 'DWWW', got {self.pattern!r}")
         if self.max_depth < 1:
             raise ConfigError(f"growth.where.max_depth must be at least 1, got {self.max_depth}")
+        if not 0 <= self.worth < 1:
+            raise ConfigError(f"growth.where.worth must be in [0, 1), a share of the run's FLOPs, got {self.worth}")
 
     @property
     def deepest(self) -> int:
@@ -121,15 +129,38 @@ class Cycle:
         letter = self.pattern[turn % len(self.pattern)]
         deepen = deepen_last(options) if len(options.widths) < self.deepest else None
         widen = widen_all(options, amount) if "W" in self.pattern else None
+        saved = saved_by_waiting(history, options, amount) if self._asks_worth(history) else None
+        reckoned = "" if saved is None else self._reckoned(saved)
+        too_little = saved is not None and widen is not None and saved < self.worth
+        if too_little:
+            widen = None
         action = (deepen or widen) if letter == "D" else (widen or deepen)
         turned = f"turn {turn + 1} of the cycle {self.pattern}"
         depth = f"the net is {len(options.widths)} deep (at most {self.max_depth}, {len(options.depths)} places)"
+        stays = reckoned if too_little else nothing_to_widen(options, amount)
         if action is None:
-            return Proposal(None, f"{nothing_to_widen(options, amount)} and {depth}")
+            return Proposal(None, f"{stays} and {depth}")
         if isinstance(action, Deepen) == (letter == "D"):
-            return Proposal(action, turned)
-        read = ("D", "W", depth) if letter == "D" else ("W", "D", nothing_to_widen(options, amount))
+            return Proposal(action, f"{turned}; {reckoned}" if reckoned and isinstance(action, Widen) else turned)
+        read = ("D", "W", depth) if letter == "D" else ("W", "D", stays)
         return Proposal(action, f"{turned}, its {read[0]} read as {read[1]}: {read[2]}")
+
+    def starts_at(self, width: int, amount: Amount, checks: float) -> int:
+        """The first width of a run of so many checks, for inputs that call for `width`: the cap where waiting does not
+        pay and a layer can still be added.
+        """
+        if not self._asks_worth(()) or self.deepest < 2 or width >= amount.cap:
+            return width
+        return width if saved_by_start(width, amount, checks=checks) >= self.worth else amount.cap
+
+    def _asks_worth(self, history: History) -> bool:
+        return self.worth > 0 and "W" in self.pattern and continued(history) is None
+
+    def _reckoned(self, saved: float) -> str:
+        verdict = "at least" if saved >= self.worth else "less than"
+        return (
+            f"having started narrow saves {100 * saved:.2g} % of the run, {verdict} the {100 * self.worth:g} % that pay"
+        )
 
 
 def candidates(options: Options, amount: Amount, *, max_depth: int) -> dict[str, Widen | Deepen]:

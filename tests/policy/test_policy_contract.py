@@ -202,7 +202,7 @@ def test_the_default_is_the_recipe():
             Finer(
                 Growth(
                     LossPaced(cooldown=3, fall=0.08, margin=0.01, fresh=1, improvement=0.002),
-                    Cycle("WDWW", max_depth=2),
+                    Cycle("WDWW", max_depth=2, worth=0.05),
                     Factor(1.5, multiple=8, cap=168),
                 ),
                 knots=32,

@@ -18,6 +18,7 @@ from autogrow.data import DataSpec, prepare
 from autogrow.evaluation import baseline, evaluate
 from autogrow.evaluation.curves import curves
 from autogrow.policy.history import Anneal, Event, Keep, Undo, Widen
+from autogrow.policy.newborns import Newborns
 from autogrow.report import write_report
 from autogrow.report.drawing.scale import fit, path
 from autogrow.show.display import Display
@@ -72,6 +73,23 @@ def test_the_page_says_what_the_run_found_and_how_to_repeat_it(run, tmp_path):
     for said in ("69,394 parameters", "56.2 GFLOP", "213.7 passes", "2.13.0", "9f2c1a7be0d3c7f1", run.command):
         assert said in page.text
     assert " ".join(run.config.split()) in page.text
+
+
+def test_new_units_are_drawn_beside_the_old_ones_where_they_were_looked_at(run, tmp_path):
+    title = "New units over old ones"
+    assert title not in page_of(run, tmp_path).text
+    rows = [
+        replace(
+            row,
+            newborns=tuple(Newborns(at, 0.5, 1.5, min(1.0, (row.check - at) / 20)) for at in (6, 9) if at < row.check),
+        )
+        for row in run.rows
+    ]
+    page = page_of(run.but(rows=rows), tmp_path)
+    assert page.text.count(f"{title}, each growth (1: alike)") == 2  # on each axis
+    for look in ("gradient", "update", "weights"):
+        assert len([a for a in page.all("path", f"newborn-{look}") if a["d"] != "M1 4H23"]) == 2 * 2  # each growth
+    assert any("the old ones', 1.000 at the end" in a.get("aria-label", "") for a in page.all("svg"))
 
 
 def test_every_growth_has_a_card_with_reason_cost_and_proof(run, tmp_path):

@@ -12,7 +12,7 @@ from autogrow.policy import EarlyRamp, Factor, Finer, Growth, Trial
 from autogrow.train.fit import checkpoint_writer
 from autogrow.train.fit import controller as controllers
 from autogrow.train.fit.run import fit
-from autogrow.train.fit.spec import NetSpec, TrainerSpec
+from autogrow.train.fit.spec import NetSpec, OptimizerSpec, TrainerSpec
 from autogrow.train.record.passed import read_passed, write_passed
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -52,6 +52,11 @@ CASES = {
     "refined columns": {
         "net": NetSpec(widths=[8], members=2),
         "policy": eager_policy(growth=Finer(Growth(when=EarlyRamp(4, 4), amount=Factor(cap=16)), above=0.0, every=2)),
+    },
+    "orthogonal steps": {
+        "net": NetSpec(widths=[36], members=2),
+        "optimizer": OptimizerSpec(name="muon"),
+        "optimizer_state": "carry",
     },
     "judged by a metric": {"net": NetSpec(widths=[8]), "metric": "balanced_accuracy"},
     "undone growths": {

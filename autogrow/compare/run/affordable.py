@@ -6,8 +6,9 @@ from autogrow.data import Prepared
 from autogrow.errors import ConfigError
 from autogrow.growth.cost import cost
 from autogrow.show.words import flops
-from autogrow.train.fit.net.build import build_net, builder_for
+from autogrow.train.fit.net.build import build_net
 from autogrow.train.fit.net.deliver import example_rows
+from autogrow.train.fit.setup import starting_net
 from autogrow.train.fit.spec import FitSpec
 
 
@@ -18,7 +19,7 @@ def check_one_pass(arm: str, spec: FitSpec, prepared: Prepared) -> None:
     epochs = spec.trainer.max_epochs
     if epochs is not None and epochs < 1:
         raise ConfigError(f"trainer.max_epochs={epochs:g} does not buy arm {arm} one epoch; give at least 1")
-    net = build_net(builder_for(spec.net, prepared))  # which also says whether net and data go together
+    net = build_net(starting_net(spec, prepared))  # which also says whether net and data go together
     limit = spec.policy.budget.train_flops
     if limit is None:
         return

@@ -71,6 +71,29 @@ def gap_panel(rows: History, story: Story, axis: Axis) -> Panel:
     return Panel("Relative gap", summary, 110, scale.ticks(lambda v: f"{100 * v:.4g} %", 3), curves)
 
 
+def newborns_panel(rows: History, axis: Axis) -> Panel | None:
+    """How the units that each growth added stand beside the old ones, 1: alike; None where no growth added any."""
+    grown = sorted({newborns.grown_at for row in rows for newborns in row.newborns})
+    if not grown:
+        return None
+    scale = fit(
+        [1.0, *(v for row in rows for n in row.newborns for v in (n.gradient, n.update, n.weights) if v > 0.02)]
+    )
+    curves = [Curve("", "zero", f"M0 {10 * scale.from_top(1.0):.1f}H1000")]
+    for look, name in (("gradient", "gradient"), ("update", "way gone lately"), ("weights", "weight product")):
+        for at in grown:
+            line = _line(rows, axis, scale, lambda row, at=at, look=look: _newborn(row, at, look))  # type: ignore[misc]
+            curves.append(Curve(name if at == grown[0] else "", f"newborn-{look}", line))
+    last = [n for row in rows for n in row.newborns if n.grown_at == grown[-1]][-1]
+    summary = f"Weight product of the last growth's units over the old ones', {words.number(last.weights)} at the end"
+    title = "New units over old ones, each growth (1: alike)" + (", log scale" if scale.log else "")
+    return Panel(title, summary, 110, scale.ticks(_short, 3), curves)
+
+
+def _newborn(row: Row, grown_at: int, ratio: str) -> float:
+    return next((getattr(n, ratio) for n in row.newborns if n.grown_at == grown_at), math.nan)
+
+
 def widths_panel(rows: History, axis: Axis) -> Panel:
     """The architecture through time: each hidden layer a band as high as it is wide, the input below,
     the output above.

@@ -206,7 +206,8 @@ class LifeCycleController(pl.Callback):
             look=look,
             device=self.observer.device_of,
         )
-        row = self.book.decided(self.book.row(self.measured(trainer, module, seen)), options)
+        row = self.observer.newborns(module, self.book.row(self.measured(trainer, module, seen)), self.rows)
+        row = self.book.decided(row, options)
         row = dataclasses.replace(row, eval_flops=row.eval_flops + look.flops)
         if trainer.world_size > 1:  # measured and decided once
             row = Row.from_plain(trainer.strategy.broadcast(row.to_plain()))
@@ -227,7 +228,7 @@ class LifeCycleController(pl.Callback):
             val = self.measurer.val(module, full=module.rate.anneal_from is not None)
         else:
             val = NOT_MEASURED  # these rows are learned from, and judge nothing
-        trained = (step - (last.step if last else 0)) * self.stream.batch_size
+        steps = step - (last.step if last else 0)
         return Measured(
             step=step,
             passes=self.stream.passes(step),
@@ -238,7 +239,7 @@ class LifeCycleController(pl.Callback):
             score=val.score,
             lr=module.rate(max(0, step - 1)),
             size=module.size,
-            train_flops=trained * module.cost.train_flops_per_sample,
+            train_flops=steps * module.train_flops_per_step(self.stream.batch_size),
             eval_flops=(train.rows + val.rows) * module.cost.flops_per_sample + seen.flops,
             timing={"seconds": self.seconds(), "check_seconds": self._check_seconds},
             judged=val.judged,

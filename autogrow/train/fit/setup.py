@@ -19,11 +19,13 @@ from autogrow.evaluation.judge import check_metric
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost, Refine
+from autogrow.policy.needs import first_width
+from autogrow.policy.waiting import planned_checks
 from autogrow.train.fit.continue_from import FinishedNet
 from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.looks.metrics import check_metrics
 from autogrow.train.fit.looks.observe import RECORDED, checkpoint_bytes, look_batches
-from autogrow.train.fit.net.build import builder_for
+from autogrow.train.fit.net.build import builder_for, start_widths
 from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.module import GrowingModule
@@ -50,10 +52,19 @@ def begun_run(folder: Path) -> Begun:
     return Begun(*newest_whole(folder, check_to_go_on))
 
 
+def rows_per_step(spec: FitSpec, prepared: Prepared) -> int:
+    """Training rows of an optimizer step (of each member). By default 128 and, where there are more than 18,000 rows,
+    the power of two that leaves about a hundred steps a pass, up to 512: steps at a constant rate are less noisy.
+    """
+    asked, rows = spec.data.batch_size, len(prepared.train.x)
+    return min(512, max(128, 2 ** round(math.log2(rows / 100)))) if asked is None else asked
+
+
 def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:
     """Optimizer steps between two looks at validation; by default half a pass, within 20 … 200."""
     every = spec.trainer.check_every
-    return min(200, max(20, len(prepared.train.x) // 256)) if every == AUTO else int(every)
+    steps = len(prepared.train.x) // (2 * max(128, rows_per_step(spec, prepared)))
+    return min(200, max(20, steps)) if every == AUTO else int(every)
 
 
 def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
@@ -61,7 +72,7 @@ def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
     return TensorStream(
         prepared.train.x,
         prepared.train.y,
-        batch_size=spec.data.batch_size,
+        batch_size=rows_per_step(spec, prepared),
         steps_per_check=steps_per_check(spec, prepared),
         burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
         seed=spec.seed,
@@ -70,12 +81,27 @@ def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
     )
 
 
+def starting_net(spec: FitSpec, prepared: Prepared) -> dict[str, Any]:
+    """The net that a run starts with, as plain data: of the widths that are asked for, or that inputs and policy call
+    for.
+    """
+    asked = spec.net.widths
+    if not isinstance(asked, str):
+        return builder_for(spec.net, prepared, [int(width) for width in asked])
+    widths = start_widths(math.prod(prepared.input_shape), asked)
+    if asked == AUTO:
+        limit = step_limit(spec, stream_of(spec, prepared))
+        checks = planned_checks(limit, steps_per_check(spec, prepared))
+        widths = [first_width(spec.policy.growth, width, checks) for width in widths]
+    return builder_for(spec.net, prepared, widths)
+
+
 def module_of(spec: FitSpec, prepared: Prepared, source: FinishedNet | None = None) -> GrowingModule:
     """The starting net, or the one that `source` ended with, ready to train."""
     example = example_rows(prepared.train.x, spec.net.members)
     module = GrowingModule(
         spec,
-        builder_for(spec.net, prepared) if source is None else source.ours["builder"],
+        starting_net(spec, prepared) if source is None else source.ours["builder"],
         task=prepared.task,
         steps_per_check=steps_per_check(spec, prepared),
         example=example if source is None else source.ours["delivery"]["example"],

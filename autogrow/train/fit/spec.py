@@ -38,7 +38,7 @@ class NetSpec:
 
 @dataclass
 class OptimizerSpec:
-    """The optimizer: AdamW with decay on matrices only, or SGD with momentum."""
+    """The optimizer: AdamW with decay on matrices only, Muon with AdamW for what is no hidden matrix, or SGD."""
 
     name: str = "adamw"
     lr: float = 3e-3
@@ -114,7 +114,7 @@ class FitSpec:
     latency: Any = None
 
 
-OPTIMIZERS = ("adamw", "adam", "sgd")
+OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
 KINDS = ("dense", "conv")
 OPTIMIZER_STATES = ("reset", "carry", "fresh")
 PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
@@ -153,7 +153,7 @@ def validate(spec: FitSpec) -> None:
     if not 0 <= trainer.label_smoothing < 1:
         raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {trainer.label_smoothing}")
     _check_betas(opt.betas)
-    if net.norm == "batch" and spec.data.batch_size < 2:  # a batch of one has no spread
+    if net.norm == "batch" and spec.data.batch_size == 1:  # a batch of one has no spread
         raise ConfigError(f"net.norm=batch needs data.batch_size of at least 2, got {spec.data.batch_size}")
     for key, value in (("trainer.check_every", trainer.check_every), ("trainer.threads", trainer.threads)):
         if value != AUTO:

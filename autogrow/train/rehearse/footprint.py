@@ -85,7 +85,7 @@ class Gauge:
         return Footprint(
             parameters=module.cost.parameters,
             flops_per_sample=module.cost.flops_per_sample,
-            train_flops_per_step=self.rows_per_step * module.cost.train_flops_per_sample,
+            train_flops_per_step=module.train_flops_per_step(self.rows_per_step),
             memory=2 * weights + gradients + state + activations,
             seconds_per_step=median(taken[_WARM:]),
             seconds_per_row=self._look(module) / self.rows_per_step,

@@ -9,6 +9,7 @@ policy that goes by the clock does the same in both; for one that looks at the l
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +22,9 @@ from autogrow.policy.event import Event
 from autogrow.policy.guards import growth_ended
 from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Row, Stop, Undo
 from autogrow.policy.needs import by_the_clock, requires, schedule_over
+from autogrow.policy.signals import births
 from autogrow.train.fit.looks.device import DeviceGauge
-from autogrow.train.fit.looks.observe import Observation, Observer
+from autogrow.train.fit.looks.observe import NEWBORN_ROWS, Observation, Observer
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.operate import applied
 from autogrow.train.fit.setup import check_run, module_of, step_limit, stream_of
@@ -167,7 +169,7 @@ class _Play:
             action = self.book.take()
             if not self.rows or not isinstance(action, Keep):
                 self._apply(action)
-            self.book.enter(self.book.decided(self.book.row(self._measured()), self._options()))
+            self.book.enter(self.book.decided(self._looked_at(self.book.row(self._measured())), self._options()))
         return Course(tuple(self.rows), tuple(self._stages()), isinstance(self.book.pending, Stop))
 
     def _pointless(self) -> bool:
@@ -228,6 +230,13 @@ class _Play:
             eval_flops=looks * cost.flops_per_sample + self.seen.flops,
             timing={"seconds": (last.timing["seconds"] if last else 0.0) + seconds},
         )
+
+    def _looked_at(self, row: Row) -> Row:
+        """The row with what a look at new units costs, where there are any."""
+        if not births([*self.rows, row]):
+            return row
+        flops = min(self.stream.rows, NEWBORN_ROWS) * self.module.cost.train_flops_per_sample
+        return dataclasses.replace(row, eval_flops=row.eval_flops + flops)
 
     def _options(self) -> Options:
         module, sites = self.module, self.module.sites

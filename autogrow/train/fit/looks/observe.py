@@ -6,6 +6,7 @@ Each is measured only where the policy's `requires` names it, and what it costs 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,11 @@ from torch import Tensor, nn
 from autogrow.data import Prepared
 from autogrow.growth.cost import counting
 from autogrow.growth.scores import score_sites
+from autogrow.policy.history import History, Row
+from autogrow.policy.signals import births
 from autogrow.train.fit.looks.columns import ColumnLook, look_rows
 from autogrow.train.fit.looks.device import DeviceGauge
+from autogrow.train.fit.looks.newborns import look_at_newborns
 from autogrow.train.fit.net.module import GrowingModule
 
 RECORDED = (
@@ -25,7 +29,11 @@ RECORDED = (
 )  # fmt: skip
 """What a run of ours can show a policy."""
 
-_LOOK_ROWS = 1024  # fitted on one half, judged on the other
+LOOK_ROWS = 1024
+"""Training rows that are looked at, at most; scores are fitted on one half and judged on the other."""
+
+NEWBORN_ROWS = 128
+"""Training rows by whose gradient new units are compared with old ones."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,8 @@ class Observer:
     ) -> None:
         self.needs, self.gauge = frozenset(needs), gauge
         self.train_rows = len(prepared.train)
-        self._x = prepared.train.x[:_LOOK_ROWS].to(device)
-        self._y = prepared.train.y[:_LOOK_ROWS].to(device)
+        self._x = prepared.train.x[:LOOK_ROWS].to(device)
+        self._y = prepared.train.y[:LOOK_ROWS].to(device)
         self._column_rows = look_rows(prepared, device)
 
     def device_of(self, net: nn.Module) -> Mapping[str, Any]:
@@ -71,6 +79,18 @@ class Observer:
             return Observation({}, measured)
         return self._scored(module, measured)
 
+    def newborns(self, module: GrowingModule, row: Row, before: History) -> Row:
+        """The row with how the units stand that growths have added, and what looking costs. `before`: earlier rows."""
+        born, members = births([*before, row]), module.spec.net.members
+        if not born:
+            return row
+        x, y = self._x[:NEWBORN_ROWS], self._y[:NEWBORN_ROWS]
+        # counting what is dispatched would take longer than the look itself
+        flops = len(x) * module.cost.train_flops_per_sample
+        batch = (x, y) if members == 1 else (_repeated(x, members), _repeated(y, members))
+        found = look_at_newborns(module, batch, born)
+        return dataclasses.replace(row, newborns=found, eval_flops=row.eval_flops + flops)
+
     def _scored(self, module: GrowingModule, measured: dict[str, float]) -> Observation:
         parts = look_batches(self._x, self._y, module.spec.net.members)
         with counting() as counted:
@@ -87,7 +107,7 @@ def look_batches(x: Tensor, y: Tensor, members: int) -> list[tuple[Tensor, Tenso
     """The first rows in two halves, as the net takes them:
     one that moves or new units are fitted to, one to judge on.
     """
-    x, y = x[:_LOOK_ROWS].clone(), y[:_LOOK_ROWS].clone()  # a copy of the net does not copy all the data
+    x, y = x[:LOOK_ROWS].clone(), y[:LOOK_ROWS].clone()  # a copy of the net does not copy all the data
     half = len(x) // 2
     parts = [(x[:half], y[:half]), (x[half:], y[half:])]
     return parts if members == 1 else [(_repeated(x, members), _repeated(y, members)) for x, y in parts]

@@ -21,7 +21,8 @@ BUILDABLE = ("DenseNet", "ConvNet")
 
 
 def start_widths(inputs: int, rule: str = AUTO) -> list[int]:
-    """One hidden layer. 'auto', the recipe's: the power of two at or above 4·√inputs, within 32 … 128.
+    """One hidden layer. 'auto', the recipe's: the power of two at or above 4·√inputs, within 32 … 128 (a growth policy
+    may then start at its cap, where a narrower start would save too little).
 
     'tiny': that at or above 2·√inputs, within 16 … 64, where the size of the net is all that counts.
 
@@ -32,13 +33,11 @@ def start_widths(inputs: int, rule: str = AUTO) -> list[int]:
     return [int(min(most, max(least, 2 ** math.ceil(math.log2(factor * math.sqrt(inputs))))))]
 
 
-def builder_for(spec: NetSpec, prepared: Prepared) -> dict[str, Any]:
-    """The starting net as plain data: a name and its arguments, from which `build_net` makes it."""
+def builder_for(spec: NetSpec, prepared: Prepared, widths: Sequence[int]) -> dict[str, Any]:
+    """A net of these widths as plain data: a name and its arguments, from which `build_net` makes it."""
     shape = list(prepared.input_shape)
-    named = isinstance(spec.widths, str)
-    widths = start_widths(math.prod(shape), spec.widths) if named else [int(w) for w in spec.widths]
     arguments: dict[str, Any] = {
-        "widths": widths,
+        "widths": list(widths),
         "outputs": prepared.outputs,
         "activation": spec.activation,
         "norm": spec.norm,

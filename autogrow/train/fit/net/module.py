@@ -20,11 +20,13 @@ from autogrow.errors import ConfigError
 from autogrow.growth import growth_sites
 from autogrow.growth.cost import cost
 from autogrow.nets import MeanOfMembers
+from autogrow.nets.members import MemberLinear
 from autogrow.policy.event import Size
 from autogrow.train.fit.net.build import build_net, rebuild
 from autogrow.train.fit.net.dropout import set_dropout
 from autogrow.train.fit.net.gradients import written_gradients
 from autogrow.train.fit.net.measure import sample_loss
+from autogrow.train.fit.net.muon import Muon, orthogonal_flops
 from autogrow.train.fit.net.rate import Rate
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
@@ -81,6 +83,7 @@ class GrowingModule(pl.LightningModule):
         self.ema.requires_grad_(False)  # inserted layers come with gradients on, which DDP would wait for
         self.sites = growth_sites(self.net, self.example)
         self.cost = cost(self.net, self.example)
+        self.step_flops = sum(orthogonal_flops(p.shape) for p in hidden_matrices(self.spec, self.net))
         for net in (self.net, self.ema):
             set_dropout(net, self.spec.net.dropout, self.sites)
         self._live = [p.detach() for p in self.net.parameters()]
@@ -107,6 +110,12 @@ class GrowingModule(pl.LightningModule):
     def size(self) -> Size:
         """Widths, parameters, FLOPs and knots of the net as it is."""
         return size_of(self.sites, self.cost, self.columns)
+
+    def train_flops_per_step(self, rows: int) -> int:
+        """FLOPs of an optimizer step on so many rows (of each member): of the products, and of the step itself where
+        it has any.
+        """
+        return rows * self.cost.train_flops_per_sample + self.step_flops
 
     def restore(self, recipe: list[dict[str, Any]], net: Mapping[str, Tensor], ema: Mapping[str, Tensor]) -> None:
         """Rebuild the architecture of `recipe` and load the given weights into net and average."""
@@ -219,14 +228,35 @@ class GrowingModule(pl.LightningModule):
         self.rate = Rate(**ours["rate"])
 
 
+def hidden_matrices(spec: FitSpec, net: nn.Module) -> list[Tensor]:
+    """The matrices that `optimizer=muon` makes orthogonal steps with: those of linear layers, the head's apart."""
+    if spec.optimizer.name != "muon":
+        return []
+    layers = [m for n, m in net.named_modules() if isinstance(m, (nn.Linear, MemberLinear)) and n != "head"]
+    return [layer.weight for layer in layers if layer.weight.requires_grad]
+
+
 def make_optimizer(spec: FitSpec, net: nn.Module) -> torch.optim.Optimizer:
     """The run's optimizer over `net`: weight decay on matrices and kernels, none on biases and norms."""
     opt = spec.optimizer
     members_axis = 1 if spec.net.members > 1 else 0  # a member's bias is (M, W): a vector per member
+    hidden = {id(p) for p in hidden_matrices(spec, net)}
     named = [(n, p) for n, p in net.named_parameters() if p.requires_grad]
     decayed = [p for _, p in named if p.ndim - members_axis > 1]
     plain = [p for _, p in named if p.ndim - members_axis <= 1]
-    groups = [{"params": decayed, "weight_decay": opt.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    groups = [
+        {"params": [p for p in decayed if id(p) not in hidden], "weight_decay": opt.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    if opt.name == "muon":
+        orthogonal = {"params": [p for p in decayed if id(p) in hidden], "weight_decay": opt.weight_decay}
+        return Muon(
+            [{**orthogonal, "orthogonal": True}, *groups],
+            momentum=opt.momentum,
+            lr=opt.lr,
+            betas=tuple(opt.betas),
+            fused=True,
+        )
     if opt.name == "sgd":
         return torch.optim.SGD(groups, lr=opt.lr, momentum=opt.momentum)
     make = torch.optim.AdamW if opt.name == "adamw" else torch.optim.Adam
