@@ -29,6 +29,8 @@ class CompareConfig(FitConfig):
     arms: list[str] = field(default_factory=list)
     jobs: int = 1
     target: float | None = None
+    device: str | None = None
+    int8: bool = False
     search: Any = None
 
 

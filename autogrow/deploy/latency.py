@@ -1,8 +1,9 @@
-"""How long a row takes through the file that a net is exported to, in what runs that file."""
+"""What the file that a net is exported to takes on this host: bytes, and how long a row is in what runs that file."""
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,17 @@ from autogrow.train.record.files import write_bytes
 WARM, CALLS = 50, 1000
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a file takes: `bytes` (of C what it takes in flash, else the file's own), and of one row, on one thread,
+    median and 95th percentile of the milliseconds.
+    """
+
+    bytes: int
+    p50_ms: float
+    p95_ms: float
+
+
 def latency_of(budget: Budget) -> Latency | None:
     """How a budget's latency is measured; None where that is torch itself, or there is no such limit."""
     if budget.latency_p95_ms is None or budget.runtime == "torch":
@@ -27,12 +39,11 @@ def latency_of(budget: Budget) -> Latency | None:
 
 def p95_ms(net: Delivered, *, runtime: str, int8: bool = False) -> float:
     """The 95th percentile of the milliseconds of one row."""
-    return p50_p95(net, runtime=runtime, int8=int8)[1]
+    return taken_by_file(net, runtime=runtime, int8=int8).p95_ms
 
 
-def p50_p95(net: Delivered, *, runtime: str, int8: bool = False) -> tuple[float, float]:
-    """Median and 95th percentile of the milliseconds that one row takes in the file that a net is exported to: one
-    thread, a thousand calls, after a warm-up.
+def taken_by_file(net: Delivered, *, runtime: str, int8: bool = False) -> Taken:
+    """What the file takes that a net is exported to, by a thousand calls after a warm-up.
 
     Raises UsageError, in one line, where the runtime is not installed or the target cannot express the net.
     """
@@ -46,4 +57,5 @@ def p50_p95(net: Delivered, *, runtime: str, int8: bool = False) -> tuple[float,
         with target.run(whole, Path(name), int8=int8) as running:
             running.seconds(rows[:1], WARM)
             taken = running.seconds(rows[:1], CALLS) * 1e3
-    return float(np.percentile(taken, 50)), float(np.percentile(taken, 95))
+    found = written.facts.get("flash_bytes", len(written.files[target.file]))
+    return Taken(found, float(np.percentile(taken, 50)), float(np.percentile(taken, 95)))

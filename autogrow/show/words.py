@@ -146,6 +146,15 @@ def widths(sizes: Widths) -> str:
     return "-".join(str(size) for size in width_list(sizes)) or "linear"
 
 
+def on_device(taken: Mapping[str, float] | None) -> list[str]:
+    """The microseconds of a row and the kB of a net on a device, as two cells of a table.
+
+    >>> on_device({"p50_us": 1.0514, "bytes": 87592}), on_device(None)
+    (['1.05', '87.6'], ['–', '–'])
+    """
+    return ["–", "–"] if taken is None else [f"{taken['p50_us']:.3g}", f"{taken['bytes'] / 1000:.1f}"]
+
+
 def width_list(sizes: Widths) -> list[int]:
     """Hidden widths as a list, from input to output."""
     return list(sizes.values() if isinstance(sizes, Mapping) else sizes)

@@ -12,6 +12,8 @@ import time
 import pytest
 from command_line import call
 
+from autogrow.deploy.export.c_source.compiled import compiler
+
 pytestmark = pytest.mark.usefixtures("alone")
 
 TINY = ["data=iris", "trainer.max_epochs=40", "trainer.check_every=5", "growth=fixed", "growth.when.at=[1,3]"]
@@ -39,8 +41,13 @@ def test_arms_are_run_matched_and_compared_and_a_second_call_runs_what_is_new(tm
     assert len({(card["fingerprint"], card["split"]) for card in cards}) == 1
 
     before = {path: path.stat().st_mtime for path in out.rglob("result.json")}
-    assert call(*command, "seeds=2", "arms=[grow,scratch_flops]") == 0
-    assert capsys.readouterr().out.count("skipped") == 4
+    on_device = ["device=c"] if compiler() else ["device=onnx"]  # asked for later: nothing is trained again
+    assert call(*command, "seeds=2", "arms=[grow,scratch_flops]", *on_device) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("skipped") == 4
+    assert "µs on device" in printed
+    plain = json.loads((out / "compare.json").read_text())
+    assert all(arm["device"]["bytes"] > 1000 and arm["device"]["p50_us"] > 0 for arm in plain["arms"].values())
     assert before == {path: path.stat().st_mtime for path in out.rglob("result.json")}
 
     (out / "compare.json").unlink()

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from command_line import call
 
@@ -37,6 +38,8 @@ pytestmark = pytest.mark.usefixtures("alone")
         (["budget.train_flops=1e8", "arms=[grow,big_fixed]"], "does not buy arm big_fixed one epoch"),
         (["net=conv", "arms=[grow,scratch]"], "net=conv needs images"),
         (["net.widths=[0]"], "net.widths must hold whole numbers"),
+        (["device=cc"], "device=cc is unknown; did you mean 'c'"),
+        (["int8=true"], "give device=c or device=onnx too"),
         (["hydra.run.dir=other"], "other holds something else than a comparison"),
     ],
 )
@@ -50,6 +53,18 @@ def test_one_line_and_nothing_left(arguments, message, tmp_path, capsys):
     assert error.startswith("autogrow: ")
     assert "\n" not in error
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["other", "other/note.txt"]
+
+
+def test_a_device_that_cannot_be_measured_is_said_before_anything_is_run(tmp_path, monkeypatch, capsys):
+    x = np.random.default_rng(0).integers(0, 255, (60, 1, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", x=x, y=np.arange(60) % 2)
+    images = ["data=npz", "data.path=images.npz", "net=conv", "arms=[grow]", "device=c"]
+    assert call("compare", *images, "hydra.run.dir=out") == 2
+    assert "device=c: to=c writes dense nets, and this one has convolutions" in capsys.readouterr().err
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert call("compare", "data=iris", "device=c", "hydra.run.dir=out") == 2
+    assert "there is no no-such-compiler here" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_going_on_needs_the_same_overrides(tmp_path, capsys):

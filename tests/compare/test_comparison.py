@@ -7,6 +7,8 @@ import pytest
 
 from autogrow.compare.read.comparison import compare_folder, write
 from autogrow.compare.read.verdicts import pair, verdict
+from autogrow.compare.run.device import measure_runs
+from autogrow.compare.run.progress import summary_lines
 from autogrow.errors import ConfigError
 
 ERRORS = [0.11, 0.09, 0.10, 0.12, 0.08]
@@ -274,3 +276,34 @@ def test_the_files_hold_what_was_computed(make_run, make_plan):
     assert [float(row["test_error"]) for row in rows] == ERRORS
     assert rows[0]["widths"] == "24-16"
     assert rows[0]["folder"] == "grow/seed_0"
+
+
+def test_what_nets_take_on_a_device_is_kept_and_stands_beside_each_arm_as_medians(make_run, make_plan):
+    takes = {"grow": [7000, 9000, 8000], "scratch": [50_000, 60_000]}
+    for arm, found in takes.items():
+        write_arm(make_run, arm, ERRORS[: len(found)])
+    folder = make_plan("grow", "scratch", "fixed", seeds=3)
+
+    def measure(run):
+        size = takes[run.parent.name][int(run.name[-1])]
+        return {"bytes": size, "p50_us": size / 1000, "p95_us": size / 500}
+
+    measure_runs(folder, {"to": "c", "int8": True}, measure)
+    write_arm(make_run, "fixed", ERRORS[:1])  # ended later
+    comparison = compare_folder(folder)
+    arms = comparison.plain["arms"]
+    assert arms["grow"]["device"] == {"bytes": 8000, "p50_us": 8, "p95_us": 16}
+    assert arms["scratch"]["device"]["bytes"] == 55_000
+    assert arms["fixed"]["device"] is None
+    assert [row.get("device_bytes") for row in comparison.rows] == [7000, 9000, 8000, 50_000, 60_000, None]
+    titles, grow, scratch, fixed, words = summary_lines(comparison.plain)
+    assert "µs on device    kB" in titles
+    assert [line.split()[-3:-1] for line in (grow, scratch, fixed)] == [["8", "8.0"], ["55", "55.0"], ["–", "–"]]
+    assert "the C file in 8 bits of each net" in words
+
+
+def test_a_comparison_that_asked_for_no_device_has_no_such_columns(make_run, make_plan):
+    write_arm(make_run, "grow", ERRORS)
+    plain = compare_folder(make_plan("grow")).plain
+    assert plain["device"] is None
+    assert not any("device" in line for line in summary_lines(plain))

@@ -19,7 +19,7 @@ def arm(i, n, metric):
             "seconds": interval(2.0 + i, n), "parameters": interval(1000 * (i + 1), n), "flops_per_sample": interval(2000 * (i + 1), n),
             "epochs": interval(20, n),
         },
-        "iqm": {}, "widths": [[16 * (i + 1), 16]] * n, "growth_events": [2 * (i == 0)] * n,
+        "device": {"bytes": 1000 * (i + 7), "p50_us": 1.234 * (i + 1), "p95_us": 2.0} if i else None, "iqm": {}, "widths": [[16 * (i + 1), 16]] * n, "growth_events": [2 * (i == 0)] * n,
         "flops_to_target": [5e8 if i % 2 else None] * n, "seconds_to_target": [1.0 if i % 2 else None] * n,
     }  # fmt: skip
 
@@ -85,5 +85,7 @@ CASES = {
     "one seed": comparison(ARMS[:3], seeds=1),
     "an arm that failed": failed(),
     "one arm": comparison(ARMS[:1], seeds=2, search=False) | {"verdicts": [], "pairs": []},
+    "on a device": comparison(ARMS[:2], search=False)
+    | {"device": {"to": "c", "int8": False, "machine": "m", "about": "µs on device: of a row"}},
     "few trials": comparison() | {"search": comparison()["search"] | {"surrogate": None}},
 }

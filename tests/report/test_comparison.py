@@ -30,6 +30,14 @@ def test_everything_is_there_and_nothing_says_none(case):
     assert all(f["message"] in page for f in plain["failures"])
 
 
+def test_what_nets_take_on_a_device_is_a_pair_of_columns():
+    page = render(CASES["on a device"], ROWS)
+    assert "<th>µs on device</th><th>kB</th>" in page
+    assert "<td>2.47</td><td>8.0</td>" in page
+    assert CASES["on a device"]["device"]["about"] in page
+    assert "on device" not in render(CASES["one arm"], ROWS)
+
+
 def test_names_are_text_and_not_code():
     plain = copy.deepcopy(CASES["eleven arms and a search"])
     plain["arms"]["grow"]["label"] = plain["verdicts"][0]["text"] = "<script>alert(1)</script>"

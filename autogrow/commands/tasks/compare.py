@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -10,8 +11,10 @@ from rich.console import Console
 
 from autogrow.children.jobs import run_jobs
 from autogrow.children.warm import WarmProcesses
+from autogrow.commands.tasks.compare_device import device_from, measure_on
 from autogrow.commands.tasks.compare_typed import checked_plan
 from autogrow.compare.read.comparison import Comparison, compare_folder, write
+from autogrow.compare.run.device import measure_runs
 from autogrow.compare.run.plan import Plan
 from autogrow.compare.run.progress import RunsShown, summary_lines
 from autogrow.errors import InterruptedRunError, TrainingError
@@ -24,11 +27,13 @@ RESULTS = f"*/*/{RESULT}"
 
 def compare_arms(cfg: DictConfig, rest: Sequence[str], folder: Path) -> None:
     """Run what is missing of the comparison that was typed, and show what it says."""
-    run_plan(checked_plan(cfg, rest, folder), folder)
+    plan, device = checked_plan(cfg, rest, folder), device_from(cfg)
+    measure = None if device is None else partial(measure_runs, folder, device, partial(measure_on, device))
+    run_plan(plan, folder, measure)
 
 
-def run_plan(plan: Plan, folder: Path) -> None:
-    """Run a plan into its folder, and show what it says."""
+def run_plan(plan: Plan, folder: Path, measure: Callable[[], None] | None = None) -> None:
+    """Run a plan into its folder, and show what it says. measure: what is done when all runs have ended."""
     plan.write()
     try:
         with RunsShown(plan) as progress, WarmProcesses() as warm:
@@ -40,6 +45,8 @@ def run_plan(plan: Plan, folder: Path) -> None:
     if not any(folder.glob(RESULTS)):
         first = next(iter(o for o in progress.states.values() if o.message))
         raise TrainingError(f"no run was finished; {first.job.name}: {first.message}; see {first.job.log}")
+    if measure is not None:
+        measure()
     comparison = build(folder)
     show(folder, comparison)
     if failures := comparison.plain["failures"]:

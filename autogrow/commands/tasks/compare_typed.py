@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from autogrow.children.jobs import environment
+from autogrow.commands.tasks.compare_device import check_device, device_from
 from autogrow.compare.arms import EXAMPLE, GROW, Arm, arm_from
 from autogrow.compare.read.grouping import read_plan
 from autogrow.compare.run.affordable import check_one_pass
@@ -28,7 +29,7 @@ from autogrow.policy.needs import never_grows
 from autogrow.train.fit.process import quiet_lightning
 from autogrow.train.record.folder import PLAN, check_fingerprint, is_empty
 
-OWN = ("seeds", "arms", "jobs", "target")
+OWN = ("seeds", "arms", "jobs", "target", "device", "int8")
 """Keys of the comparison itself; `search.*` goes to the arms that search, everything else to every arm."""
 
 _OPTIONS = ("--config-dir", "-cd")  # arguments that every child needs too
@@ -40,6 +41,7 @@ def checked_plan(cfg: DictConfig, rest: Sequence[str], folder: Path) -> Plan:
     jobs = cfg.jobs if cfg.jobs > 0 else os.cpu_count() or 1
     if cfg.target is not None and not cfg.target > 0:
         raise ConfigError(f"target must be a validation loss above 0, got {cfg.target}")
+    device = device_from(cfg)
     plan = Plan(
         folder=folder,
         title=f"Was growing worth it on {cfg.data.name}?",
@@ -61,7 +63,7 @@ def checked_plan(cfg: DictConfig, rest: Sequence[str], folder: Path) -> Plan:
         raise ConfigError(
             "growth=never does not grow: there is nothing to compare; give a growth policy, or arms=[…] without grow"
         )
-    card = _check_arms(plan)
+    card = _check_arms(plan, device)
     before = read_plan(folder).get("fingerprint")  # older comparisons did not write it down
     if before:
         check_fingerprint(f"hydra.run.dir={folder}", "this comparison", before, card)
@@ -133,7 +135,7 @@ def _check_folder(plan: Plan) -> None:
         )
 
 
-def _check_arms(plan: Plan) -> dict[str, Any]:
+def _check_arms(plan: Plan, device: Mapping[str, Any] | None) -> dict[str, Any]:
     """Compose every arm as its child will, and check its budget: an arm that cannot run is said now.
 
     Answers with the card of the data.
@@ -148,6 +150,8 @@ def _check_arms(plan: Plan) -> dict[str, Any]:
             with quiet_lightning():
                 prepared = prepared or prepare(spec.data)
             check_one_pass(arm.name, spec, prepared)
+            if device is not None:
+                check_device(device, spec, prepared)
         except UsageError as error:
             if arm.name == GROW or str(error).startswith("trainer.max_epochs"):
                 raise

@@ -16,7 +16,7 @@ from autogrow.config import spec_from
 from autogrow.deploy.front.again import FinishedRun, take_up
 from autogrow.deploy.front.point import Point
 from autogrow.deploy.front.run import FrontSpec, Measure, find_front
-from autogrow.deploy.latency import p50_p95
+from autogrow.deploy.latency import taken_by_file
 from autogrow.errors import CheckpointError, ConfigError, nearest
 from autogrow.kept_config import read_kept_config
 from autogrow.nets import DenseNet, MeanOfMembers
@@ -62,7 +62,11 @@ def on_device(runtime: str, *, int8: bool) -> Measure:
     def measure(net: Delivered, row: Tensor) -> Mapping[str, Any]:
         inner = net.net.net if isinstance(net.net, MeanOfMembers) else net.net
         found: dict[str, Any] = asdict(c_take(inner, int8=int8)) if isinstance(inner, DenseNet) else {}
-        taken = milliseconds(net.net, row) if runtime == "torch" else p50_p95(net, runtime=runtime, int8=int8)
+        if runtime == "torch":
+            taken = milliseconds(net.net, row)
+        else:
+            file = taken_by_file(net, runtime=runtime, int8=int8)
+            taken = file.p50_ms, file.p95_ms
         p50, p95 = (round(1e3 * ms, 3) for ms in taken)
         return {**found, "microseconds": {"runtime": runtime, "int8": int8, "p50": p50, "p95": p95}}
 

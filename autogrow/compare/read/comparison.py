@@ -17,6 +17,7 @@ from typing import Any
 from autogrow.children.jobs import last_line
 from autogrow.compare.arms import GROW
 from autogrow.compare.read.curves import cost_to_target, curve, target_of
+from autogrow.compare.read.device import about_device, of_run, of_runs, read_device
 from autogrow.compare.read.grouping import group, one_of_each, read_plan
 from autogrow.compare.read.hyperparameters import search_section
 from autogrow.compare.read.runs import Found, Run, find_runs
@@ -45,7 +46,7 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
     """
     found = find_runs(folder)
     arms, twice = one_of_each(group(folder, found.runs))
-    plan = read_plan(folder)
+    plan, device = read_plan(folder), read_device(folder)
     reference = reference_of(arms)
     arms = {reference: arms[reference], **arms}  # first
     about = _about(plan, arms)
@@ -70,12 +71,14 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
         "seeds": sorted({run.seed for runs in arms.values() for run in runs}),
         "command": command or plan.get("command", f"autogrow report {folder}"),
         "versions": first.result.get("versions", {}),
-        "machine": _machine(),
+        "machine": machine(),
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
         "arms": {
             name: _arm(runs, {**about[name], "failed": sum(f["arm"] == name for f in failures)}, goal["val_loss"])
+            | {"device": of_runs(device, runs)}
             for name, runs in arms.items()
         },
+        "device": None if device is None else about_device(device),
         "target": goal,
         "pairs": pairs,
         "verdicts": verdicts,
@@ -84,7 +87,7 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
         "failures": failures,
         "warnings": [*_left_out(found, plan), *twice, *warnings_about(arms, about, reference, plan)],
     }
-    return Comparison(plain, [_row(name, run) for name, runs in arms.items() for run in runs])
+    return Comparison(plain, [_row(name, run) | of_run(device, run) for name, runs in arms.items() for run in runs])
 
 
 def reference_of(arms: Mapping[str, Sequence[Run]]) -> str:
@@ -159,7 +162,8 @@ def _left_out(found: Found, plan: Mapping[str, Any]) -> list[str]:
     return [words for words in found.left_out if words.split(" ")[0].rstrip(":") not in planned]
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What this is reckoned on, in words."""
     model = ""
     cpus = Path("/proc/cpuinfo")
     if cpus.is_file():

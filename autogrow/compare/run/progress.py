@@ -19,7 +19,7 @@ from autogrow.children.jobs import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, 
 from autogrow.compare.read.comparison import run_folder
 from autogrow.compare.read.verdicts import times
 from autogrow.compare.run.plan import Plan
-from autogrow.show.words import columns, count, duration, flops
+from autogrow.show.words import columns, count, duration, flops, on_device
 
 _STYLE = {DONE: "green", SKIPPED: "green", RUNNING: "yellow", FAILED: "bold red", INTERRUPTED: "red"}
 
@@ -86,17 +86,19 @@ def summary_lines(plain: Mapping[str, Any]) -> list[str]:
     """The arms of a compare.json, a line each: means over seeds with intervals;
     the costs of the first in numbers, of the others as multiples of its.
     """
-    metric = plain["metric"]
+    metric, device = plain["metric"], plain["device"]
     reference = next(iter(plain["arms"].values()))["mean"]
-    cells = [["arm", f"test {metric}", "FLOPs", "time", "parameters", "widths"]]
+    titles = ["µs on device", "kB"] if device else []
+    cells = [["arm", f"test {metric}", "FLOPs", "time", "parameters", *titles, "widths"]]
     for i, (name, arm) in enumerate(plain["arms"].items()):
         m = {key: found["value"] for key, found in arm["mean"].items()}
         if i == 0:
             costs = [flops(m["train_flops"]), duration(m["seconds"]), count(m["parameters"])]
         else:
             costs = [_times(m[key], reference[key]["value"]) for key in ("train_flops", "seconds", "parameters")]
+        costs += on_device(arm["device"]) if device else []
         cells.append([name, _score(arm["mean"][f"test_{metric}"], metric), *costs, _sizes(arm["widths"])])
-    return columns(cells)
+    return [*columns(cells), *([f"  {device['about']}"] if device else [])]
 
 
 def _score(mean: Mapping[str, Any], metric: str) -> str:

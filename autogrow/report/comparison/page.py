@@ -53,6 +53,7 @@ def render(comparison: Plain, rows: Sequence[Mapping[str, Any]]) -> str:
             timelines=[(label.get(arm, arm), lines) for arm, lines in timelines(comparison)],
             search=comparison.get("search"),
             cost=_cost(comparison),
+            device=comparison.get("device"),
             optimum=_optimum(comparison),
             columns=list(rows[0]) if rows else [],
             rows=[[_cell(v) for v in row.values()] for row in rows],
@@ -120,6 +121,7 @@ def _line(comparison: Plain, arm: str) -> dict[str, Any]:
         "seconds": cost("seconds", lambda v: f"{v:.3g} s"),
         "parameters": cost("parameters", lambda v: f"{v:,.0f}"),
         "inference": cost("flops_per_sample", lambda v: f"{v:,.0f}"),
+        "device": words.on_device(facts.get("device")),
         "target": target,
         "widths": ", ".join(dict.fromkeys(words.widths(w) for w in facts.get("widths", ()))),
     }

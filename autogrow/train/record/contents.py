@@ -310,6 +310,23 @@ class Planned(TypedDict, total=False):
     jobs: Positive
 
 
+class OnDevice(TypedDict):
+    """What a net's file takes on a device: its bytes, and the microseconds of one row."""
+
+    bytes: Count
+    p50_us: Amount
+    p95_us: Amount
+
+
+class OnDevices(TypedDict):
+    """`device.json` of a comparison: by the name of a run."""
+
+    to: Literal["c", "onnx"]
+    int8: bool
+    machine: str
+    runs: Mapping[str, OnDevice]
+
+
 class Drop(TypedDict, total=False):
     """A file of a watched folder, and what became of it."""
 

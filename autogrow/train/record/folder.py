@@ -50,6 +50,9 @@ TRIALS, TRIAL, TRIAL_RUNS = "trials.jsonl", "trial.json", "trials"
 PLAN, COMPARED, ROWS, COMPARED_PAGE = "plan.json", "compare.json", "rows.csv", "compare.html"
 """Of a comparison: which arms its folder holds and what they are; what was found, a row for each run, and the page."""
 
+DEVICE = "device.json"
+"""Of a comparison that asked for it: what each run's net takes on a device."""
+
 FRONT, FRONT_PAGE, NETS = "front.json", "front.html", "nets"
 """Of a front: its nets, the page, and the folder of their checkpoints."""
 

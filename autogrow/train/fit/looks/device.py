@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from autogrow.data import Prepared
+from autogrow.data import Pipeline, Prepared
 from autogrow.errors import ConfigError
 from autogrow.nets import DenseNet
 from autogrow.policy import Budget, requires
@@ -66,18 +66,20 @@ class DeviceGauge:
         return self._known[key]
 
     def _delivered(self, net: nn.Module) -> Delivered:
-        """A net of these shapes with weights of its own, as it would be handed back."""
-        generator = torch.Generator().manual_seed(0)
-        drawn: dict[int, nn.Parameter] = {}
-        for parameter in net.parameters():
-            bound = 1 / math.sqrt(parameter.shape[-1] if parameter.ndim > 1 else 4)
-            values = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
-            drawn[id(parameter)] = nn.Parameter(values, requires_grad=False)
-        own = copy.deepcopy(net, drawn).cpu()
-        classes = self.pipeline.task == "classification"
-        return assemble(
-            own, {"members": self.members, "mean": PROBABILITIES if classes else None}, self.pipeline
-        ).eval()
+        return drawn_like(net, self.pipeline, members=self.members)
+
+
+def drawn_like(net: nn.Module, pipeline: Pipeline, *, members: int) -> Delivered:
+    """A net of these shapes with weights of its own, as it would be handed back."""
+    generator = torch.Generator().manual_seed(0)
+    drawn: dict[int, nn.Parameter] = {}
+    for parameter in net.parameters():
+        bound = 1 / math.sqrt(parameter.shape[-1] if parameter.ndim > 1 else 4)
+        values = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+        drawn[id(parameter)] = nn.Parameter(values, requires_grad=False)
+    own = copy.deepcopy(net, drawn).cpu()
+    classes = pipeline.task == "classification"
+    return assemble(own, {"members": members, "mean": PROBABILITIES if classes else None}, pipeline).eval()
 
 
 def _in_torch(net: Delivered) -> float:
