@@ -16,7 +16,7 @@ from nets_to_export import KINDS, mixed_table, trained
 
 import autogrow
 from autogrow.cli import main
-from autogrow.commands.export import data_of
+from autogrow.commands.tasks.export import data_of, lines
 from autogrow.data import DataSpec
 from autogrow.deploy.export import ReceiptError, export, portable, target_of, write
 from autogrow.deploy.export.c_source.compiled import compiler
@@ -91,7 +91,11 @@ def test_an_artefact_answers_what_the_net_answers(run, kind, to, tmp_path):
 @needs_onnx
 @pytest.mark.parametrize("kind", KINDS)
 def test_int8_loses_little(run, kind, tmp_path):
-    facts = exported(run, kind, "onnx", tmp_path, int8=True).facts
+    done = exported(run, kind, "onnx", tmp_path, int8=True)
+    facts, receipt = done.facts, done.facts["receipt"]
+    beside = f"(on {receipt['probe_rows']} drawn far out by {receipt['probe']:.2g})"
+    assert f"by at most {receipt['validation']:.2g} " in lines(done)[0]
+    assert lines(done)[0].endswith(f"{receipt['validation_rows']} validation rows {beside}")
     assert abs(facts["validation"]["lost"]) < 0.03  # 48 rows: one of them
     assert facts["receipt"]["max_abs_change"] == facts["receipt"]["validation"] < 0.5
     float_bytes = len(OnnxFile().write(run(kind)[2], int8=False, calibration=np.zeros(0)).files["net.onnx"])
