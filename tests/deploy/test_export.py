@@ -16,12 +16,12 @@ from nets_to_export import KINDS, mixed_table, trained
 
 import autogrow
 from autogrow.cli import main
-from autogrow.commands.export import data_of
+from autogrow.commands.tasks.export import data_of, lines
 from autogrow.data import DataSpec
 from autogrow.deploy.export import ReceiptError, export, portable, target_of, write
 from autogrow.deploy.export.c_source.compiled import compiler
-from autogrow.deploy.export.int8 import quantise
-from autogrow.deploy.export.layers import Activation, Affine, Skip
+from autogrow.deploy.export.int8 import _answers, _inputs_of_layers, _products, _quantised, quantise
+from autogrow.deploy.export.layers import Activation, Affine, Convolve, Skip
 from autogrow.deploy.export.mlp_layers import mlp_layers
 from autogrow.deploy.export.onnx_file import OnnxFile
 from autogrow.deploy.export.rows import own_rows, probe_rows
@@ -91,7 +91,11 @@ def test_an_artefact_answers_what_the_net_answers(run, kind, to, tmp_path):
 @needs_onnx
 @pytest.mark.parametrize("kind", KINDS)
 def test_int8_loses_little(run, kind, tmp_path):
-    facts = exported(run, kind, "onnx", tmp_path, int8=True).facts
+    done = exported(run, kind, "onnx", tmp_path, int8=True)
+    facts, receipt = done.facts, done.facts["receipt"]
+    beside = f"(on {receipt['probe_rows']} drawn far out by {receipt['probe']:.2g})"
+    assert f"by at most {receipt['validation']:.2g} " in lines(done)[0]
+    assert lines(done)[0].endswith(f"{receipt['validation_rows']} validation rows {beside}")
     assert abs(facts["validation"]["lost"]) < 0.03  # 48 rows: one of them
     assert facts["receipt"]["max_abs_change"] == facts["receipt"]["validation"] < 0.5
     float_bytes = len(OnnxFile().write(run(kind)[2], int8=False, calibration=np.zeros(0)).files["net.onnx"])
@@ -108,6 +112,21 @@ def test_int8_weights_are_whole_and_no_input_makes_another_coarse(run):
         assert np.abs(layer.weight.astype(int)).max(1).tolist() == [127] * len(layer.weight)
     assert len(set(layers[0].factor.round(6).tolist())) > 5  # columns and ramps reach differently far
     assert all(layer.scaled_before for layer in layers[1:])  # behind a ReLU it is in the layer before
+
+
+@pytest.mark.parametrize("kind", ["regression, knots", "images, conv"])
+def test_an_int8_layer_is_right_on_average_where_it_was_calibrated(run, kind):
+    folder, data, net = run(kind)
+    rows = own_rows(net, data, folder / "checkpoints" / "best.ckpt").train
+    given = _inputs_of_layers(net, rows)
+    for i, step in enumerate(net.stacks[0]):
+        if isinstance(step, (Affine, Convolve)):
+            x = given[f"members.0.steps.{i}"]
+            made = _quantised(step, x)
+            off = _products(step.weight, x, step) - _answers(made, x, step)
+            right = off.movedim(1, -1).reshape(-1, off.shape[1]).mean(0).numpy()
+            assert off.abs().max() > 1e-6
+            np.testing.assert_allclose(made.bias - step.bias, right, rtol=1e-9, atol=1e-12)
 
 
 @needs_onnx

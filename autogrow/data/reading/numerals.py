@@ -42,11 +42,16 @@ def matches(texts: pd.Series, decimal: str, thousands: str | None = None) -> pd.
     return texts.str.fullmatch(grammar(decimal, thousands))
 
 
+def signs(decimal: str) -> str:
+    """The pattern of all that is taken out of a number text of this grammar before its decimal sign becomes a point."""
+    return f"{_CURRENCY}|[% \u00a0\u202f\u2009{GROUPS[decimal]}]"
+
+
 def to_numbers(texts: pd.Series, decimal: str) -> pd.Series:
     """Texts that match the grammar of `decimal` as float64 (n,); a percent is the number in front of its sign."""
     import pandas as pd
 
-    plain = texts.str.replace(f"{_CURRENCY}|[% \u00a0\u202f\u2009{GROUPS[decimal]}]", "", regex=True)
+    plain = texts.str.replace(signs(decimal), "", regex=True)
     plain = plain.str.replace("−", "-", regex=False).str.replace(decimal, ".", regex=False)
     return pd.to_numeric(plain).astype("float64")
 

@@ -3,13 +3,15 @@
     encode = Encoder("encoder.json")
     encode({"age": 31, "city": "Bern", "born": "1994-05-02"})      # a list of numbers; NaN is missing
 
-Numbers are given as numbers or as text with the table's decimal sign; dates as dates, or as text as in the table.
+Numbers are given as numbers or as text, dates as dates or as text: text is read as in the table that the net learned
+from (1.234,50 €, 12 %, 31.12.2024).
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 
 ROUNDS = {"month": 12, "day": 31, "weekday": 7, "hour": 24}
 NAN = float("nan")
+ISO = re.compile(r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?(?:[T ](\d{1,2})(:.*)?)?")
 
 
 class Encoder:
@@ -51,7 +54,10 @@ class Encoder:
             words = one.get("words", {})
             if value.lower() in words:
                 return float(words[value.lower()])
-            value = value.replace(one.get("decimal", "."), ".")
+            if "pattern" in one:
+                if not re.fullmatch(one["pattern"], value):
+                    raise ValueError(f"{one['name']} must be a number, got {value!r}")
+                value = re.sub(one["signs"], "", value).replace("−", "-").replace(one["decimal"], ".")
         return float(value)
 
 
@@ -65,18 +71,30 @@ def _plain(number: float) -> str:
 
 def _moment(value: Any, formats: Any) -> datetime:
     """A date, a moment or its text as a moment in UTC that does not say so."""
+    if isinstance(value, (int, float)):  # the digits of a date, such as 20240131
+        value = f"{value:.15g}"
     if isinstance(value, str):
-        for one in formats:
-            if one != "ISO8601":
-                try:
-                    return datetime.strptime(value, one)
-                except ValueError:
-                    continue
-        value = datetime.fromisoformat(value)
+        value = _parsed(re.sub(r"(\.\d{6})\d+", r"\1", value), formats)  # to the microsecond
     if not isinstance(value, datetime):
         value = datetime.combine(value, time())
     found: datetime = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
     return found
+
+
+def _parsed(text: str, formats: Any) -> datetime:
+    """By the first of the formats that reads it; else, and where there are none, as ISO 8601."""
+    for one in formats:
+        if one != "ISO8601":
+            try:
+                return datetime.strptime(text, one)
+            except ValueError:
+                continue
+    found = ISO.fullmatch(text)
+    if found is None:
+        return datetime.fromisoformat(text)
+    year, month, day, hour, rest = found.groups()
+    clock = "" if hour is None else f"T{hour:0>2}{(rest or '').replace(' ', '')}"
+    return datetime.fromisoformat(f"{year}-{month:0>2}-{day or '1':0>2}{clock}")
 
 
 def _part(moment: datetime, part: str) -> float:

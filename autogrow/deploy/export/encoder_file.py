@@ -8,6 +8,7 @@ from typing import Any
 
 from autogrow.data import TableEncoder
 from autogrow.data.reading.column import BOOLEANS, MISSING_AMONG_NUMBERS
+from autogrow.data.reading.numerals import grammar, signs
 from autogrow.deploy.export import encode_rows
 from autogrow.deploy.export.inputs import Input
 from autogrow.deploy.export.net import PortableNet
@@ -34,7 +35,7 @@ def _plain(one: Input, encoder: TableEncoder) -> dict[str, Any]:
     if reading is not None and reading.kind in ("number", "date"):
         found["gaps"] = list(MISSING_AMONG_NUMBERS)
     if reading is not None and reading.kind == "number":
-        found["decimal"] = reading.decimal
+        found |= {"decimal": reading.decimal, "pattern": grammar(reading.decimal), "signs": signs(reading.decimal)}
     if reading is not None and reading.kind == "date":
         found["formats"] = list(reading.formats)
     if reading is not None and reading.kind == "boolean":
