@@ -111,14 +111,10 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     if asks_help(arguments):
         print(help_of(command), end="")
         return 0
-    register_schema()
-    register_launcher()
-    register_sweeper()
+    _register()
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
-    if any(a in HELP for a in arguments):
-        arguments = [a for a in arguments if a != ALL]  # --help all is Hydra's own --help
-    arguments = [readable(argument) for argument in options_first(arguments)]
+    arguments = _for_hydra(arguments)
     program = sys.argv[0]
     before, sys.argv = sys.argv, [program, *arguments]
 
@@ -165,6 +161,20 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     print_summary(whole)
     whole.raise_failures()
     return 0
+
+
+def _register() -> None:
+    """What conf/ refers to and holds no file of."""
+    register_schema()
+    register_launcher()
+    register_sweeper()
+
+
+def _for_hydra(arguments: Sequence[str]) -> list[str]:
+    """The words as Hydra's grammar reads them; `--help all` is its own --help."""
+    if any(a in HELP for a in arguments):
+        arguments = [a for a in arguments if a != ALL]
+    return [readable(argument) for argument in options_first(arguments)]
 
 
 def asks_help(arguments: Sequence[str]) -> bool:
@@ -252,9 +262,7 @@ def _near_key(key: str, keys: Sequence[str]) -> str:
 def known_keys(command: str, choices: Sequence[str] = (), *, hydra_too: bool = False) -> Iterator[str]:
     """Every key of the default composition of a command, dotted; with `hydra_too` those under hydra. as well."""
     GlobalHydra.instance().clear()
-    register_schema()
-    register_launcher()
-    register_sweeper()
+    _register()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         cfg = compose(command, list(choices), return_hydra_config=hydra_too)
     GlobalHydra.instance().clear()

@@ -1,7 +1,7 @@
 """Every key that can be typed, with its default, what may stand there, and a sentence.
 
-There is one source: the comments of conf/*.yaml, and the docstrings of the schemas that have no file (`DataSpec`, launcher
-and sweeper). `autogrow keys`, the help of each command and the reference in docs/ are made from it, without torch.
+There is one source: the comments of conf/*.yaml, and the docstrings of the schemas that have no file (`DataSpec`,
+launcher and sweeper). `autogrow keys`, the help of each command and the reference in docs/ are made from it; no torch.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _chosen(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _keys_of_group(group: Group) -> list[Key]:
-    """The keys of a group's options, the default's first; one that an earlier option has described alike is left out."""
+    """The keys of a group's options, the default's first; what an earlier option says alike is left out."""
     node = group.name.replace("/", ".")
     options = sorted(group.options, key=lambda option: option != group.default)
     found: dict[tuple[str, str], Key] = {}

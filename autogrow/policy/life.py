@@ -24,7 +24,7 @@ def recipe_growth() -> GrowthPolicy:
 
 def recipe(*, refit: bool = True) -> LifeCycle:
     """The default life cycle, as `autogrow fit` composes it. refit: learn from validation rows too, at the very end."""
-    return LifeCycle(finish=Finish(refit=refit))
+    return LifeCycle(finish=Finish(0.2, refit=refit))
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LifeCycle:
     Precedence: a running anneal, then losses that are not finite, then the stop rule, then the budget (the anneal
     starts in time to fit into `options.max_steps` and into the run's share of `budget`), then growth. With `NeverStop`
     nothing but the budget ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe
-    without its refit.
+    without its refit, and for that with a longer anneal.
     """
 
     growth: GrowthPolicy = field(default_factory=recipe_growth)
