@@ -94,7 +94,7 @@ class DataSpec:
     thousands: str | None = None
     missing: Any = ()
     numeric: Any = ()
-    dates: Any = ()
+    dates: Any = None  # a list or a mapping: Hydra puts no mapping where a list stands
     max_rows: int | None = None
     rows: int = 2000
     features: int = 10
