@@ -1,4 +1,4 @@
-"""Writes docs/reference/: commands, config groups, keys and public names, from the code. A test holds that what lies there is this.
+"""Writes docs/reference/ from the code: commands, config groups, keys, public names. A test holds it to that.
 
 PYTHONPATH=. python scripts/reference.py
 """
