@@ -25,6 +25,7 @@ COMMANDS = (
     "evaluate",
     "export",
     "front",
+    "keys",
     "plan",
     "predict",
     "replay",
@@ -38,7 +39,8 @@ HELP = """autogrow: a neural net that finds its own size while it trains.
 
   autogrow fit [key=value …]     train one net: it starts tiny, grows, and stops before it overfits
   autogrow fit -m key=a,b …      a sweep
-  autogrow fit --help            every choice and key
+  autogrow fit --help            what can be chosen, and the keys that matter
+  autogrow keys [pattern]        every key, with its default, what may stand there and a sentence
   autogrow compare [key=value …] was growing worth it? The grown net beside honest baselines, over seeds
   autogrow plan [key=value …]    what a run may do and cost, before anything is trained
   autogrow search [key=value …]  the expensive way: random hyper-parameter search, every trial charged

@@ -24,6 +24,7 @@ from autogrow.children.jobs import SINGLE
 from autogrow.children.server import own_process
 from autogrow.config import CONF_DIR, register_schema
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
+from autogrow.help import help_of
 from autogrow.interruption import signal_of
 from autogrow.launcher import Task, check_sweeps, print_summary, register_launcher, register_sweeper
 from autogrow.overrides import key_of, options_first, quoted, quoted_if_needed
@@ -50,6 +51,8 @@ TEXTS = frozenset(
 )
 """Keys whose value is a text of the user's own: a path, a column, a sign. Such a text needs no quotes."""
 
+
+HELP, ALL = ("-h", "--help"), "all"
 
 WITHOUT_A_FOLDER = frozenset(["plan", "replay", "transfer", "predict", "evaluate", "export", "front"])
 """Commands that make no run folder."""
@@ -105,12 +108,13 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     (in a sweep, once every job has had its turn).
     """
     _check_used(command, arguments)
-    register_schema()
-    register_launcher()
-    register_sweeper()
+    if asks_help(arguments):
+        print(help_of(command), end="")
+        return 0
+    _register()
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
-    arguments = [readable(argument) for argument in options_first(arguments)]
+    arguments = _for_hydra(arguments)
     program = sys.argv[0]
     before, sys.argv = sys.argv, [program, *arguments]
 
@@ -157,6 +161,25 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     print_summary(whole)
     whole.raise_failures()
     return 0
+
+
+def _register() -> None:
+    """What conf/ refers to and holds no file of."""
+    register_schema()
+    register_launcher()
+    register_sweeper()
+
+
+def _for_hydra(arguments: Sequence[str]) -> list[str]:
+    """The words as Hydra's grammar reads them; `--help all` is its own --help."""
+    if any(a in HELP for a in arguments):
+        arguments = [a for a in arguments if a != ALL]
+    return [readable(argument) for argument in options_first(arguments)]
+
+
+def asks_help(arguments: Sequence[str]) -> bool:
+    """Whether `--help` is among the words, and not `--help all`."""
+    return any(a in HELP for a in arguments) and ALL not in arguments
 
 
 def needs_own_process(cfg: DictConfig) -> bool:
@@ -239,9 +262,7 @@ def _near_key(key: str, keys: Sequence[str]) -> str:
 def known_keys(command: str, choices: Sequence[str] = (), *, hydra_too: bool = False) -> Iterator[str]:
     """Every key of the default composition of a command, dotted; with `hydra_too` those under hydra. as well."""
     GlobalHydra.instance().clear()
-    register_schema()
-    register_launcher()
-    register_sweeper()
+    _register()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         cfg = compose(command, list(choices), return_hydra_config=hydra_too)
     GlobalHydra.instance().clear()

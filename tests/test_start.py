@@ -34,6 +34,7 @@ LIGHT = [
     ("fit", ["resume=nowhere"], 2),
     ("compare", ["sseeds=3"], 2),
     ("report", [], 2),
+    ("keys", [], 0),
 ]
 
 

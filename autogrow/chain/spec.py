@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass
@@ -32,3 +33,8 @@ class WatchSpec:
     settle_seconds: float = 2.0
     poll_seconds: float = 1.0
     attempts: int = 3
+
+
+def stage_folder(out: Path, number: int) -> Path:
+    """The run folder of a stage."""
+    return out / f"stage_{number}"

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from autogrow.chain.spec import StageSpec
+from autogrow.chain.spec import StageSpec, stage_folder
 from autogrow.data import count_stages, prepare
 from autogrow.errors import ConfigError, InterruptedRunError
 from autogrow.policy.event import Event
@@ -108,11 +108,6 @@ def _stage(spec: FitSpec, stage: StageSpec, number: int, count: int, before: Pat
         out=stage_folder(spec.out, number),
         continue_from=before,
     )
-
-
-def stage_folder(out: Path, number: int) -> Path:
-    """The run folder of a stage."""
-    return out / f"stage_{number}"
 
 
 def _record(folder: Path, number: int, before: list[Plain]) -> Plain:

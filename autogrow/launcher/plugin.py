@@ -45,11 +45,13 @@ _OURS = (
 
 @dataclass
 class ProcessLauncherConfig:
-    """`jobs`: how many runs at a time (0: one per core; null: one here, all of them on a cluster).
+    """How the jobs of a sweep are run.
 
-    `executor`: process, submitit_local, submitit_slurm or ray; `cpus` and `gpus` of a job and `options` are for these
-    engines: what submitit's update_parameters takes (slurm_partition, timeout_min, …), what ray.init takes (address,
-    …).
+    jobs: how many runs at a time; 0: one per core; null: one here, all of them on a cluster.
+    executor: process, submitit_local, submitit_slurm or ray.
+    cpus: of a job, for submitit and ray.
+    gpus: of a job, for submitit and ray.
+    options: what submitit's update_parameters takes (slurm_partition, timeout_min, …), or ray.init (address, …).
     """
 
     _target_: str = f"{_PLUGIN}.ProcessLauncher"

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from autogrow.chain.stages import stage_folder
+from autogrow.chain.spec import stage_folder
 from autogrow.data import DataSpec
 from autogrow.data.spec import path_of
 from autogrow.errors import CheckpointError, DataError

@@ -43,10 +43,15 @@ _MOST_AT_ONCE = 8  # a larger batch learns too little from the trials before it
 
 @dataclass
 class OptunaSweeperConfig:
-    """`objectives`: figures of result.json, `directions`: minimize or maximize each (null: minimize all).
+    """A search by Optuna: `hydra/sweeper=optuna`.
 
-    `batch`: trials asked for before the next are told (null: as many as the launcher runs side by side). `params`: a
-    space given in a config file, key: override value; the command line wins.
+    n_trials: how many runs.
+    objectives: figures of result.json, one or several.
+    directions: minimize or maximize each; null: minimize all.
+    sampler: how trials are drawn, by Optuna's name of it.
+    seed: draws the trials.
+    batch: trials asked for before the next are told; null: as many as the launcher runs side by side.
+    params: a space given in a config file, key: override value; the command line wins.
     """
 
     _target_: str = f"{_PLUGIN}.OptunaSweeper"

@@ -77,11 +77,24 @@ def test_turned_over_the_pair_is_its_mirror(make_run, make_plan):
 def test_verdicts_say_what_the_interval_shows(values, kind, words):
     difference, low, high, n = values
     ratio = {"train_flops": 0.5, "seconds": None, "parameters": 2.0}
-    found = {"a": "grow", "b": "b", "unit": "pp", "difference": difference, "low": low, "high": high, "n": n}
+    found = {
+        "a": "grow",
+        "b": "b",
+        "measure": "test_error",
+        "unit": "pp",
+        "difference": difference,
+        "low": low,
+        "high": high,
+        "n": n,
+    }
     said = verdict({**found, "ratio": ratio}, "grown", "other")
     assert said["kind"] == kind
     assert words in said["text"]
     assert said["text"].endswith("(at 0.5× its training FLOPs, 2× parameters)")
+    said_of = {"tie": "No difference shown between grown and other", "better": "Grown has less test error than other",
+               "worse": "Grown has more test error than other", "unknown": "grown"}  # fmt: skip
+    assert said_of[kind].casefold() in said["sentence"].casefold()
+    assert said["sentence"].endswith(", at 0.5 times the training FLOPs")
 
 
 def test_a_target_that_is_not_reached_stays_unreached(make_run, make_plan):

@@ -81,10 +81,10 @@ def test_the_page_is_built_again(run, capsys):
 @pytest.mark.parametrize(("run", "checks"), [("complete", 16), ("interrupted", 9)])
 def test_an_old_ledger_is_replayed(run, checks, capsys):
     recorded = ["stop.checks=3", "stop.after_growth=3", "growth.amount.cap=24", "growth.guards=null"]
-    recorded += ["growth.finer=null", "finish.refit=false"]  # which there was not
+    recorded += ["growth.finer=null", "finish.refit=false", "finish.share=0.3"]  # as it was then
     assert call("replay", run, *recorded) == 0
     assert f"the same decisions at all {checks} checks" in capsys.readouterr().out
-    assert call("replay", run, *recorded[:2], "growth=never", "finish.refit=false") == 0
+    assert call("replay", run, *recorded[:2], "growth=never", *recorded[-2:]) == 0
     printed = capsys.readouterr().out
     assert "differs is at check 2: recorded widen hidden.0.linear to 16, this policy keep" in printed
     assert f"the {checks - 3} checks behind it are of another net" in printed

@@ -37,7 +37,7 @@ def comparison(arms=ARMS, seeds=5, metric="error", search=True):
         "target": {"val_loss": 0.2, "rule": "a rule"},
         "pairs": [{"a": "grow", "b": b, "measure": f"test_{metric}", "unit": unit, "n": seeds, "difference": 0.1, "low": -0.1 if seeds > 1 else None,
                    "high": 0.3 if seeds > 1 else None, "differences": [0.1 * s for s in range(seeds)], "ratio": {}} for b in arms[1:]],
-        "verdicts": [{"text": f"grown − {b}: +0.1 {unit}", "kind": kind, "a": "grow", "b": b}
+        "verdicts": [{"text": f"grown − {b}: +0.1 {unit}", "sentence": f"Grown beside {b}", "kind": kind, "a": "grow", "b": b}
                      for b, kind in zip(arms[1:], ("worse", "better", "tie", "unknown") * 3, strict=False)],
         "curves": {name: [{"seed": s, "train_flops": [1e8, 5e8, 1e9], "seconds": [0.1, 0.5, 1.0], "passes": [1, 2, 3], "val_loss": [1, 0.5, None],
                            f"val_{metric}": [0.5, 0.2, None], "widths": [[16], [16, 16], [24, 16]], "parameters": [1, 2, 3]} for s in range(seeds)]

@@ -26,7 +26,9 @@ def test_everything_is_there_and_nothing_says_none(case):
     assert not re.search(r"\b(None|nan|inf)\b", shown)
     assert not re.search(r"\bnan\b", page.partition("<svg")[2])
     assert "not reached" in page
-    assert page.index(plain["verdicts"][0]["text"] if plain["verdicts"] else plain["title"]) < page.index("The arms")
+    assert page.index(plain["verdicts"][0]["sentence"] if plain["verdicts"] else plain["title"]) < page.index(
+        "The arms"
+    )
     assert all(f["message"] in page for f in plain["failures"])
 
 
@@ -40,7 +42,9 @@ def test_what_nets_take_on_a_device_is_a_pair_of_columns():
 
 def test_names_are_text_and_not_code():
     plain = copy.deepcopy(CASES["eleven arms and a search"])
-    plain["arms"]["grow"]["label"] = plain["verdicts"][0]["text"] = "<script>alert(1)</script>"
+    plain["arms"]["grow"]["label"] = plain["verdicts"][0]["sentence"] = plain["verdicts"][0]["text"] = (
+        "<script>alert(1)</script>"
+    )
     plain["pairs"][0]["a"] = "<script>"
     plain["search"]["pareto"]["against"]["parameters"]["points"][0]["label"] = '"><script>'
     page = render(plain, ROWS)

@@ -94,16 +94,28 @@ def test_nothing_sticks_out_of_a_narrow_screen(run, tmp_path):
 
 @pytest.mark.parametrize("case", ["eleven arms and a search", "one seed"])
 def test_a_comparison_renders_quietly_also_on_a_narrow_screen(case, tmp_path):
-    page = write_comparison(tmp_path, CASES[case], ROWS)
-    page.write_text(page.read_text(encoding="utf-8").replace("</body>", WIDTHS + "</body>"), encoding="utf-8")
-    html = page.read_text(encoding="utf-8").replace(
-        "style-src 'unsafe-inline'", "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    )
-    page.write_text(html, encoding="utf-8")
-    document, console, asked = browse(page, tmp_path, "--window-size=500,900")
+    assert measured_in_a_comparison(case, WIDTHS, 500, tmp_path) == ("0", [], [])
+
+
+def test_the_table_of_arms_is_whole_on_a_screen_of_1280(tmp_path):
+    hidden = """<script>
+    const held = document.querySelector("#arms .scroll");
+    document.title = [held.scrollWidth - held.clientWidth, document.body.scrollWidth > innerWidth].join();
+    </script>"""
+    title, _, _ = measured_in_a_comparison("eleven arms and a search", hidden, 1280, tmp_path)
+    assert title == "0,false"
+
+
+def measured_in_a_comparison(case, script, width, folder):
+    """The title that a script gives the page, and what the page said and asked for."""
+    page = write_comparison(folder, CASES[case], ROWS)
+    html = page.read_text(encoding="utf-8").replace("</body>", script + "</body>")
+    allowed = html.replace("style-src 'unsafe-inline'", "style-src 'unsafe-inline'; script-src 'unsafe-inline'")
+    page.write_text(allowed, encoding="utf-8")
+    document, console, asked = browse(page, folder, f"--window-size={width},900")
     title = re.search(r"<title>(.*?)</title>", document)
     assert title is not None
-    assert (title[1], console, asked) == ("0", [], [])
+    return title[1], console, asked
 
 
 def test_a_page_that_does_ask_and_complain_would_be_noticed(run, tmp_path):

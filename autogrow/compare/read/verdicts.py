@@ -10,6 +10,9 @@ from autogrow.compare.read.statistics import ENOUGH, geometric_ratio, mean
 
 RATIOS = ("train_flops", "seconds", "parameters")
 
+ALIKE = 0.95
+"""Costs within one part of twenty are not worth a word in a headline."""
+
 
 def pairs_of(arms: Mapping[str, Sequence[Run]], reference: str) -> list[dict[str, Any]]:
     """The reference arm against each other one, seed by seed, in test error (or rmse) and test loss."""
@@ -48,7 +51,10 @@ def pair(a: Sequence[Run], b: Sequence[Run], measure: str, *, names: tuple[str, 
 
 
 def verdict(pair: Mapping[str, Any], a: str, b: str) -> dict[str, Any]:
-    """One sentence on a pair whose measure is better when lower; `a` and `b` are the labels of its arms."""
+    """What a pair says whose measure is better when lower; `a` and `b` are the labels of its arms.
+
+    `sentence` is for a headline, `text` has the numbers.
+    """
     kind, words = _judged(pair, a)
     seeds = f"{pair['n']} seed{'s' * (pair['n'] != 1)}"
     costs = ", ".join(
@@ -57,7 +63,29 @@ def verdict(pair: Mapping[str, Any], a: str, b: str) -> dict[str, Any]:
         if pair["ratio"][key] is not None
     )
     text = f"{a} − {b}: {difference(pair)}, {seeds}: {words}" + (f" (at {costs})" if costs else "")
-    return {"text": text, "kind": kind, "a": pair["a"], "b": pair["b"]}
+    return {"text": text, "sentence": sentence(pair, a, b), "kind": kind, "a": pair["a"], "b": pair["b"]}
+
+
+def sentence(pair: Mapping[str, Any], a: str, b: str) -> str:
+    """A verdict as it would be said: what was shown, and what it took where that differs.
+
+    >>> found = {"measure": "test_error", "n": 5, "low": -0.3, "high": 0.1, "ratio": {"train_flops": 0.271}}
+    >>> sentence(found, "grown", "fixed 256-256")
+    'No difference shown between grown and fixed 256-256, at 0.27 times the training FLOPs'
+    """
+    measure = f"test {pair['measure'].partition('_')[2]}"
+    alike = pair["low"] == pair["high"]
+    said = {
+        "better": f"{a} has less {measure} than {b}",
+        "worse": f"{a} has more {measure} than {b}",
+        "tie": f"No difference shown between {a} and {b}",
+        "unknown": f"{a} and {b} differ by the same at every seed: an interval over seeds cannot judge it"
+        if pair["n"] >= ENOUGH and alike
+        else f"Too few seeds to tell {a} from {b}",
+    }[_judged(pair, a)[0]]
+    flops = pair["ratio"].get("train_flops")
+    cost = "" if flops is None or ALIKE < flops < 1 / ALIKE else f", at {times(flops)[:-1]} times the training FLOPs"
+    return said[0].upper() + said[1:] + cost
 
 
 def difference(pair: Mapping[str, Any]) -> str:

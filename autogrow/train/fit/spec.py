@@ -120,6 +120,14 @@ OPTIMIZER_STATES = ("reset", "carry", "fresh")
 PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
 """Weights are 32-bit in each: growth, average and receipts work on them."""
 
+CHOICES = {
+    "net.kind": KINDS,
+    "optimizer.name": OPTIMIZERS,
+    "optimizer_state": OPTIMIZER_STATES,
+    "trainer.precision": PRECISIONS,
+}
+"""What may stand for the keys of few values."""
+
 SEEDS = 2**32
 """NumPy takes seeds below this."""
 
@@ -127,9 +135,9 @@ SEEDS = 2**32
 def validate(spec: FitSpec) -> None:
     """Cross-field rules that must hold before anything is built. Raises ConfigError naming key, rule and value."""
     net, opt, trainer = spec.net, spec.optimizer, spec.trainer
-    _one_of("net.kind", net.kind, KINDS)
-    _one_of("optimizer.name", opt.name, OPTIMIZERS)
-    _one_of("growth.optimizer_state", spec.optimizer_state, OPTIMIZER_STATES)
+    _one_of("net.kind", net.kind)
+    _one_of("optimizer.name", opt.name)
+    _one_of("optimizer_state", spec.optimizer_state)
     _check_widths(net.widths)
     _check_knots(net)
     if net.dropout not in (AUTO, None) and not (isinstance(net.dropout, (int, float)) and 0 <= net.dropout < 1):
@@ -149,7 +157,7 @@ def validate(spec: FitSpec) -> None:
         _positive("trainer.max_epochs", trainer.max_epochs)
         if not math.isfinite(trainer.max_epochs):
             raise ConfigError(f"trainer.max_epochs must be finite (null for no limit), got {trainer.max_epochs}")
-    _one_of("trainer.precision", trainer.precision, PRECISIONS)
+    _one_of("trainer.precision", trainer.precision)
     if not 0 <= trainer.label_smoothing < 1:
         raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {trainer.label_smoothing}")
     _check_betas(opt.betas)
@@ -212,7 +220,8 @@ def _check_betas(betas: Any) -> None:
         raise ConfigError(f"optimizer.betas must be two numbers in [0, 1), such as [0.9,0.999], got {betas!r}")
 
 
-def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
+def _one_of(key: str, value: str) -> None:
+    known = CHOICES[key]
     if value not in known:
         raise ConfigError(f"{key} {value!r} is unknown; {nearest(value, known)}")
 
