@@ -36,7 +36,7 @@ PREPARED = prepare(DIGITS)
 def front(tmp_path_factory):
     """(run folder, front folder, its points, the run's result)."""
     folder = tmp_path_factory.mktemp("front")
-    trainer = TrainerSpec(max_epochs=40, check_every=20, check_rows=300)
+    trainer = TrainerSpec(max_epochs=60, check_every=20, check_rows=300)
     spec = FitSpec(DIGITS, EAGER, NetSpec(widths=[8]), trainer=trainer, out=folder / "run")
     result = fit(spec)
     result.write()
