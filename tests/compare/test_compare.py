@@ -64,9 +64,9 @@ def test_an_arm_that_fails_is_recorded_and_the_others_are_compared(tmp_path, cap
         "{about: a rate too high, label: too fast, overrides: [optimizer.lr=1e30]}"
     )
     line = ["compare", "--config-dir", str(tmp_path / "mine"), *TINY, "hydra.run.dir=out", "seeds=[3]"]
-    assert call(*line, "arms=[diverges,small_fixed]") == 1
+    assert call(*line, "arms=[diverges,fixed_128]") == 1
     plain = json.loads((tmp_path / "out" / "compare.json").read_text())
-    assert list(plain["arms"]) == ["small_fixed"]
+    assert list(plain["arms"]) == ["fixed_128"]
     assert [(f["arm"], f["seed"], f["log"]) for f in plain["failures"]] == [("diverges", 3, "diverges/seed_3/log.txt")]
     assert "no finite loss" in plain["failures"][0]["message"]
     captured = capsys.readouterr()

@@ -15,6 +15,7 @@ from autogrow.compare.read.pareto import on_front, pareto
 from autogrow.compare.read.surrogate import surrogate
 from autogrow.compare.search import read_trials
 from autogrow.errors import InterruptedRunError
+from autogrow.train.fit import hand_over
 from autogrow.train.fit import run as training
 
 FAST = ["data=iris", "trainer.max_epochs=20", "trainer.check_every=10", "search.space.width=[4,32]"]
@@ -53,13 +54,13 @@ def test_every_trial_is_charged_and_test_is_read_once(whole):
 
 def test_trials_hold_no_test_rows(tmp_path, monkeypatch):
     seen = []
-    look = training.take_final_look
+    look = hand_over.take_final_look
 
     def spy(net, split, prepared, *further, **named):
         seen.append(len(prepared.test))
         return look(net, split, prepared, *further, **named)
 
-    monkeypatch.setattr(training, "take_final_look", spy)
+    monkeypatch.setattr(hand_over, "take_final_look", spy)
     assert search(tmp_path / "s", "search.trials=2") == 0
     assert seen == [0, 0]  # the chosen net's one look at test is not made by a trial
 

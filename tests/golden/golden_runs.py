@@ -177,7 +177,7 @@ def plan() -> None:
 
 def replay() -> None:
     """What the same policy and another would have decided on a recorded run."""
-    as_once = "growth.finer=null finish.refit=false"  # as the run was that an earlier autogrow left interrupted
+    as_once = "growth.finer=null growth.where.worth=0 finish.refit=false finish.share=0.3"  # as the run was that an earlier autogrow left interrupted
     fit("run", f"{SHORT} {as_once}")
     same = f"growth.amount.cap=24 {UNGUARDED} stop.checks=3 stop.after_growth=3 {as_once}"
     printed = autogrow(f"replay run {same}") + autogrow("replay run growth=gap stop.checks=2")

@@ -141,11 +141,16 @@ def unlike(one: Plain, two: Plain) -> Iterator[str]:
         yield from unlike_keys(a, b, name)
         yield from unlike_keys(a.get("result", {}), b.get("result", {}), f"{name} result")
         for row in b.get("ledger", ()):
-            yield from unlike_keys(a["ledger"][0], row, f"{name} ledger {row['check']}")
+            yield from unlike_keys(_always(a["ledger"][0]), _always(row), f"{name} ledger {row['check']}")
             yield from broken_promise(row, f"{name} ledger {row['check']}")
     first = next((name for name in one if "ledger" in one[name]), None)
     if first is not None:
         yield from unlike_rows(one[first]["ledger"][0], two[first]["ledger"][0], f"{first} ledger 0")
+
+
+def _always(row: Plain) -> Plain:
+    """The fields that every row has: new units are compared with old ones where a growth has added some."""
+    return {name: value for name, value in row.items() if name != "newborns"}
 
 
 def unlike_keys(one: Plain, two: Plain, where: str) -> Iterator[str]:

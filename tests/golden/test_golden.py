@@ -56,12 +56,19 @@ def test_a_run_is_made_again(name, how, made):
         assert list(differences(before, now)) == []
 
 
+def without_looks(plain):
+    """Without what later code looks at beside: an old run's first rows do not have it, and did not pay for it."""
+    if isinstance(plain, dict):
+        return {k: without_looks(v) for k, v in plain.items() if k not in ("newborns", "eval_flops")}
+    return [without_looks(v) for v in plain] if isinstance(plain, list) else plain
+
+
 def test_runs_that_were_interrupted_in_an_old_folder_end_like_those_that_were_not():
     """So it was when they were kept, and the fixtures hold later code to it."""
     resumed, guest, old = (read_fixture(name)["folders"] for name in ("resumed", "guest", "replay"))
     whole = copy.deepcopy(old["run"])
     whole["result"]["command"] = resumed["interrupted"]["result"]["command"]
-    assert list(differences(whole, resumed["interrupted"])) == []
+    assert list(differences(without_looks(whole), without_looks(resumed["interrupted"]))) == []
     assert list(differences(guest["run"], resumed["guest"])) == []
     stage = kept(OLD_RUNS / "stages")["stage_1"]
     for content in (stage, resumed["stages/stage_1"]):  # they were made in different places
@@ -69,7 +76,7 @@ def test_runs_that_were_interrupted_in_an_old_folder_end_like_those_that_were_no
         content["ledger"][0]["event"] = {}
     for key in resumed["stages/stage_1"]["result"].keys() - stage["result"].keys():  # what a result says since then
         del resumed["stages/stage_1"]["result"][key]
-    assert list(differences(stage, resumed["stages/stage_1"])) == []
+    assert list(differences(without_looks(stage), without_looks(resumed["stages/stage_1"]))) == []
 
 
 def test_every_fixture_is_of_a_run_that_is_made():

@@ -26,7 +26,7 @@ from autogrow.train.rewire.columns import Columns
 sys.path.insert(0, str(Path(__file__).parent))
 from run_specs import eager_policy
 
-FINER = Finer(Growth(Never(), AllHidden()), above=0.0)
+FINER = Finer(Growth(Never(), AllHidden()), above=0.0, fall=1.0)
 
 
 def table(n=400, seed=0):
@@ -96,7 +96,9 @@ def test_resolution_is_fitted_on_training_rows_alone(run):
 
 
 def test_a_refinement_that_is_undone_gives_back_the_plain_net(make_spec):
-    policy = eager_policy(growth=Trial(Finer(FINER.growth, above=0.0), checks=2, gain=0.99, rest=1, give_up=1))
+    policy = eager_policy(
+        growth=Trial(Finer(FINER.growth, above=0.0, fall=1.0), checks=2, gain=0.99, rest=1, give_up=1)
+    )
     result = fit(make_spec(policy=policy, max_epochs=40))
     undone = next(i for i, row in enumerate(result.rows) if isinstance(row.action, Undo))
     assert result.rows[undone].knots
@@ -118,7 +120,7 @@ def test_the_dry_run_knows_it(make_spec):
 
 def test_looks_are_charged(make_spec):
     plain = fit(make_spec(policy=eager_policy(growth=FINER.growth)))
-    looked = fit(make_spec(policy=eager_policy(growth=Finer(FINER.growth, above=1e9))))
+    looked = fit(make_spec(policy=eager_policy(growth=Finer(FINER.growth, above=1e9, fall=1.0))))
     cost = [b.eval_flops - a.eval_flops for a, b in zip(plain.rows, looked.rows, strict=False)]
     assert cost[1] == 0 < cost[2] < cost[5]
     assert [r.val_loss for r in plain.rows[:6]] == [r.val_loss for r in looked.rows[:6]]  # looking changes nothing

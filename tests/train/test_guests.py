@@ -254,7 +254,7 @@ def test_tensors_that_the_growth_does_not_touch_keep_their_state_whatever_it_is(
             atol=0,
         )
     started = place_state(again, names, saved, surgery.moves, "carry", unknown="reset")
-    assert started
+    assert bool(started) == (name == "preconditioned")  # Adafactor's can follow
     assert set(started) <= touched
     assert all(not again.state.get(p) for p, name in names.items() if name in started)
 
