@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
+from autogrow.commands.on_run import named_run
 from autogrow.composition import run_hydra
 from autogrow.errors import ConfigError
 from autogrow.imports import importing
-from autogrow.overrides import quoted
 
 TARGETS = "c|onnx|pt2|sklearn|torch"
 
@@ -30,9 +29,7 @@ class ExportConfig:
 
 def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code. RUN may stand alone in front: it is short for run=…"""
-    rest = list(rest)
-    if rest and "=" not in rest[0] and not rest[0].startswith("-"):
-        rest[0] = f"run={quoted(Path(rest[0]))}"
+    rest = named_run(rest)
     given = {a.partition("=")[0] for a in rest}
     if not any(a.startswith(("-", "hydra")) for a in rest) and not {"run", "to"} <= given:
         raise ConfigError(f"export takes a run and a target: autogrow export runs/fit/… to={TARGETS}")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 
+from autogrow.commands.on_run import named_run
 from autogrow.composition import run_hydra
 from autogrow.errors import ConfigError
 from autogrow.imports import importing
-from autogrow.overrides import quoted
 
 
 @dataclass
@@ -32,9 +31,7 @@ class FrontConfig:
 
 def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code. The run folder may stand alone in front: it is short for run=…"""
-    rest = list(rest)
-    if rest and "=" not in rest[0] and not rest[0].startswith("-"):
-        rest[0] = f"run={quoted(Path(rest[0]))}"
+    rest = named_run(rest)
     if not any(a.startswith(("run=", "-", "hydra")) for a in rest):
         raise ConfigError("front takes the folder of a finished run: autogrow front runs/fit/…")
     ConfigStore.instance().store(name="front_schema", node=FrontConfig, provider="autogrow")

@@ -12,10 +12,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from autogrow.commands.on_run import named_run
 from autogrow.composition import run_hydra
 from autogrow.config import instantiate_policy
 from autogrow.errors import ConfigError
-from autogrow.overrides import quoted
 from autogrow.policy.replay import Replayed, replay
 from autogrow.show import words
 from autogrow.train.record.ledger import read_ledger
@@ -34,9 +34,7 @@ class ReplayConfig:
 
 def run(rest: Sequence[str]) -> int:
     """Run the command; the exit code. The run folder may stand alone in front: it is short for run=…"""
-    rest = list(rest)
-    if rest and "=" not in rest[0] and not rest[0].startswith("-"):
-        rest[0] = f"run={quoted(Path(rest[0]))}"
+    rest = named_run(rest)
     if not any(a.startswith(("run=", "-", "hydra")) for a in rest):
         raise ConfigError("replay takes one run folder: autogrow replay runs/fit/… growth=…")
     ConfigStore.instance().store(name="replay_schema", node=ReplayConfig, provider="autogrow")
