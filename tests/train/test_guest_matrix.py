@@ -97,10 +97,19 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("name", CELLS)
-def test_a_whole_life_under(tmp_path, name, monkeypatch):
-    make, train, settings, options, callbacks = CELLS[name]
+@pytest.fixture
+def alone(monkeypatch):
+    """A DDP of one process, which Lightning leaves standing, ends with its test: others are not of many devices."""
     monkeypatch.setenv("MASTER_PORT", "29517")
+    yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.usefixtures("alone")
+def test_a_whole_life_under(tmp_path, name):
+    make, train, settings, options, callbacks = CELLS[name]
     pl.seed_everything(3, verbose=False)
     val = DataLoader(data(32, seed=1), 16)
     run = trainer(
