@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from autogrow.policy.event import Continued, Size
 from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Refit, Row, Undo, Widen
@@ -185,16 +185,20 @@ def smooth_gap(gap: float, row: Row) -> float:
     return smooth(gap, row.relative_gap) if row.finite() else gap
 
 
-def births(history: History) -> dict[int, tuple[Size, Size]]:
+def births(history: History) -> Mapping[int, tuple[Size, Size]]:
     """The growths that added units to the net as it is now: by the check at whose start they were applied, its size
     before and after.
     """
-    events = ((row.check, row.event) for row in branch(history) if row.event is not None and row.event.grew)
-    return {
-        check: (event.before, event.after)
-        for check, event in events
-        if event.before and event.after and sum(event.after.widths.values()) > sum(event.before.widths.values())
-    }
+    start: Mapping[int, tuple[Size, Size]] = {}
+    return read(branch(history), "births", start, _with_birth)
+
+
+def _with_birth(born: Mapping[int, tuple[Size, Size]], _: Row | None, row: Row) -> Mapping[int, tuple[Size, Size]]:
+    event = row.event
+    if event is None or not event.grew or not event.before or not event.after:
+        return born
+    added = sum(event.after.widths.values()) > sum(event.before.widths.values())
+    return {**born, row.check: (event.before, event.after)} if added else born
 
 
 def newborns_of(rows: Sequence[Row], grown_at: int) -> list[Newborns]:

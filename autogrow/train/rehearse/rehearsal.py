@@ -22,6 +22,7 @@ from autogrow.policy.event import Event
 from autogrow.policy.guards import growth_ended
 from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Row, Stop, Undo
 from autogrow.policy.needs import by_the_clock, requires, schedule_over
+from autogrow.policy.rows import rows_of
 from autogrow.policy.signals import births
 from autogrow.train.fit.looks.device import DeviceGauge
 from autogrow.train.fit.looks.observe import NEWBORN_ROWS, Observation, Observer
@@ -233,7 +234,7 @@ class _Play:
 
     def _looked_at(self, row: Row) -> Row:
         """The row with what a look at new units costs, where there are any."""
-        if not births([*self.rows, row]):
+        if not births(rows_of(self.rows).plus(row)):
             return row
         flops = min(self.stream.rows, NEWBORN_ROWS) * self.module.cost.train_flops_per_sample
         return dataclasses.replace(row, eval_flops=row.eval_flops + flops)

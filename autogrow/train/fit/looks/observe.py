@@ -18,6 +18,7 @@ from autogrow.data import Prepared
 from autogrow.growth.cost import counting
 from autogrow.growth.scores import score_sites
 from autogrow.policy.history import History, Row
+from autogrow.policy.rows import rows_of
 from autogrow.policy.signals import births
 from autogrow.train.fit.looks.columns import ColumnLook, look_rows
 from autogrow.train.fit.looks.device import DeviceGauge
@@ -81,7 +82,7 @@ class Observer:
 
     def newborns(self, module: GrowingModule, row: Row, before: History) -> Row:
         """The row with how the units stand that growths have added, and what looking costs. `before`: earlier rows."""
-        born, members = births([*before, row]), module.spec.net.members
+        born, members = births(rows_of(before).plus(row)), module.spec.net.members
         if not born:
             return row
         x, y = self._x[:NEWBORN_ROWS], self._y[:NEWBORN_ROWS]
