@@ -6,6 +6,7 @@ import copyreg
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,11 +119,12 @@ def spec_from(cfg: DictConfig, *, out: Path | None) -> FitSpec:
 
 
 def _latency(budget: Budget) -> Latency | None:
-    if budget.latency_p95_ms is None:
+    """How a budget's latency is measured; None where that is torch itself, or there is no such limit."""
+    if budget.latency_p95_ms is None or budget.runtime == "torch":
         return None
-    from autogrow.deploy.latency import latency_of  # imports torch: only where it is asked for
+    from autogrow.deploy.latency import p95_ms  # imports torch: only where it is asked for
 
-    return latency_of(budget)
+    return partial(p95_ms, runtime=budget.runtime, int8=budget.int8)
 
 
 def loggers_from(cfg: DictConfig, out: Path) -> list[Any]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from autogrow.deploy.export import portable, target_of
 from autogrow.deploy.export.rows import probe_rows
-from autogrow.policy import Budget
-from autogrow.train.fit.looks.device import Latency
 from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.record.files import write_bytes
 
@@ -28,13 +25,6 @@ class Taken:
     bytes: int
     p50_ms: float
     p95_ms: float
-
-
-def latency_of(budget: Budget) -> Latency | None:
-    """How a budget's latency is measured; None where that is torch itself, or there is no such limit."""
-    if budget.latency_p95_ms is None or budget.runtime == "torch":
-        return None
-    return partial(p95_ms, runtime=budget.runtime, int8=budget.int8)
 
 
 def p95_ms(net: Delivered, *, runtime: str, int8: bool = False) -> float:

@@ -20,10 +20,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from autogrow.children.child import cores
 from autogrow.children.jobs import FINISHED, INTERRUPTED, SINGLE, WAITING, Job, Outcome, environment, run_jobs
 from autogrow.errors import ConfigError, InterruptedRunError, TrainingError
-from autogrow.imports import importing
 from autogrow.launcher.board import Board
 from autogrow.launcher.engines import start_on
 from autogrow.launcher.naming import folder_name, label, swept
+from autogrow.launcher.same_data import SweptData
 from autogrow.launcher.summary import shown
 from autogrow.launcher.task import InterruptedSweepError, Task, check_sweeps, why
 from autogrow.overrides import quoted_if_needed
@@ -86,8 +86,6 @@ class ProcessLauncher(Launcher):
         check_sweeps(task_function.command)
         self.task = task_function
         self.task.folder = shown(Path(str(config.hydra.sweep.dir)).resolve())
-        with importing():  # it prepares data: not before there is a sweep
-            from autogrow.launcher.same_data import SweptData
         self.data = SweptData(self.task.folder, f"hydra.sweep.dir={quoted_if_needed(self.task.folder)}")
         self.start = start_on(
             self.executor, self.task.folder.resolve(), self.cpus, self.gpus, self.options, self.task.warm.start

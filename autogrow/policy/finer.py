@@ -100,8 +100,8 @@ class Finer:
 
     def _chosen(self, found: dict[str, Column]) -> list[str]:
         open_ = {name: column for name, column in found.items() if column.knots < column.most}
-        best = sorted(open_, key=lambda name: -open_[name].score)
-        return [name for name in best[: math.ceil(self.share * len(found))] if open_[name].score > self.above]
+        ranked = sorted(open_, key=lambda name: -open_[name].score)
+        return [name for name in ranked[: math.ceil(self.share * len(found))] if open_[name].score > self.above]
 
     def _wanted(self, column: Column) -> int:
         return self.knots if self.factor is None else min(self.knots, self.factor * column.knots)

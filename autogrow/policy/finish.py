@@ -224,5 +224,10 @@ def _lower(lowest: tuple[tuple[float, float], int], row: Row) -> tuple[tuple[flo
 
 def _key(found: Row | FullVal) -> tuple[float, float]:
     error = found.val_error if isinstance(found, Row) else found.error
-    led_by = error if found.judged is None else found.judged
-    return (led_by if math.isfinite(led_by) else math.inf), found.score
+    return led_by(error, found.judged), found.score
+
+
+def led_by(error: float, judged: float | None) -> float:
+    """What nets are compared by first: the error, or the metric that the run is judged by; infinite if not finite."""
+    led = error if judged is None else judged
+    return led if math.isfinite(led) else math.inf

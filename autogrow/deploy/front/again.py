@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from autogrow.data import Prepared, prepare
-from autogrow.policy.history import Anneal, Refit, Row
+from autogrow.policy.history import Anneal, Row
+from autogrow.policy.signals import refitting
 from autogrow.train.fit.continue_from import FinishedNet, continuing, read_finished
 from autogrow.train.fit.looks.final import training_prior
 from autogrow.train.fit.net.module import GrowingModule
@@ -41,7 +42,7 @@ class FinishedRun:
     @property
     def refits(self) -> bool:
         """Whether the run has learned from validation rows in the end."""
-        return any(isinstance(row.action, Refit) for row in self.rows)
+        return refitting(self.rows) is not None
 
     @property
     def metric(self) -> str:

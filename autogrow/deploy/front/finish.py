@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from autogrow.data import Prepared, TensorStream
+from autogrow.policy.finish import led_by
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.net.measure import Measured
 from autogrow.train.fit.net.module import GrowingModule
@@ -110,5 +111,4 @@ class Finisher:
 
 
 def _key(found: Measured) -> tuple[float, float]:
-    led_by = found.error if found.judged is None else found.judged
-    return (led_by if math.isfinite(led_by) else math.inf), (found.score if math.isfinite(found.score) else math.inf)
+    return led_by(found.error, found.judged), (found.score if math.isfinite(found.score) else math.inf)
