@@ -25,6 +25,7 @@ from recipe_sets import SETS, overrides_of
 from recipe_table import print_tables
 from study_cells import Cell, append, read_cells
 
+from autogrow.compare.arms import facts_of
 from autogrow.compare.search import Search, search
 from autogrow.config import CONF_DIR, register_schema, spec_from
 from autogrow.errors import AutogrowError, InterruptedRunError
@@ -77,6 +78,7 @@ def run_cell(where: Cell, data: list[str], arm: Arm, done: dict[tuple[Any, ...],
     cell = {**where, **{k: s[k] for k in kept}, "cpu_seconds": round(time.process_time() - began, 3)}
     cell |= {f"{part}_{k}": s[part][k] for part in ("val", "test") for k in ("error", "loss")}
     cell |= {"passes": s["epochs"], "steps": result.rows[-1].step, "stop_reason": s["stop_reason"]}
+    cell["knots"] = facts_of(s, result.rows)["knots"]
     print(
         f"{where['set']:14} split {where['split']} seed {where['seed']} {where['arm']:18} test {100 * cell['test_error']:6.2f} %"
         f"  {cell['train_flops'] / 1e9:8.1f} GFLOP  {cell['cpu_seconds']:6.1f} s  {'-'.join(map(str, s['widths']))}",

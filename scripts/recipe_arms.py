@@ -12,7 +12,7 @@ Cell = dict[str, Any]
 
 
 def _same_net(cell: Cell) -> list[str]:
-    return [f"net.widths={cell['widths']}"]
+    return [f"net.widths={cell['widths']}", f"net.knots={cell['knots'] or 'null'}"]
 
 
 def _same_net_and_flops(cell: Cell) -> list[str]:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 TABLES = ("letter", "magic", "optdigits", "penbased", "phoneme", "satimage", "segment", "spambase")
-SETS = ("fashion_mnist", "digits", *TABLES)
+SETS = ("fashion_mnist", "digits", "mnist1d", *TABLES)
 
 
 def overrides_of(name: str, folder: Path) -> list[str]:
