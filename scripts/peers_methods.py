@@ -121,6 +121,8 @@ def _pytabkit(name: str) -> Callable[[Rows, int], Fitted]:
         import pytabkit
 
         x = rows.as_text()
+        numbers = [c for c in x.columns if c not in rows.text]
+        x[numbers] = x[numbers].fillna(x.iloc[rows.train][numbers].median())  # it refuses gaps in numbers
         kind = getattr(pytabkit, f"{name}_{'Classifier' if rows.classes else 'Regressor'}")
         model = kind(device="cpu", random_state=seed, n_threads=1, verbosity=0)
         train, val = x.iloc[rows.train].reset_index(drop=True), x.iloc[rows.val].reset_index(drop=True)
