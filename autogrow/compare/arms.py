@@ -19,7 +19,7 @@ FACTS = (SEED, "start_widths", "widths", "knots", "train_flops", "seconds", "pas
 """What an override may ask for in braces: the seed, and facts of the grown run of this seed."""
 
 MATCHES = (None, "train_flops", "steps", "seconds")
-_KEYS = ("about", "label", "overrides", "matched", "command", "kinds")
+_KEYS = ("about", "label", "spoken", "overrides", "matched", "command", "kinds")
 _ASKED = re.compile(r"\{(\w+)\}")
 
 
@@ -27,9 +27,9 @@ _ASKED = re.compile(r"\{(\w+)\}")
 class Arm:
     """One arm.
 
-    `label` names it in a sentence. `overrides` come after the user's, with {widths} and the like to be filled from the
-    grown run of the same seed. `matched`: the cost that is made equal to that run's. `command` runs it. `kinds`: the
-    kinds of net it is for; empty: all.
+    `label` names it in a table, `spoken` in a sentence (without one, the label). `overrides` come after the user's,
+    with {widths} and the like to be filled from the grown run of the same seed. `matched`: the cost that is made equal
+    to that run's. `command` runs it. `kinds`: the kinds of net it is for; empty: all.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Arm:
     matched: str | None = None
     command: str = "fit"
     kinds: tuple[str, ...] = ()
+    spoken: str = ""
 
     @property
     def asks(self) -> frozenset[str]:
@@ -67,13 +68,21 @@ def arm_from(name: str, node: Mapping[str, Any]) -> Arm:
     for key in ("about", "label"):
         if not isinstance(node.get(key), str) or not node[key]:
             raise ConfigError(f"{where}: {key} must say in words what the arm is, got {node.get(key)!r}")
+    if not isinstance(node.get("spoken", ""), str):
+        raise ConfigError(f"{where}: spoken must say what the arm does, got {node['spoken']!r}")
     if node.get("matched") not in MATCHES:
         raise ConfigError(
             f"{where}: matched {node['matched']!r} is unknown; {nearest(node['matched'], map(str, MATCHES))}"
         )
     lists = {key: tuple(node.get(key) or ()) for key in ("overrides", "kinds")}
     arm = Arm(
-        name, node["about"], node["label"], matched=node.get("matched"), command=node.get("command", "fit"), **lists
+        name,
+        node["about"],
+        node["label"],
+        matched=node.get("matched"),
+        command=node.get("command", "fit"),
+        spoken=node.get("spoken", ""),
+        **lists,
     )
     for asked in sorted(arm.asks - set(FACTS)):
         raise ConfigError(f"{where}: {{{asked}}} is not known of a grown run; {nearest(asked, FACTS)}")

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from autogrow.children.jobs import FINISHED, Outcome
-from autogrow.launcher.task import Task
+from autogrow.children.jobs import FAILED, FINISHED, Outcome
+from autogrow.launcher.task import Task, why
 from autogrow.show import words
 from autogrow.train.record.progress import result_of
 
@@ -32,8 +32,19 @@ def print_summary(task: Task, console: Console | None = None) -> None:
         wide.print(f"and {len(task.outcomes) - _MOST} jobs more", highlight=False)
     done = sum(o.state in FINISHED for o in task.outcomes)
     wide.print(f"\n{done} of {len(task.outcomes)} jobs are done in {task.folder}", soft_wrap=True, highlight=False)
-    if done > 1:
+    wide.print(f"{_write_page(task, task.folder)}", soft_wrap=True, highlight=False)
+    if done > 1 and not task.chooses:
         wide.print(f"compare them: autogrow report {task.folder}", soft_wrap=True, highlight=False)
+
+
+def _write_page(task: Task, folder: Path) -> Path:
+    """Write the page of the sweep, with what is known here of the jobs that failed; its path."""
+    from autogrow.compare.read.sweep import read_sweep
+    from autogrow.report.sweep.page import write_sweep
+
+    at = folder.resolve()
+    failed = {o.job.folder.resolve().relative_to(at).as_posix(): why(o) for o in task.outcomes if o.state == FAILED}
+    return shown(write_sweep(at, read_sweep(at, failed)))
 
 
 def summary_table(outcomes: Sequence[Outcome], splits: Sequence[str] = ("val", "test")) -> Table:

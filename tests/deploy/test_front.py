@@ -152,7 +152,7 @@ def test_the_command_writes_a_list_and_a_page_and_says_what_it_found(alone, caps
     assert all(keys <= point.keys() for point in points)
     assert sum(point["chosen"] for point in points) == 1
     page = (alone / "there" / "front.html").read_text()
-    assert page.count('<svg class="plot"') == 5
+    assert page.count('<svg class="drawn"') == 5
     assert "narrowed-8" in page
     assert (
         autogrow.load(alone / "there" / points[0]["checkpoint"]).predict_proba(PREPARED.test.x.numpy()).shape[1] == 10

@@ -34,8 +34,9 @@ def test_everything_is_there_and_nothing_says_none(case):
 
 def test_what_nets_take_on_a_device_is_a_pair_of_columns():
     page = render(CASES["on a device"], ROWS)
-    assert "<th>µs on device</th><th>kB</th>" in page
-    assert "<td>2.47</td><td>8.0</td>" in page
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page)
+    assert heads.index("kB") == heads.index("µs on device") + 1
+    assert 'data-head="µs on device">2.47</td><td role="cell" data-head="kB">8.0</td>' in re.sub(r">\s+<", "><", page)
     assert CASES["on a device"]["device"]["about"] in page
     assert "on device" not in render(CASES["one arm"], ROWS)
 

@@ -1,4 +1,4 @@
-"""What `autogrow report` does: it builds the page of a run folder again; of a folder of runs, their comparison."""
+"""What `autogrow report` does: it builds the page of a run folder again, of a sweep, or of runs that are compared."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autogrow.commands.tasks.compare import build, show
+from autogrow.compare.read.sweep import can_be_compared, is_sweep, read_sweep
 from autogrow.errors import CheckpointError
 from autogrow.report import write_report
 from autogrow.report.stages.page import write_stages_report
+from autogrow.report.sweep.page import write_sweep
 from autogrow.train.record.folder import (
     LEDGER,
     RESULT,
@@ -30,8 +32,18 @@ def report(folder: Path) -> None:
         print(_stages_report(folder))
     elif (folder / LEDGER).is_file() or is_complete(folder):
         print(_report(folder))
+    elif is_sweep(folder):
+        _sweep_report(folder)
     else:
         show(folder, build(folder))
+
+
+def _sweep_report(folder: Path) -> None:
+    """The page of a sweep; where it repeats its settings over seeds, also what a comparison says of them."""
+    sweep = read_sweep(folder)
+    if can_be_compared(sweep):
+        show(folder, build(folder))
+    print(write_sweep(folder, sweep))
 
 
 def _report(folder: Path) -> Path:

@@ -55,9 +55,7 @@ def compare_folder(folder: Path, *, command: str = "", target: float | None = No
     pairs = pairs_of(arms, reference)
     failures = _failures(folder, plan)
     verdicts = [
-        verdict(pair, about[pair["a"]]["label"], about[pair["b"]]["label"])
-        for pair in pairs
-        if pair["measure"] == f"test_{first.metric}"
+        verdict(pair, about[pair["a"]], about[pair["b"]]) for pair in pairs if pair["measure"] == f"test_{first.metric}"
     ]
     plain = {
         "version": VERSION,

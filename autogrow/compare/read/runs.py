@@ -129,10 +129,10 @@ def _run_folders(folder: Path) -> Iterator[Path]:
         if here != folder and (RESULT in files or LEDGER in files or (CONFIG in files and TRIALS in files)):
             folders.clear()
             yield here
-        folders.sort(key=_natural)
+        folders.sort(key=natural)
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[int, str]]:
     """Sort key that has job 10 behind job 9."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in name.replace("-", "_").split("_")]
 

@@ -50,11 +50,14 @@ def pair(a: Sequence[Run], b: Sequence[Run], measure: str, *, names: tuple[str, 
     }
 
 
-def verdict(pair: Mapping[str, Any], a: str, b: str) -> dict[str, Any]:
-    """What a pair says whose measure is better when lower; `a` and `b` are the labels of its arms.
+def verdict(pair: Mapping[str, Any], one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pair says whose measure is better when lower.
+
+    `one` and `other` are its arms, with their `label` and, where a sentence names them otherwise, `spoken`.
 
     `sentence` is for a headline, `text` has the numbers.
     """
+    a, b = one["label"], other["label"]
     kind, words = _judged(pair, a)
     seeds = f"{pair['n']} seed{'s' * (pair['n'] != 1)}"
     costs = ", ".join(
@@ -63,15 +66,23 @@ def verdict(pair: Mapping[str, Any], a: str, b: str) -> dict[str, Any]:
         if pair["ratio"][key] is not None
     )
     text = f"{a} − {b}: {difference(pair)}, {seeds}: {words}" + (f" (at {costs})" if costs else "")
-    return {"text": text, "sentence": sentence(pair, a, b), "kind": kind, "a": pair["a"], "b": pair["b"]}
+    return {
+        "text": text,
+        "sentence": sentence(pair, _spoken(one), _spoken(other)),
+        "kind": kind,
+        "a": pair["a"],
+        "b": pair["b"],
+    }
 
 
 def sentence(pair: Mapping[str, Any], a: str, b: str) -> str:
     """A verdict as it would be said: what was shown, and what it took where that differs.
 
     >>> found = {"measure": "test_error", "n": 5, "low": -0.3, "high": 0.1, "ratio": {"train_flops": 0.271}}
-    >>> sentence(found, "grown", "fixed 256-256")
-    'No difference shown between grown and fixed 256-256, at 0.27 times the training FLOPs'
+    >>> sentence(found, "growing", "a fixed net of 256-256")
+    'No difference shown between growing and a fixed net of 256-256, at 0.27 times the training FLOPs'
+    >>> sentence({**found, "n": 2}, "growing", "training its size from scratch")
+    'Too few seeds to tell growing from training its size from scratch'
     """
     measure = f"test {pair['measure'].partition('_')[2]}"
     alike = pair["low"] == pair["high"]
@@ -82,10 +93,16 @@ def sentence(pair: Mapping[str, Any], a: str, b: str) -> str:
         "unknown": f"{a} and {b} differ by the same at every seed: an interval over seeds cannot judge it"
         if pair["n"] >= ENOUGH and alike
         else f"Too few seeds to tell {a} from {b}",
-    }[_judged(pair, a)[0]]
+    }
+    kind = _judged(pair, a)[0]
     flops = pair["ratio"].get("train_flops")
-    cost = "" if flops is None or ALIKE < flops < 1 / ALIKE else f", at {times(flops)[:-1]} times the training FLOPs"
-    return said[0].upper() + said[1:] + cost
+    alike_in_cost = flops is None or ALIKE < flops < 1 / ALIKE
+    cost = "" if kind == "unknown" or alike_in_cost else f", at {times(flops)[:-1]} times the training FLOPs"
+    return said[kind][0].upper() + said[kind][1:] + cost
+
+
+def _spoken(arm: Mapping[str, Any]) -> str:
+    return str(arm.get("spoken") or arm["label"])
 
 
 def difference(pair: Mapping[str, Any]) -> str:

@@ -7,24 +7,16 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from autogrow.report.comparison.said import say_error, say_flops
 from autogrow.report.drawing.plots import HEIGHT, Plot, Series
+from autogrow.report.drawing.rows import Row, Rows
 from autogrow.report.drawing.scale import Scale, fit
 from autogrow.show import words
 
 Plain = Mapping[str, Any]
 GRID = 60  # points of a band
-
-
-def say_error(metric: str) -> Any:
-    """How a tick of the error axis reads."""
-    return (lambda v: f"{100 * v:.3g} %") if metric == "error" else (lambda v: f"{v:.4g}")
-
-
-def say_flops(value: float) -> str:
-    """FLOPs, short."""
-    return words.flops(value).replace("FLOP", "").replace(".00", "").replace(".0 ", " ").strip() if value else "0"
 
 
 def looks(comparison: Plain) -> dict[str, int]:
@@ -89,103 +81,26 @@ def differences(comparison: Plain) -> Markup | None:
         return None
     unit = pairs[0]["unit"]
     every = [v for p in pairs for v in (*p["differences"], p["low"], p["high"], 0.0) if v is not None]
-    reach = max(abs(v) for v in every) or 1.0
-    scale = Scale(-1.08 * reach, 1.08 * reach)
-    row, top, left, width = 26, 26, 170, 520
-    height = top + row * len(pairs) + 26
-
-    def at(value: float) -> float:
-        return round(left + (width - left - 12) * scale.at(value) / 100, 1)
-
-    label = comparison["arms"]
-    title = "differences of the test error, seed by seed: grown minus each other arm"
-    out = [
-        f'<svg class="plot wide" viewBox="0 0 {width} {height}" role="img" aria-label="{title}"><title>{title}</title>'
-    ]
-    out.append(
-        f'<text x="{at(0) - 8}" y="14" text-anchor="end" class="label">← {escape(pairs[0]["a"])} is better</text>'
-    )
-    out.append(f'<text x="{at(0) + 8}" y="14" class="label">{escape(pairs[0]["a"])} is worse →</text>')
-    out.append(f'<path class="axis" d="M{at(0)} 20V{height - 24}"/>')
-    for i, pair in enumerate(pairs):
-        y = top + row * i + row / 2
-        name = label.get(pair["b"], {}).get("label", pair["b"])
-        out.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(name[:28])}</text>')
-        for value in pair["differences"]:
-            out.append(
-                f'<circle class="seed" cx="{at(value)}" cy="{y}" r="3"><title>{value:+.2f} {escape(unit)}</title></circle>'
-            )
-        if pair["low"] is not None and pair["high"] is not None:
-            out.append(f'<path class="interval" d="M{at(pair["low"])} {y}H{at(pair["high"])}"/>')
-        out.append(f'<path class="mean" d="M{at(pair["difference"])} {y - 7}v14"/>')
-    for value in scale.round_values(6):
-        out.append(f'<text x="{at(value)}" y="{height - 8}" text-anchor="middle">{value:+.3g}</text>')
-    return Markup("".join([*out, "</svg>"]))
-
-
-COSTS = {"parameters": "parameters", "flops_per_sample": "FLOPs per sample", "latency_ms": "milliseconds a row"}
-
-
-def pareto(comparison: Plain) -> list[Plot]:
-    """Error against each cost of a net; the front is a line."""
-    metric = comparison["metric"]
-    search = comparison.get("search")
-    against = (
-        search["pareto"]["against"]
-        if search
-        else {k: _of_arms(comparison, k) for k in ("parameters", "flops_per_sample")}
-    )
-    name = f"validation {'error' if metric == 'error' else 'rmse'}"
-    plots = []
-    for cost, label in COSTS.items():
-        points = against.get(cost, {}).get("points", [])
-        if len(points) < 2:
-            continue
-        series = [
-            Series(
-                kind,
-                look,
-                points=[
-                    (p["x"], p["y"], f"{p['label']}: {say_error(metric)(p['y'])} at {p['x']:.4g}")
-                    for p in points
-                    if p["kind"] == kind
-                ],
-            )
-            for kind, look in (("trial", 7), ("arm", 1), ("grow", 0))
-        ]
-        front = sorted((p["x"], p["y"]) for p in points if p["front"])
-        series.insert(0, Series("front", 2, line=front, faint=True))
-        x, y = fit([p["x"] for p in points]), fit([p["y"] for p in points])
-        plots.append(Plot(f"{name} against {label}", x, y, label, name, _short, say_error(metric), series))
-    return plots
-
-
-def _of_arms(comparison: Plain, cost: str) -> Plain:
-    spots = []
-    for arm, facts in comparison["arms"].items():
-        means = facts["mean"]
-        error = means.get(f"val_{comparison['metric']}")
-        if error and cost in means:
-            spots.append(
-                {
-                    "label": facts.get("label", arm),
-                    "kind": "grow" if arm == "grow" else "arm",
-                    "x": means[cost]["value"],
-                    "y": error["value"],
-                }
-            )
-    for spot in spots:
-        spot["front"] = not any(
-            o["x"] <= spot["x"] and o["y"] <= spot["y"] and (o["x"], o["y"]) != (spot["x"], spot["y"]) for o in spots
+    reach = 0.08 * (max(every) - min(every)) or 1.0
+    label = {arm: str(facts.get("label", arm)) for arm, facts in comparison["arms"].items()}
+    first = label.get(pairs[0]["a"], pairs[0]["a"])
+    rows = [
+        Row(
+            label.get(pair["b"], pair["b"]),
+            [(value, f"{value:+.2f} {unit}") for value in pair["differences"]],
+            pair["difference"],
+            pair["low"],
+            pair["high"],
         )
-    return {"points": spots}
+        for pair in pairs
+    ]
+    title = f"Differences of the test {comparison['metric']}, seed by seed: {first} minus each other arm"
+    scale = Scale(min(every) - reach, max(every) + reach)
+    return Rows(title, scale, _signed, rows, f"← {first} is better", "worse →", zero=0.0).svg()
 
 
-def _short(value: float) -> str:
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
+def _signed(value: float) -> str:
+    return "0" if value == 0 else f"{value:+.3g}".replace("-", "−")
 
 
 def dependences(comparison: Plain) -> list[Plot]:

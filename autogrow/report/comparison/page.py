@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from autogrow.report.comparison.figures import curves, dependences, differences, looks, pareto, timelines
+from autogrow.report.comparison.costs import of_arms, of_trials
+from autogrow.report.comparison.figures import curves, dependences, differences, looks, timelines
+from autogrow.report.comparison.table import columns_of, heads, line, run_heads, run_line
 from autogrow.report.drawing.plots import key
 from autogrow.report.templates import templates
 from autogrow.show import words
@@ -25,106 +27,77 @@ def write_comparison(folder: Path, comparison: Plain, rows: Sequence[Mapping[str
     rows: what `rows.csv` holds, one mapping per run.
     """
     path = Path(folder) / COMPARED_PAGE
-    write_page(path, render(comparison, rows))
+    write_page(path, render(comparison, rows, Path(folder)))
     return path
 
 
-def render(comparison: Plain, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The page as one self-contained text."""
-    look = looks(comparison)
+def render(comparison: Plain, rows: Sequence[Mapping[str, Any]], folder: Path | None = None) -> str:
+    """The page as one self-contained text; `folder` is where it will lie, none for a page that leads nowhere."""
+    look, metric = looks(comparison), comparison["metric"]
     label = {arm: facts.get("label", arm) for arm, facts in comparison["arms"].items()}
     drawn = [curves(comparison, along) for along in ("train_flops", "seconds")]
-    text = _csv(rows)
     return (
         templates()
         .get_template("comparison/page.html.j2")
         .render(
             c=comparison,
-            label=label,
-            table=[_line(comparison, arm) for arm in comparison["arms"]],
+            alone=_alone(comparison),
+            heads=heads(comparison),
+            table=[line(comparison, arm) for arm in comparison["arms"]],
+            about=[
+                (label[arm], facts["about"])
+                for arm, facts in comparison["arms"].items()
+                if facts["about"] != label[arm]
+            ],
             keys=[key(label[arm], look[arm]) for arm in comparison["arms"] if comparison["curves"].get(arm)],
             curves=[plot.svg() for plot in drawn if plot is not None],
             differences=differences(comparison),
-            pareto=[plot.svg() for plot in pareto(comparison)],
-            pareto_keys=[
-                key(name, at, marker=True) for name, at in (("grown", 0), ("other arm", 1), ("trial of the search", 7))
-            ],
+            costs=[plot.svg() for plot in of_arms(comparison)],
+            trials=[plot.svg() for plot in of_trials(comparison)],
+            trial_keys=[key(name, at, marker=True) for name, at in KEYS_OF_TRIALS],
             dependences=[plot.svg() for plot in dependences(comparison)],
             timelines=[(label.get(arm, arm), lines) for arm, lines in timelines(comparison)],
             search=comparison.get("search"),
             cost=_cost(comparison),
             device=comparison.get("device"),
             optimum=_optimum(comparison),
-            columns=list(rows[0]) if rows else [],
-            rows=[[_cell(v) for v in row.values()] for row in rows],
-            csv="data:text/csv;base64," + b64encode(text.encode()).decode(),
+            failures=[_failure(failure, label, folder) for failure in comparison["failures"]],
+            columns=run_heads(metric),
+            lines=[run_line(row, metric, folder) for row in rows],
+            csv="data:text/csv;base64," + b64encode(_csv(rows).encode()).decode(),
         )
     )
+
+
+KEYS_OF_TRIALS = (("grown", 0), ("other arm", 1), ("trial of the search", 7))
+
+
+def _alone(comparison: Plain) -> str:
+    """Why there is nothing to say of one arm against another."""
+    if len(comparison["arms"]) == 1:
+        return "There is one arm only: nothing to compare it with."
+    return "No two arms have a seed on the same split in common: none is held against another."
+
+
+def _failure(failure: Plain, label: Mapping[str, str], folder: Path | None) -> dict[str, str]:
+    """A run that is missing: which, why, and its log where there is one."""
+    there = folder is not None and (folder / failure["log"]).is_file()
+    return {
+        "arm": label.get(failure["arm"], failure["arm"]),
+        "seed": failure["seed"],
+        "message": failure["message"],
+        "log": failure["log"],
+        "href": quote(failure["log"]) if there else "",
+    }
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     file = io.StringIO()
     if rows:
-        columns = list(dict.fromkeys(k for row in rows for k in row))
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer = csv.DictWriter(file, columns_of(rows), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return file.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _line(comparison: Plain, arm: str) -> dict[str, Any]:
-    """A row of the table: each measure in words, costs as multiples of the first arm's."""
-    facts, metric = comparison["arms"][arm], comparison["metric"]
-    reference = next(iter(comparison["arms"].values()))["mean"]
-    means = facts["mean"]
-
-    def error(name: str) -> str:
-        part = means.get(name)
-        if not part or part["value"] is None:
-            return "–"
-        scale, unit = (100, " %") if name.endswith("error") else (1, "")
-        low, high = part.get("low"), part.get("high")
-        span = "" if low is None or high is None else f" [{scale * low:.4g}, {scale * high:.4g}]"
-        return f"{scale * part['value']:.4g}{unit}{span}"
-
-    def cost(name: str, say: Any) -> tuple[str, str]:
-        part, base = means.get(name), reference.get(name)
-        if not part or part["value"] is None:
-            return "–", ""
-        times = (
-            ""
-            if not base or not base["value"] or facts is comparison["arms"].get(next(iter(comparison["arms"])))
-            else f"{part['value'] / base['value']:.3g}×"
-        )
-        return say(part["value"]), times
-
-    reached = [v for v in facts.get("flops_to_target", ()) if v is not None]
-    asked = len(facts.get("flops_to_target", ()))
-    target = "–" if not asked else "not reached" if not reached else words.flops(sorted(reached)[len(reached) // 2])
-    if reached and len(reached) < asked:
-        target += f" ({asked - len(reached)} of {asked} not reached)"
-    return {
-        "arm": arm,
-        "label": facts.get("label", arm),
-        "about": facts["about"],
-        "n": facts["runs"],
-        "failed": facts.get("failed", 0),
-        "error": error(f"test_{metric}"),
-        "loss": error("test_loss"),
-        "flops": cost("train_flops", words.flops),
-        "seconds": cost("seconds", lambda v: f"{v:.3g} s"),
-        "parameters": cost("parameters", lambda v: f"{v:,.0f}"),
-        "inference": cost("flops_per_sample", lambda v: f"{v:,.0f}"),
-        "device": words.on_device(facts.get("device")),
-        "target": target,
-        "widths": ", ".join(dict.fromkeys(words.widths(w) for w in facts.get("widths", ()))),
-    }
 
 
 def _cost(comparison: Plain) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autogrow.report.comparison.figures import say_error, say_flops
+from autogrow.report.comparison.costs import falling
+from autogrow.report.comparison.said import say_error, say_flops
 from autogrow.report.drawing.plots import Plot, Series, key
 from autogrow.report.drawing.scale import fit
 from autogrow.report.templates import templates
@@ -18,6 +19,8 @@ Point = Mapping[str, Any]
 
 KINDS = {"delivered": "delivered", "narrowed": "units taken away", "passed": "passed through"}
 """What the legend calls a point's kind; the order gives the looks."""
+
+TEXTS = 2  # the first columns are names and widths
 
 
 def write_front(folder: Path, points: Sequence[Point], *, run: str, name: str, seconds: float, shares: str) -> Path:
@@ -37,8 +40,9 @@ def write_front(folder: Path, points: Sequence[Point], *, run: str, name: str, s
             metric=metric,
             plots=[plot.svg() for plot in plots(points, metric)],
             keys=[key(say, look, marker=True) for look, (kind, say) in enumerate(KINDS.items()) if _of(points, kind)],
-            titles=titles(points, metric),
-            lines=[(point["chosen"], table_line(point, metric)) for point in reversed(points)],
+            heads=[(title, i < TEXTS) for i, title in enumerate(titles(points, metric))],
+            lines=[table_line(point, metric) for point in reversed(points)],
+            looks=["best" if point["chosen"] else "" for point in reversed(points)],
             chosen=chosen_of(points),
             cost=f"{words.duration(seconds)}; {shares}",
         )
@@ -98,28 +102,20 @@ def plots(points: Sequence[Point], metric: str) -> list[Plot]:
                 look,
                 points=[(cost(p), p["val"][metric], f"{p['name']}: {say_error(metric)(p['val'][metric])}") for p in of],
                 bars=[(cost(p), p["val"]["low"], p["val"]["high"]) for p in of],
+                named=[p["name"] if p["chosen"] or p["on_front"] or kind == "delivered" else "" for p in of],
             )
             for look, kind in enumerate(KINDS)
             if (of := _of(points, kind))
         ]
         chosen = chosen_of(points)
         series.append(Series("chosen", 0, points=[(cost(chosen), chosen["val"][metric], "chosen")], large=True))
-        series.append(Series("front", 7, line=_falling([(cost(p), p["val"][metric]) for p in points]), faint=True))
+        series.append(Series("front", 7, line=falling([(cost(p), p["val"][metric]) for p in points]), faint=True))
         name = "validation error" if metric == "error" else "validation rmse"
         scale = fit([float(cost(p)) for p in points])
         drawn.append(
             Plot(f"{name} against {title}", scale, fit(ys, may_log=False), title, name, say, say_error(metric), series)
         )
     return drawn
-
-
-def _falling(found: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those of (cost, error) that nothing of less cost is as good as."""
-    kept: list[tuple[float, float]] = []
-    for cost, error in sorted(found):
-        if not kept or error < kept[-1][1]:
-            kept.append((cost, error))
-    return kept
 
 
 def titles(points: Sequence[Point], metric: str) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from autogrow.report.drawing.scale import Scale
 from autogrow.report.drawing.shapes import Axis, Curve, Dot, Panel
 from autogrow.report.templates import templates
@@ -14,6 +16,9 @@ from autogrow.train.record.files import write_page
 from autogrow.train.record.folder import REPORT
 
 Plain = Mapping[str, Any]
+
+TEXTS = ("stage", "at the hand-over")
+"""Columns that are read and not compared: they stand at the left."""
 
 
 def write_stages_report(folder: Path, *, result: Plain, config: str, command: str) -> Path:
@@ -31,7 +36,8 @@ def write_stages_report(folder: Path, *, result: Plain, config: str, command: st
             tiles=_tiles(result, metric),
             axis=axis,
             panels=[_error_panel(stages, axis, metric), _cost_panel(stages, axis)],
-            lines=[_line(stage, metric) for stage in stages],
+            heads=[(head, head in TEXTS) for head in _heads(metric)],
+            lines=[_line(number, stage, metric) for number, stage in enumerate(stages)],
             config=config,
             command=command,
             versions=result.get("versions", {}),
@@ -65,25 +71,38 @@ def _tiles(result: Plain, metric: str) -> list[tuple[str, str, str]]:
     ]  # fmt: skip
 
 
-def _line(stage: Plain, metric: str) -> dict[str, Any]:
+def _heads(metric: str) -> list[str]:
+    found = [f"val {metric}", f"test {metric}"]
+    return [
+        "stage",
+        "rows",
+        "classes",
+        "began as",
+        "ended as",
+        *found,
+        "training",
+        "so far",
+        "time",
+        "at the hand-over",
+    ]
+
+
+def _line(number: int, stage: Plain, metric: str) -> list[str]:
+    """A stage in the words of the table's columns; the first is a link to its own page."""
     rows, continued = stage["rows"], stage.get("continued") or {}
-    proof = words.proof(continued["receipt"]) if continued.get("receipt") else ""
-    return {
-        "folder": stage["folder"],
-        "name": stage["name"],
-        "proof": proof,
-        "cells": [
-            f"{rows['train']:,}",
-            str(stage["classes"]) if stage["classes"] else "",
-            words.widths(stage["start_widths"]),
-            words.widths(stage["widths"]),
-            words.measure(metric, stage["val"][metric]),
-            words.measure(metric, stage["test"][metric]),
-            words.flops(stage["train_flops"]),
-            words.flops(stage["cumulated_train_flops"]),
-            words.duration(stage["seconds"]),
-        ],
-    }
+    return [
+        Markup('<a href="{}/{}">{}: {}</a>').format(stage["folder"], REPORT, number, stage["name"]),
+        f"{rows['train']:,}",
+        str(stage["classes"]) if stage["classes"] else "",
+        words.widths(stage["start_widths"]),
+        words.widths(stage["widths"]),
+        words.measure(metric, stage["val"][metric]),
+        words.measure(metric, stage["test"][metric]),
+        words.flops(stage["train_flops"]),
+        words.flops(stage["cumulated_train_flops"]),
+        words.duration(stage["seconds"]),
+        words.proof(continued["receipt"]) if continued.get("receipt") else "",
+    ]
 
 
 def _axis(stages: Sequence[Plain]) -> Axis:

@@ -291,6 +291,7 @@ class PlannedArm(TypedDict):
 
     about: str
     label: str
+    spoken: NotRequired[str]
     overrides: Sequence[str]
     matched: str | None
     command: NotRequired[str]

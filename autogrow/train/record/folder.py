@@ -57,7 +57,10 @@ FRONT, FRONT_PAGE, NETS = "front.json", "front.html", "nets"
 """Of a front: its nets, the page, and the folder of their checkpoints."""
 
 STUDY, SOLUTIONS, MULTIRUN = "study.log", "optimization_results.yaml", "multirun.yaml"
-"""Of a sweep that searches: its journal, what was found, and the config of the whole."""
+"""Of a sweep that searches: its journal and what was found; and of any sweep the config of the whole."""
+
+SWEEP_PAGE = "sweep.html"
+"""Of a sweep: the page of what was swept."""
 
 RESULT_KEYS = (
     "task",

@@ -1,0 +1,76 @@
+"""Where the names of points stand in a picture: beside their points, inside the picture, none on another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+LETTER, LINE = 6.1, 13.0  # a letter's mean width and a line's height in a picture's units, at its 11
+MARKER = 5.0
+NEAR = 14.0  # farther than this from its point, a name is joined to it by a line
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A name, where its text begins ('start') or ends ('end'), and the point that it is of where that is far."""
+
+    text: str
+    x: float
+    y: float
+    anchor: str
+    far_from: tuple[float, float] | None
+
+
+Box = tuple[float, float, float, float]
+
+
+def text_width(text: str) -> float:
+    """How wide a text is at the most, by its letters.
+
+    >>> text_width("0.5 %")
+    30.5
+    """
+    return round(LETTER * len(text), 1)
+
+
+def place(spots: Sequence[tuple[float, float, str]], room: Box) -> list[Placed]:
+    """The names of points `(x, y, name)` inside `room` (left, top, right, bottom), the first one first.
+
+    A name that has no room anywhere is left out.
+
+    >>> [(p.text, p.x, p.anchor) for p in place([(10, 50, "a"), (95, 50, "b")], (0, 0, 100, 100))]
+    [('a', 17.0, 'start'), ('b', 88.0, 'end')]
+    """
+    taken: list[Box] = [(x - MARKER, y - MARKER, x + MARKER, y + MARKER) for x, y, _ in spots]
+    placed = []
+    for x, y, text in spots:
+        wide = text_width(text)
+        for at, down, anchor in _around(x, y, room):
+            left = at if anchor == "start" else at - wide
+            box = (left, down - LINE / 2, left + wide, down + LINE / 2)
+            if _inside(box, room) and not any(_touch(box, other) for other in taken):
+                taken.append(box)
+                far = (x, y) if abs(down - y) > NEAR or abs(at - x) > NEAR else None
+                placed.append(Placed(text, round(at, 1), round(down + 4, 1), anchor, far))
+                break
+    return placed
+
+
+def _around(x: float, y: float, room: Box) -> Iterator[tuple[float, float, str]]:
+    """Places near a point first: to its right, to its left, then higher and lower, then farther away."""
+    heights = sorted(
+        (room[1] + LINE / 2 + LINE / 2 * i for i in range(int((room[3] - room[1]) / LINE * 2))),
+        key=lambda v: abs(v - y),
+    )
+    for aside in (7.0, 24.0, 60.0, 120.0):
+        for down in (y, *heights):
+            for sign, anchor in ((1, "start"), (-1, "end")):
+                yield x + sign * aside, down, anchor
+
+
+def _inside(box: Box, room: Box) -> bool:
+    return box[0] >= room[0] and box[1] >= room[1] and box[2] <= room[2] and box[3] <= room[3]
+
+
+def _touch(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
