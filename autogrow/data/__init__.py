@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from autogrow.data.encode import TableEncoder
     from autogrow.data.encode_images import ImageEncoder
     from autogrow.data.pipeline import Pipeline
-    from autogrow.data.preparation import prepare, prepare_raw
+    from autogrow.data.preparation import prepare, prepare_raw, prepare_stream
     from autogrow.data.prepared import Prepared, Split
     from autogrow.data.raw import Raw, from_arrays
     from autogrow.data.rules import validate
     from autogrow.data.spec import DataSpec
-    from autogrow.data.stream import TensorStream
+    from autogrow.data.stream import BatchStream, TensorStream
+    from autogrow.data.streamed.windows import WindowStream
 
 _HOMES = {
+    "BatchStream": "stream",
     "DataSpec": "spec",
     "ImageEncoder": "encode_images",
     "Pipeline": "pipeline",
@@ -31,6 +33,7 @@ _HOMES = {
     "Split": "prepared",
     "TableEncoder": "encode",
     "TensorStream": "stream",
+    "WindowStream": "streamed.windows",
     "count_stages": "arrival.stage",
     "files_of": "arrival.files",
     "found_files": "arrival.files",
@@ -38,10 +41,12 @@ _HOMES = {
     "lines": "card",
     "prepare": "preparation",
     "prepare_raw": "preparation",
+    "prepare_stream": "preparation",
     "validate": "rules",
 }
 
 __all__ = [
+    "BatchStream",
     "DataSpec",
     "ImageEncoder",
     "Pipeline",
@@ -50,6 +55,7 @@ __all__ = [
     "Split",
     "TableEncoder",
     "TensorStream",
+    "WindowStream",
     "count_stages",
     "files_of",
     "found_files",
@@ -57,6 +63,7 @@ __all__ = [
     "lines",
     "prepare",
     "prepare_raw",
+    "prepare_stream",
     "validate",
 ]
 

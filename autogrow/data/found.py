@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autogrow.data.spec import DataSpec, path_of
+from autogrow.data.spec import DataSpec, names_of, path_of
 from autogrow.errors import DataError, nearest
 
 SUFFIXES = {"csv": (".csv", ".csv.gz", ".tsv"), "parquet": (".parquet", ".pq")}
@@ -16,6 +16,8 @@ def check_there(spec: DataSpec) -> None:
     """Raise DataError where the file, or the folder that files arrive in, is not there; other sources find theirs."""
     if spec.arrival == "files":
         watched_folder(spec)
+    elif spec.source == "stream":
+        files_of_stream(spec)
     elif spec.source in FILES:
         existing(spec)
 
@@ -49,3 +51,33 @@ def watched_folder(spec: DataSpec) -> Path:
         kind = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"data.path {folder} {kind}; data.arrival=files needs the folder that files arrive in")
     return folder
+
+
+def files_of_stream(spec: DataSpec) -> list[Path]:
+    """The files that `data.path` names: one, those of a folder, or those of a pattern; `data.files` says which of them.
+
+    Raises DataError where there is none.
+    """
+    if not spec.path:
+        raise DataError("data.path must name a Parquet file, a folder of them, or a pattern such as 'parts/*.parquet'")
+    path, wanted = path_of(spec.path), names_of(spec.files)
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES["parquet"] and p.is_file())
+    elif path.is_file():
+        found = [path]
+    else:
+        folder = Path(*path.parts[: _fixed(path)])
+        found = sorted(p for p in folder.glob(str(Path(*path.parts[_fixed(path) :]))) if p.is_file())
+    if not found:
+        raise DataError(f"data.path {path} has no Parquet file; there must be one at least, named *.parquet or *.pq")
+    by_name = {p.name: p for p in found}
+    for name in wanted:
+        if name not in by_name:
+            raise DataError(f"data.files: {path} has no file {name!r}; {nearest(name, by_name)}")
+    return [by_name[name] for name in wanted] or found
+
+
+def _fixed(path: Path) -> int:
+    """How many parts of a path come before the first that is a pattern."""
+    signs = [i for i, part in enumerate(path.parts) if set(part) & set("*?[")]
+    return signs[0] if signs else max(1, len(path.parts) - 1)

@@ -6,9 +6,11 @@ says what has arrived, and `continued` keeps what a finished net knows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +29,12 @@ from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw
 from autogrow.data.row_weights import describe_weights, weights_of_column, weights_of_rows
 from autogrow.data.rules import checked
-from autogrow.data.sources.readers import READERS
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData, describe_split, parts_named, sample_rows, split_rows, take_columns
 from autogrow.data.splits import PARTS, check_sizes
+from autogrow.data.streamed.first_part import streamed_tables
+from autogrow.data.streamed.own import FirstBatches, streamed_batches
+from autogrow.data.streamed.reader import STREAM, reader_of
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
 
@@ -50,12 +54,29 @@ def prepare(spec: DataSpec, trained_on: TrainedOn | None = None, *, begun: Pipel
     ((64,), 10, 1079, 'classification')
     """
     spec = checked(spec)
-    read, reading = READERS[spec.source], spec
+    if spec.source == STREAM and trained_on is not None:
+        raise DataError(
+            "a net cannot go on with data=stream: which of its rows it has been judged by is known of the first part "
+            "alone; data=parquet reads a file as a whole"
+        )
+    read, reading = reader_of(spec), spec
     known = begun if trained_on is None else trained_on.pipeline
     if known is not None:  # what were categories stay the texts that they were
         reading = replace(spec, categorical=(*spec.categorical, *known.categories))
     raw = read_files(reading, read) if spec.arrival == "files" else read(reading)
-    return _prepare(raw, spec, trained_on, begun)
+    prepared = _prepare(raw, spec, trained_on, begun)
+    return streamed_tables(prepared, spec) if spec.source == STREAM else prepared
+
+
+def prepare_stream(stream: Iterable[Any], spec: DataSpec, *, begun: Pipeline | None = None) -> Prepared:
+    """As `prepare`, for batches of one's own: frames, mappings from column to values, or pairs (x, y).
+
+    Raises DataError for a stream whose rows cannot be counted, and for settings that do not go with one.
+    """
+    if spec.source != STREAM or spec.path is not None:
+        raise DataError(f"a stream of one's own needs DataSpec(source='stream') without a path, got {spec.source!r}")
+    first = FirstBatches.of(stream, checked(spec))
+    return streamed_batches(_prepare(first.raw, first.spec, None, begun), stream, first)
 
 
 def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:

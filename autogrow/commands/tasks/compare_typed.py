@@ -153,7 +153,7 @@ def _check_arms(plan: Plan, device: Mapping[str, Any] | None) -> dict[str, Any]:
             if device is not None:
                 check_device(device, spec, prepared)
         except UsageError as error:
-            if arm.name == GROW or str(error).startswith("trainer.max_epochs"):
+            if arm.name == GROW or str(error).startswith(("trainer.max_epochs", "trainer.passes")):
                 raise
             raise type(error)(f"arm {arm.name}: {error}") from None
     assert prepared is not None

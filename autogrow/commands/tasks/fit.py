@@ -30,7 +30,14 @@ from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import CARD, CURVES, REPORT, RESULT
 
-MAY_CHANGE_ON_RESUME = ("trainer.max_epochs", "trainer.devices", "trainer.strategy", "trainer.threads", "resume")
+MAY_CHANGE_ON_RESUME = (
+    "trainer.max_epochs",
+    "trainer.passes",
+    "trainer.devices",
+    "trainer.strategy",
+    "trainer.threads",
+    "resume",
+)
 
 
 def fit_net(cfg: DictConfig, out: Path, overrides: Sequence[str], *, resume: bool) -> float:

@@ -33,7 +33,7 @@ def plan(cfg: DictConfig) -> None:
 def report(found: Rehearsal, spec: FitSpec, prepared: Prepared) -> Iterator[str]:
     """What is printed, line by line."""
     yield f"autogrow plan data={spec.data.name} seed={spec.seed}"
-    yield f"  {words.count(len(prepared.train))} training rows; {_size(prepared.train.x.nbytes)} of inputs in memory"
+    yield f"  {words.count(prepared.train_rows)} training rows; {_size(prepared.train.x.nbytes)} of inputs in memory"
     if spec.data.arrival != "none":
         yield f"  data.arrival={spec.data.arrival}: this is one run on all of the data; each stage is a run of its own"
     for title, course in headed(found, spec):

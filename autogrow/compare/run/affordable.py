@@ -9,21 +9,21 @@ from autogrow.show.words import flops
 from autogrow.train.fit.net.build import build_net
 from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.setup import starting_net
-from autogrow.train.fit.spec import FitSpec
+from autogrow.train.fit.spec import FitSpec, most_passes
 
 
 def check_one_pass(arm: str, spec: FitSpec, prepared: Prepared) -> None:
     """Raise ConfigError if the run's budget of passes or of FLOPs ends before each training row was seen once by its
     starting net.
     """
-    epochs = spec.trainer.max_epochs
+    key, epochs = most_passes(spec.trainer)
     if epochs is not None and epochs < 1:
-        raise ConfigError(f"trainer.max_epochs={epochs:g} does not buy arm {arm} one epoch; give at least 1")
+        raise ConfigError(f"{key}={epochs:g} does not buy arm {arm} one epoch; give at least 1")
     net = build_net(starting_net(spec, prepared))  # which also says whether net and data go together
     limit = spec.policy.budget.train_flops
     if limit is None:
         return
-    rows = len(prepared.train.x)
+    rows = prepared.train_rows
     needed = rows * cost(net, example_rows(prepared.train.x, spec.net.members)).train_flops_per_sample
     if limit < needed:
         raise ConfigError(

@@ -97,7 +97,8 @@ def _check_settings(spec: DataSpec) -> None:
     kind = spec.arrival
     if kind not in SETTINGS:
         raise DataError(f"data.arrival {kind!r} is unknown; {nearest(str(kind), SETTINGS)}")
-    given = {"stages": spec.stages, "stage": spec.stage, "arrival_column": spec.arrival_column, "files": spec.files}
+    files = () if spec.source == "stream" else spec.files  # of a stream they need not arrive
+    given = {"stages": spec.stages, "stage": spec.stage, "arrival_column": spec.arrival_column, "files": files}
     for key, value in given.items():
         if key not in SETTINGS[kind] and names_of(value):
             near = " or ".join(k for k, takes in SETTINGS.items() if key in takes)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from autogrow.data import Prepared, TensorStream
+from autogrow.data import BatchStream, Prepared
 from autogrow.policy.finish import led_by
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.net.measure import Measured
@@ -84,7 +84,7 @@ class Finisher:
         )
 
     def _annealed(
-        self, module: GrowingModule, start: Snapshot, stream: TensorStream, first: int, steps: int
+        self, module: GrowingModule, start: Snapshot, stream: BatchStream, first: int, steps: int
     ) -> list[tuple[tuple[float, float], Snapshot]]:
         looks = []
         for _ in self._learned(module, start, stream, first, steps):
@@ -92,7 +92,7 @@ class Finisher:
         return looks
 
     def _learned(
-        self, module: GrowingModule, start: Snapshot, stream: TensorStream, first: int, steps: int
+        self, module: GrowingModule, start: Snapshot, stream: BatchStream, first: int, steps: int
     ) -> Iterator[int]:
         """Train from `start`; comes up for air at every check, with the step that it is at."""
         module.restore(start["recipe"], start["net"], start["ema"])
@@ -106,7 +106,7 @@ class Finisher:
                 module.learn(stream.steps(step, min(step + stream.burst, end)), self.optimizer, step)
             yield end
 
-    def _stream(self) -> TensorStream:
+    def _stream(self) -> BatchStream:
         return stream_of(self.spec, self.prepared)
 
 

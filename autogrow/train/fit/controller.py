@@ -16,7 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from autogrow.data import TensorStream
+from autogrow.data import BatchStream
 from autogrow.errors import CheckpointError, InterruptedRunError
 from autogrow.growth.carry.optimizer import check_optimizer
 from autogrow.policy import LifeCycle, deliverable, return_target, validated
@@ -43,7 +43,7 @@ class LifeCycleController(pl.Callback):
     def __init__(
         self,
         policy: LifeCycle,
-        stream: TensorStream,
+        stream: BatchStream,
         measurer: Measurer,
         observer: Observer,
         *,

@@ -7,7 +7,7 @@ prepare the data → build the starting net → one Lightning fit (grow, hold, r
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from autogrow.data import Prepared, TensorStream, prepare
+from autogrow.data import BatchStream, Prepared, prepare, prepare_stream
 from autogrow.errors import CheckpointError, ConfigError, GrowthError, TrainingError
 from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
@@ -72,7 +72,7 @@ class _Fit:
 
     module: GrowingModule
     controller: LifeCycleController
-    stream: TensorStream
+    stream: BatchStream
     trainer: pl.Trainer
     prepared: Prepared
     source: FinishedNet | None
@@ -86,12 +86,14 @@ def fit(
     resume: bool = False,
     prepared: Prepared | None = None,
     source: FinishedNet | None = None,
+    stream: Iterable[Any] | None = None,
 ) -> Result:
     """Train as the spec says and hand back the net that did best on validation. For arrays and frames there are
     `autogrow.GrowingClassifier` and `GrowingRegressor`.
 
     `prepared`: the data of `spec.data`, where they have been prepared before. `source`: the net to go on with, where it
-    is not in a file for `spec.continue_from`. Without test rows the result has no `test`.
+    is not in a file for `spec.continue_from`. Without test rows the result has no `test`. `stream`: batches of one's
+    own to learn from, each a frame, a mapping from column to values, or a pair (x, y), for `DataSpec(source="stream")`.
 
     With `resume` the run goes on from the newest whole checkpoint of its folder. Raises ConfigError or DataError before
     anything is written, TrainingError where nothing finite was ever measured.
@@ -113,7 +115,12 @@ def fit(
             held.enter_context(lock(spec.out, "autogrow.fit"))  # from now on its checkpoints are ours
             begun = begun_run(spec.out)
         before = None if source is None else source.before
-        prepared = prepared or prepare(spec.data, before, begun=None if begun is None else begun.pipeline)
+        as_begun = None if begun is None else begun.pipeline
+        if stream is not None and source is not None:
+            raise ConfigError("a net cannot go on with a stream of one's own: give its rows as a table")
+        if prepared is None and stream is not None:
+            prepared = prepare_stream(stream, spec.data, begun=as_begun)
+        prepared = prepared or prepare(spec.data, before, begun=as_begun)
         check_judges(spec, prepared)
         held.enter_context(threads(spec))
         held.enter_context(quiet_lightning())
@@ -215,7 +222,7 @@ def _trainer(spec: FitSpec) -> pl.Trainer:
         raise ConfigError(f"{' '.join(str(error).split())} ({asked})") from None
 
 
-def _own_share(stream: TensorStream, trainer: pl.Trainer) -> TensorStream | Shard:
+def _own_share(stream: BatchStream, trainer: pl.Trainer) -> BatchStream | Shard:
     return stream if trainer.world_size == 1 else Shard(stream, trainer.global_rank, trainer.world_size)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from autogrow.data import Pipeline, Prepared, TensorStream
+from autogrow.data import BatchStream, Pipeline, Prepared, TensorStream, WindowStream
 from autogrow.data.encode import TableEncoder
 from autogrow.errors import ConfigError, nearest
 from autogrow.evaluation.judge import check_metric
@@ -30,10 +30,13 @@ from autogrow.train.fit.net.deliver import example_rows
 from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.shard import check_shares
-from autogrow.train.fit.spec import AUTO, FitSpec, knots_of
+from autogrow.train.fit.spec import AUTO, FitSpec, knots_of, most_passes
 from autogrow.train.record.checkpoint import newest_whole
 from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import perform
+
+PLANNED_CHECKS = 40
+"""Of a run that is planned for few passes: as many as a usual run has."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +59,34 @@ def rows_per_step(spec: FitSpec, prepared: Prepared) -> int:
     """Training rows of an optimizer step (of each member). By default 128 and, where there are more than 18,000 rows,
     the power of two that leaves about a hundred steps a pass, up to 512: steps at a constant rate are less noisy.
     """
-    asked, rows = spec.data.batch_size, len(prepared.train.x)
+    asked, rows = spec.data.batch_size, prepared.train_rows
     return min(512, max(128, 2 ** round(math.log2(rows / 100)))) if asked is None else asked
 
 
 def steps_per_check(spec: FitSpec, prepared: Prepared) -> int:
-    """Optimizer steps between two looks at validation; by default half a pass, within 20 … 200."""
-    every = spec.trainer.check_every
-    steps = len(prepared.train.x) // (2 * max(128, rows_per_step(spec, prepared)))
-    return min(200, max(20, steps)) if every == AUTO else int(every)
+    """Optimizer steps between two looks at validation; by default half a pass, within 20 … 200, and in a run that is
+    planned for few passes a 40th of it, where that is less (5 at least).
+    """
+    every, passes = spec.trainer.check_every, spec.trainer.passes
+    if every != AUTO:
+        return int(every)
+    a_pass = prepared.train_rows // max(128, rows_per_step(spec, prepared))
+    steps = min(200, max(20, a_pass // 2))
+    return steps if passes is None else min(steps, max(5, int(passes * a_pass) // PLANNED_CHECKS))
 
 
-def stream_of(spec: FitSpec, prepared: Prepared) -> TensorStream:
+def stream_of(spec: FitSpec, prepared: Prepared) -> BatchStream:
     """The batches of a run, a check at a time."""
-    return TensorStream(
-        prepared.train.x,
-        prepared.train.y,
-        batch_size=rows_per_step(spec, prepared),
-        steps_per_check=steps_per_check(spec, prepared),
-        burst=spec.trainer.burst if spec.trainer.devices == 1 else 1,
-        seed=spec.seed,
-        members=spec.net.members,
-        weight=prepared.train.weight,
-    )
+    cut: dict[str, int] = {
+        "batch_size": rows_per_step(spec, prepared),
+        "steps_per_check": steps_per_check(spec, prepared),
+        "burst": spec.trainer.burst if spec.trainer.devices == 1 else 1,
+        "seed": spec.seed,
+        "members": spec.net.members,
+    }
+    if prepared.stream is not None:
+        return WindowStream(prepared.stream, window=spec.data.window_rows, **cut)
+    return TensorStream(prepared.train.x, prepared.train.y, weight=prepared.train.weight, **cut)
 
 
 def starting_net(spec: FitSpec, prepared: Prepared) -> dict[str, Any]:
@@ -149,15 +157,15 @@ def _looked_at(spec: FitSpec, prepared: Prepared) -> list[tuple[Tensor, Tensor]]
     return look_batches(rows.x, rows.y, spec.net.members) if isinstance(spec.neurons, Learned) else []
 
 
-def step_limit(spec: FitSpec, stream: TensorStream) -> int | None:
-    """The optimizer steps that `trainer.max_epochs` allows, at least two checks; None for no limit."""
+def step_limit(spec: FitSpec, stream: BatchStream) -> int | None:
+    """The optimizer steps that `trainer.passes` or `trainer.max_epochs` allow, two checks at least; None: no limit."""
     asked = _asked_steps(spec, stream)
     return None if asked is None else max(2 * stream.steps_per_check, asked)
 
 
-def _asked_steps(spec: FitSpec, stream: TensorStream) -> int | None:
-    epochs = spec.trainer.max_epochs
-    return None if epochs is None else round(epochs * stream.steps_per_pass)
+def _asked_steps(spec: FitSpec, stream: BatchStream) -> int | None:
+    _, passes = most_passes(spec.trainer)
+    return None if passes is None else round(passes * stream.steps_per_pass)
 
 
 def check_judges(spec: FitSpec, prepared: Prepared) -> None:
@@ -169,11 +177,12 @@ def check_judges(spec: FitSpec, prepared: Prepared) -> None:
 
 
 def check_run(
-    spec: FitSpec, module: GrowingModule, stream: TensorStream, gauge: DeviceGauge, *, continued: bool = False
+    spec: FitSpec, module: GrowingModule, stream: BatchStream, gauge: DeviceGauge, *, continued: bool = False
 ) -> None:
     """Raise ConfigError, before anything is trained or written, if policy, net and data contradict each other."""
     limit = step_limit(spec, stream)
     _check_every(spec, stream)
+    _check_once(spec, stream)
     check_shares(stream.batch_size, spec.trainer.devices)
     taken: Any = gauge.take(module.net)
     check_settings(
@@ -187,16 +196,31 @@ def check_run(
     )
 
 
-def _check_every(spec: FitSpec, stream: TensorStream) -> None:
+def _check_once(spec: FitSpec, stream: BatchStream) -> None:
+    """An iterator hands out its rows once: nothing of the run may go back in it."""
+    if not isinstance(stream, WindowStream) or not stream.source.once:
+        return
+    asked = _asked_steps(spec, stream)
+    if asked is None or asked > stream.steps_per_pass:
+        raise ConfigError(
+            "an iterator can be gone through once: trainer.passes must be at most 1, or give what can be iterated again "
+            "(a list, a class with __iter__)"
+        )
+    if getattr(spec.policy.finish, "refit", False):
+        raise ConfigError(
+            "finish.refit deals validation rows out among those of a pass, for which an iterator would have to go back: "
+            "finish.refit=false, or give what can be iterated again (a list, a class with __iter__)"
+        )
+
+
+def _check_every(spec: FitSpec, stream: BatchStream) -> None:
     """A check that lies far beyond the run's end would train on and on: two checks are always waited for."""
     asked, every = _asked_steps(spec, stream), spec.trainer.check_every
+    key, passes = most_passes(spec.trainer)
     if every == AUTO:
         return
     if asked is not None and every > max(1000, asked):
-        raise ConfigError(
-            f"trainer.check_every={every} steps lie beyond the end: trainer.max_epochs={spec.trainer.max_epochs:g} "
-            f"gives {asked} steps"
-        )
+        raise ConfigError(f"trainer.check_every={every} steps lie beyond the end: {key}={passes:g} gives {asked} steps")
     longest = max(1000, 100 * stream.steps_per_pass)
     if asked is None and every > longest:
         raise ConfigError(

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from autogrow.data import TensorStream
+from autogrow.data import BatchStream
 from autogrow.errors import ConfigError
 
 
@@ -26,13 +26,13 @@ def check_shares(batch_size: int, ranks: int) -> None:
 class Shard:
     """A stream's bursts, cut down to the rows of one rank: xs (S, [M,] B/R, …). Position and state are the stream's."""
 
-    def __init__(self, stream: TensorStream, rank: int, ranks: int) -> None:
+    def __init__(self, stream: BatchStream, rank: int, ranks: int) -> None:
         check_shares(stream.batch_size, ranks)
         self.stream, self.rank, self.ranks = stream, rank, ranks
         self.dim = 1 if stream.members == 1 else 2
 
     @property
-    def sampler(self) -> TensorStream:
+    def sampler(self) -> BatchStream:
         """The stream: where Lightning looks for `set_epoch`."""
         return self.stream
 

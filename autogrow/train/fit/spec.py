@@ -58,9 +58,12 @@ class ScheduleSpec:
 
 @dataclass
 class TrainerSpec:
-    """How long, how often, and on what."""
+    """How long, how often, and on what. `passes`: the run is planned for so many passes, and checks lie as close as
+    that asks; None: `max_epochs` alone ends it.
+    """
 
     max_epochs: float | None = 1000.0
+    passes: float | None = None
     check_every: Any = AUTO
     check_rows: int = 2000
     accelerator: str = "cpu"
@@ -153,10 +156,11 @@ def validate(spec: FitSpec) -> None:
     for key, value in (("schedule.warmup", spec.schedule.warmup), ("schedule.rewarm", spec.schedule.rewarm)):
         if value < 0:
             raise ConfigError(f"{key} must be 0 or more steps, got {value}")
-    if trainer.max_epochs is not None:
-        _positive("trainer.max_epochs", trainer.max_epochs)
-        if not math.isfinite(trainer.max_epochs):
-            raise ConfigError(f"trainer.max_epochs must be finite (null for no limit), got {trainer.max_epochs}")
+    key, passes = most_passes(trainer)
+    if passes is not None:
+        _positive(key, passes)
+        if not math.isfinite(passes):
+            raise ConfigError(f"{key} must be finite (null for no limit), got {passes}")
     _one_of("trainer.precision", trainer.precision)
     if not 0 <= trainer.label_smoothing < 1:
         raise ConfigError(f"trainer.label_smoothing must be in [0, 1), got {trainer.label_smoothing}")
@@ -167,6 +171,13 @@ def validate(spec: FitSpec) -> None:
         if value != AUTO:
             _positive(key, value)
     _check_seed(spec.seed)
+
+
+def most_passes(trainer: TrainerSpec) -> tuple[str, float | None]:
+    """The key that says how many passes a run may take, and how many; None for no limit."""
+    if trainer.passes is not None:
+        return "trainer.passes", trainer.passes
+    return "trainer.max_epochs", trainer.max_epochs
 
 
 def _check_widths(widths: Any) -> None:

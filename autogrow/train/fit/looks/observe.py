@@ -53,7 +53,7 @@ class Observer:
         self, prepared: Prepared, needs: Collection[str], device: torch.device, gauge: DeviceGauge | None = None
     ) -> None:
         self.needs, self.gauge = frozenset(needs), gauge
-        self.train_rows = len(prepared.train)
+        self.train_rows = prepared.train_rows
         self._x = prepared.train.x[:LOOK_ROWS].to(device)
         self._y = prepared.train.y[:LOOK_ROWS].to(device)
         self._column_rows = look_rows(prepared, device)
