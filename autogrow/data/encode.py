@@ -10,14 +10,16 @@ where it occurred in training).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from autogrow.data.as_text import coded
 from autogrow.data.centre import Centring
 from autogrow.data.columns import (
     days,
@@ -25,7 +27,6 @@ from autogrow.data.columns import (
     is_missing,
     refuse_duplicates,
     single,
-    texts,
     with_dates,
     with_text_names,
     without_marks,
@@ -37,6 +38,8 @@ from autogrow.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_AT_ONCE, _TILE = 8, 8192  # columns that are made before rows are written, and rows that are written at a time
 
 
 @dataclass(frozen=True)
@@ -96,29 +99,45 @@ class TableEncoder:
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
         frame = self.read(table)
-        if not self.categories and all(isinstance(t, np.dtype) and t.kind in "biuf" for t in frame.dtypes):
-            with np.errstate(over="ignore"):
-                matrix = frame[list(self.numeric)].to_numpy(dtype=np.float64).astype(np.float32)
-                for name, centring in self.centred.items():
-                    matrix[:, self.numeric.index(name)] = centring(doubles(frame[name]))
-            if not np.isinf(matrix).any():  # else the column is named below
-                gaps = np.isnan(matrix[:, [self.numeric.index(name) for name in self.indicators]])
-                return torch.from_numpy(np.concatenate([matrix, gaps], axis=1) if self.indicators else matrix)
-        blocks = [self._numbers(frame[name]) for name in self.numeric]
-        since = {name: days(frame[name]) for name in self.parts}
-        blocks += [years(since[name]).astype(np.float32) for name, parts in self.parts.items() if "year" in parts]
-        blocks += [is_missing(frame[name]).astype(np.float32) for name in self.indicators]
+        (whole,) = self.encode_parts(frame, [np.arange(len(frame))])
+        return whole
+
+    def encode_parts(self, frame: pd.DataFrame, parts: Sequence[np.ndarray]) -> list[Tensor]:
+        """What `read` gives, encoded: for each part (m,) of row numbers its rows, (m, D) float32.
+
+        Beside table and parts a few columns are held at a time, so that a large table has its rows only once more.
+        """
+        found = [np.empty((len(rows), self.width), dtype=np.float32) for rows in parts]
+        start = 0
+        for columns in batched(self._encoded_columns(frame), _AT_ONCE):
+            block = np.empty((len(frame), len(columns)), dtype=np.float32)
+            for first in range(0, len(frame), _TILE):
+                for k, column in enumerate(columns):
+                    block[first : first + _TILE, k] = column[first : first + _TILE]
+            for part, rows in zip(found, parts, strict=True):
+                for first in range(0, len(rows), _TILE):
+                    part[first : first + _TILE, start : start + len(columns)] = block[rows[first : first + _TILE]]
+            start += len(columns)
+        return [torch.from_numpy(part) for part in found]
+
+    def _encoded_columns(self, frame: pd.DataFrame) -> Iterator[np.ndarray]:
+        """Each encoded column (n,), in order."""
+        for name in self.numeric:
+            yield self._numbers(frame[name])
         for name, parts in self.parts.items():
-            blocks += list(waves(since[name], [part for part in parts if part != "year"]).T)
+            if "year" in parts:
+                yield years(days(frame[name])).astype(np.float32)
+        for name in self.indicators:
+            yield is_missing(frame[name]).astype(np.float32)
+        for name, parts in self.parts.items():
+            yield from waves(days(frame[name]), [part for part in parts if part != "year"]).T
         for name, values in self.categories.items():
-            codes = _codes(frame[name], values)
+            codes = coded(frame[name]).at({value: i for i, value in enumerate(values)}, -1)
             if self.coding == "embed":
-                blocks.append((codes + 1).astype(np.float32))
+                yield (codes + 1).astype(np.float32)
             else:
-                blocks += [(codes == i).astype(np.float32) for i in range(len(values))]
-        if not blocks:
-            return torch.zeros(len(frame), 0)
-        return torch.from_numpy(np.stack(blocks, axis=1))
+                for i in range(len(values)):
+                    yield (codes == i).astype(np.float32)
 
     def _numbers(self, column: pd.Series) -> np.ndarray:
         name = str(column.name)
@@ -193,6 +212,12 @@ class TableEncoder:
 Encoder = TableEncoder | ImageEncoder
 
 
+def batched(columns: Iterator[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    """Some at a time."""
+    while some := list(islice(columns, size)):
+        yield some
+
+
 def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
     """The encoder that `state` came from."""
     if state["kind"] == "image":
@@ -216,9 +241,3 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
         indicators=tuple(state.get("indicators", ())),
         parts={name: tuple(found) for name, found in state.get("parts", {}).items()},
     )
-
-
-def _codes(column: pd.Series, values: Sequence[str | None]) -> np.ndarray:
-    """Position of each row's value in `values`, −1 for unseen."""
-    where = {value: i for i, value in enumerate(values)}
-    return np.fromiter((where.get(v, -1) for v in texts(column)), dtype=np.int64, count=len(column))

@@ -19,7 +19,7 @@ from autogrow.data.arrival.stage import at_stage
 from autogrow.data.card import fingerprint, make_card
 from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
-from autogrow.data.fit_inputs import as_begun, fit_inputs
+from autogrow.data.fit_inputs import fit_encoder, fit_inputs, inputs_of
 from autogrow.data.left_out import leave_out_columns
 from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
@@ -84,23 +84,24 @@ def prepare_split(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None 
 def _transformed(
     data: SplitData, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipeline | None = None
 ) -> Prepared:
-    fitted, extension = fit_inputs(data.raw, data.rows.train, spec), None
-    scale = _target_scale(data.target, data.rows.train)
-    if begun is not None and trained_on is None:
-        fitted, scale = as_begun(data.raw, begun.encoder, begun.preprocess), begun.target_scale
+    raw, rows, extension = data.raw, data.rows, None
+    scale = _target_scale(data.target, rows.train)
     if trained_on is not None:
-        fitted, extension = follow_inputs(data, trained_on, fitted.encoder)
+        fitted, extension = follow_inputs(data, trained_on, fit_encoder(raw, rows.train, spec))
         scale = trained_on.pipeline.target_scale
         if scale is not None:
-            scale = _as_precise(*scale, data.target.values[data.rows.train])
+            scale = _as_precise(*scale, data.target.values[rows.train])
+    elif begun is not None:
+        fitted, scale = inputs_of(raw, rows, begun.encoder, begun.preprocess), begun.target_scale
+    else:
+        fitted = fit_inputs(raw, rows, spec)
 
-    def part(rows: np.ndarray) -> Split:
-        x: Tensor = fitted.preprocess(fitted.encoded(rows))
-        weight = None if data.weight is None or not len(rows) else torch.from_numpy(data.weight[rows])
+    def part(x: Tensor, own: np.ndarray) -> Split:
+        weight = None if data.weight is None or not len(own) else torch.from_numpy(data.weight[own])
         mean_of_one = None if weight is None else (weight / weight.mean()).float()
-        return Split(x, _targets(data.target, rows, scale), torch.from_numpy(data.numbered[rows]), mean_of_one)
+        return Split(x, _targets(data.target, own, scale), torch.from_numpy(data.numbered[own]), mean_of_one)
 
-    train, val, test = (part(rows) for rows in (data.rows.train, data.rows.val, data.rows.test))
+    train, val, test = map(part, fitted.inputs, (rows.train, rows.val, rows.test))
     target, encoder = data.target, fitted.encoder
     outputs = len(target.labels) or len(target.names)
     shape = tuple(train.x.shape[1:])

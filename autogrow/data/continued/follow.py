@@ -25,7 +25,7 @@ from autogrow.data.continued.extend import (
 )
 from autogrow.data.continued.known_rows import KnownRows, mark_rows
 from autogrow.data.encode import Encoder, TableEncoder
-from autogrow.data.fit_inputs import Fitted
+from autogrow.data.fit_inputs import Fitted, inputs_of
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData
@@ -94,7 +94,7 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
             (), torch.ones(0), torch.zeros(0), len(target.labels) - len(before.labels) if target.labels else 0,
             before.inputs(images[probed]), before.preprocess(encoder.encode(images[probed])),
         )  # fmt: skip
-        return Fitted(encoder, before.preprocess, lambda rows: encoder.encode(images[rows])), same
+        return inputs_of(raw, data.rows, encoder, before.preprocess), same
     assert isinstance(before.encoder, TableEncoder)
     silent = [c for c, scale in zip(before.encoder.numeric, before.preprocess.scale, strict=False) if scale == 0]
     encoder = extend_encoder(before.encoder, fitted, columns_given=list(raw.x.columns), silent=silent)
@@ -106,7 +106,8 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     extension = extension_of(
         before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
     )
-    return Fitted(encoder, preprocess, lambda rows: whole[rows]), extension
+    parts = (train, data.rows.val, data.rows.test)
+    return Fitted(encoder, preprocess, [preprocess.in_place(whole[rows]) for rows in parts]), extension
 
 
 def known_rows_of(data: SplitData, encoder: Encoder, trained_on: TrainedOn | None) -> KnownRows:
