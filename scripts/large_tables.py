@@ -101,11 +101,11 @@ def autogrow_phases(path: Path) -> Phases:
     """Reading, preparing, two passes, and what follows."""
     import pyarrow.parquet  # noqa: F401  (what is imported is not measured)
 
-    import autogrow.train.fit.run as run
     from autogrow.data import DataSpec
     from autogrow.data.continued import known_rows  # noqa: F401
     from autogrow.data.sources import readers
     from autogrow.policy import recipe
+    from autogrow.train.fit import run
     from autogrow.train.fit.spec import FitSpec, TrainerSpec
 
     form = path.suffix[1:]
@@ -115,9 +115,9 @@ def autogrow_phases(path: Path) -> Phases:
     spec = DataSpec(name=form, source=form, path=str(path), target=TARGET)
     plain = readers.READERS[form]
 
-    def read(asked: Any) -> Any:
+    def read(*asked: Any) -> Any:
         with phase("read", found, base):
-            raw = plain(asked)
+            raw = plain(*asked)
         Path("/proc/self/clear_refs").write_text("5")
         return raw
 
@@ -168,7 +168,7 @@ def _warm_up(run: Any, form: str) -> None:
 def pandas_phases(path: Path) -> Phases:
     """What reading alone takes."""
     import pandas as pd
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     found: Phases = {}
     parquet.read_table(path) if path.suffix == ".parquet" and path.stat().st_size < 1e6 else None
@@ -241,7 +241,7 @@ def _measure(cell: list[Any], path: Path, out: Path) -> None:
     command = [sys.executable, str(Path(__file__).resolve()), "--one", cell[1], str(path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    ended = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     said: Any = json.loads(ended.stdout.splitlines()[-1]) if ended.returncode == 0 else ended.stderr.strip()[-300:]
     with out.open("a") as file:
         file.write(json.dumps({"cell": cell, "found": said}) + "\n")

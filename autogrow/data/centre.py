@@ -72,7 +72,7 @@ def rounding_is_harmless(values: np.ndarray, std: float) -> bool:
     return float(np.abs(values.astype(np.float32) - values).max()) <= KEPT * std
 
 
-def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).eps) -> bool:
+def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).eps, kept: float = KEPT) -> bool:
     """Whether values (n,), none missing, are surely told apart in 32 bits: from their least and largest one and a part
     of them. A standard deviation is at least that of every k-th value over √k. False where only all of them can say.
     """
@@ -83,7 +83,7 @@ def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     if not np.isfinite(size) or high - low > LARGEST or high - low <= NOISE * precision * size:
         return False
     std = float(part.std(dtype=np.float64)) * (len(part) / len(values)) ** 0.5 * _SURELY
-    return std >= SMALLEST and size * 2.0**-24 <= KEPT * std
+    return std >= SMALLEST and size * 2.0**-24 <= kept * std
 
 
 def scaled_values_round_well(mean: float, std: float) -> bool:

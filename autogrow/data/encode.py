@@ -116,7 +116,8 @@ class TableEncoder:
                     block[first : first + _TILE, k] = column[first : first + _TILE]
             for part, rows in zip(found, parts, strict=True):
                 for first in range(0, len(rows), _TILE):
-                    part[first : first + _TILE, start : start + len(columns)] = block[rows[first : first + _TILE]]
+                    own = block.take(rows[first : first + _TILE], axis=0)
+                    part[first : first + _TILE, start : start + len(columns)] = own
             start += len(columns)
         return [torch.from_numpy(part) for part in found]
 

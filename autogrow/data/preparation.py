@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autogrow.data.arrival.files import read_files
 from autogrow.data.arrival.stage import at_stage
 from autogrow.data.card import fingerprint, make_card
 from autogrow.data.centre import is_constant, rounding_is_harmless
@@ -27,7 +26,7 @@ from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw
 from autogrow.data.row_weights import describe_weights, weights_of_column, weights_of_rows
 from autogrow.data.rules import checked
-from autogrow.data.sources.readers import READERS
+from autogrow.data.sources.readers import read_source
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData, describe_split, parts_named, sample_rows, split_rows, take_columns
 from autogrow.data.splits import PARTS, check_sizes
@@ -50,11 +49,10 @@ def prepare(spec: DataSpec, trained_on: TrainedOn | None = None, *, begun: Pipel
     ((64,), 10, 1079, 'classification')
     """
     spec = checked(spec)
-    read, reading = READERS[spec.source], spec
-    known = begun if trained_on is None else trained_on.pipeline
+    reading, known = spec, begun if trained_on is None else trained_on.pipeline
     if known is not None:  # what were categories stay the texts that they were
         reading = replace(spec, categorical=(*spec.categorical, *known.categories))
-    raw = read_files(reading, read) if spec.arrival == "files" else read(reading)
+    raw = read_source(reading, centred=() if known is None else known.centred)
     return _prepare(raw, spec, trained_on, begun)
 
 

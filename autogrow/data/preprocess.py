@@ -61,7 +61,7 @@ class Standardise(nn.Module):
 def fit_table(x: Tensor, numeric: int) -> Standardise:
     """Fitted on the encoded training rows (n, D): the first `numeric` columns are filled (median) and standardised."""
     width = max(1, CELLS // max(1, len(x)))
-    found = [_statistics(x[:, start : min(start + width, numeric)].double()) for start in range(0, numeric, width)]
+    found = [_statistics(x[:, start : min(start + width, numeric)]) for start in range(0, numeric, width)]
     fill, mean, scale = (torch.cat(parts) for parts in zip(*found, strict=True)) if found else torch.zeros(3, 0)
     passed = x.shape[1] - numeric
 
@@ -74,14 +74,22 @@ def fit_table(x: Tensor, numeric: int) -> Standardise:
 
 
 def _statistics(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of columns (n, d), float64: what missing values are filled with, the mean and 1/std, (d,) each."""
-    observed = ~torch.isnan(columns)
-    fill = torch.where(observed.any(0), columns.nanmedian(0).values, 0.0)
-    filled = torch.where(observed, columns, fill)
+    """Of columns (n, d): what missing values are filled with, the mean and 1/std, (d,) float64 each."""
+    gaps = torch.isnan(columns)
+    fill = torch.tensor([_median(column) for column in columns.T.numpy()], dtype=torch.float64)
+    filled = torch.where(gaps, fill, columns.double()) if gaps.any() else columns.double()
     mean = filled.mean(0)
     std = (filled - mean).square().mean(0).sqrt()
     varies = filled.amax(0) > filled.amin(0)  # what only rounding makes different, the encoder has made the same
     return fill, mean, torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
+
+
+def _median(column: np.ndarray) -> float:
+    """The median (of two in the middle the lesser one) of what is there; 0 where nothing is."""
+    gaps = np.isnan(column)
+    seen = column[~gaps] if gaps.any() else column
+    middle = (len(seen) - 1) // 2
+    return float(np.partition(seen, middle)[middle]) if len(seen) else 0.0
 
 
 def fit_images(images: np.ndarray) -> Standardise:
