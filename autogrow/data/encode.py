@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +38,7 @@ from autogrow.errors import CheckpointError, DataError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-_AT_ONCE, _TILE = 8, 8192  # columns that are made before rows are written, and rows that are written at a time
+_TILE = 1024  # rows that are written at a time
 
 
 @dataclass(frozen=True)
@@ -99,46 +98,44 @@ class TableEncoder:
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
         frame = self.read(table)
-        (whole,) = self.encode_parts(frame, [np.arange(len(frame))])
+        (whole,) = self.encode_parts(dict(frame.items()), [np.arange(len(frame))])
         return whole
 
-    def encode_parts(self, frame: pd.DataFrame, parts: Sequence[np.ndarray]) -> list[Tensor]:
-        """What `read` gives, encoded: for each part (m,) of row numbers its rows, (m, D) float32.
+    def encode_parts(self, columns: dict[Any, pd.Series], parts: Sequence[np.ndarray]) -> list[Tensor]:
+        """The columns that `read` gives, encoded: for each part (m,) of row numbers its rows, (m, D) float32.
 
-        Beside table and parts a few columns are held at a time, so that a large table has its rows only once more.
+        Columns are taken out of the mapping as they are encoded, and parts lie column by column until all are: where
+        nobody else holds the columns, no more than the larger one of table and parts is held, and a part.
         """
-        found = [np.empty((len(rows), self.width), dtype=np.float32) for rows in parts]
-        start = 0
-        for columns in batched(self._encoded_columns(frame), _AT_ONCE):
-            block = np.empty((len(frame), len(columns)), dtype=np.float32)
-            for first in range(0, len(frame), _TILE):
-                for k, column in enumerate(columns):
-                    block[first : first + _TILE, k] = column[first : first + _TILE]
-            for part, rows in zip(found, parts, strict=True):
-                for first in range(0, len(rows), _TILE):
-                    own = block.take(rows[first : first + _TILE], axis=0)
-                    part[first : first + _TILE, start : start + len(columns)] = own
-            start += len(columns)
-        return [torch.from_numpy(part) for part in found]
+        where = {key: k for k, key in enumerate(self.encoded())}
+        lying = [np.empty((len(where), len(rows)), dtype=np.float32) for rows in parts]
+        for name in self.columns:
+            for what, values in self._encoded_column(columns.pop(name)):
+                for part, rows in zip(lying, parts, strict=True):
+                    part[where[name, what]] = values.take(rows)
+        lying.reverse()
+        return [_standing(lying.pop()) for _ in parts]
 
-    def _encoded_columns(self, frame: pd.DataFrame) -> Iterator[np.ndarray]:
-        """Each encoded column (n,), in order."""
-        for name in self.numeric:
-            yield self._numbers(frame[name])
-        for name, parts in self.parts.items():
-            if "year" in parts:
-                yield years(days(frame[name])).astype(np.float32)
-        for name in self.indicators:
-            yield is_missing(frame[name]).astype(np.float32)
-        for name, parts in self.parts.items():
-            yield from waves(days(frame[name]), [part for part in parts if part != "year"]).T
-        for name, values in self.categories.items():
-            codes = coded(frame[name]).at({value: i for i, value in enumerate(values)}, -1)
+    def _encoded_column(self, column: pd.Series) -> Iterator[tuple[Any, np.ndarray]]:
+        """What is made of a column, each (n,) with what it says."""
+        name = str(column.name)
+        if name in self.categories:
+            values = self.categories[name]
+            codes = coded(column).at({value: i for i, value in enumerate(values)}, -1)
             if self.coding == "embed":
-                yield (codes + 1).astype(np.float32)
+                yield "code", codes + 1
             else:
-                for i in range(len(values)):
-                    yield (codes == i).astype(np.float32)
+                yield from ((("is", value), codes == i) for i, value in enumerate(values))
+            return
+        yield "number", self._numbers(column)
+        if name in self.indicators:
+            yield "is missing", is_missing(column)
+        if name in self.parts:
+            since, rounds = days(column), [part for part in self.parts[name] if part != "year"]
+            if "year" in self.parts[name]:
+                yield "year", years(since)
+            keys = ((wave, part) for part in rounds for wave in ("sine", "cosine"))
+            yield from zip(keys, waves(since, rounds).T, strict=True)
 
     def _numbers(self, column: pd.Series) -> np.ndarray:
         name = str(column.name)
@@ -213,12 +210,6 @@ class TableEncoder:
 Encoder = TableEncoder | ImageEncoder
 
 
-def batched(columns: Iterator[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    """Some at a time."""
-    while some := list(islice(columns, size)):
-        yield some
-
-
 def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
     """The encoder that `state` came from."""
     if state["kind"] == "image":
@@ -242,3 +233,11 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
         indicators=tuple(state.get("indicators", ())),
         parts={name: tuple(found) for name, found in state.get("parts", {}).items()},
     )
+
+
+def _standing(part: np.ndarray) -> Tensor:
+    """A part (D, m) as rows (m, D), some at a time: each is read from where it lies together."""
+    rows = np.empty(part.shape[::-1], dtype=np.float32)
+    for first in range(0, len(rows), _TILE):
+        rows[first : first + _TILE] = part[:, first : first + _TILE].T
+    return torch.from_numpy(rows)

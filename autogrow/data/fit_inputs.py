@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -18,42 +18,30 @@ from autogrow.data.split_rows import columns_away
 from autogrow.data.splits import Rows
 from autogrow.errors import DataError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+Inputs = dict[Any, "pd.Series"] | np.ndarray
+"""A table's columns as its encoder reads them, or images."""
+
 
 class Fitted(NamedTuple):
     """From raw rows to the net's input: `encoder`, then `preprocess`.
 
-    inputs: the net's inputs of the training, validation and test rows, (B, …) each.
+    encoded: the training, validation and test rows (B, …), encoded, before the preprocessing.
     """
 
     encoder: Encoder
     preprocess: Standardise
-    inputs: Sequence[Tensor]
-
-
-def inputs_of(raw: Raw, rows: Rows, encoder: Encoder, preprocess: Standardise) -> Fitted:
-    """All parts by an encoder and a preprocessing that are there already."""
-    return Fitted(encoder, preprocess, [preprocess.in_place(x) for x in _encoded(raw, rows, encoder)])
-
-
-def fit_inputs(raw: Raw, rows: Rows, spec: DataSpec) -> Fitted:
-    """What the training rows say about the inputs. Raises DataError where they say nothing."""
-    encoder = fit_encoder(raw, rows.train, spec)
-    if isinstance(raw.x, np.ndarray):
-        return inputs_of(raw, rows, encoder, fit_images(raw.x[rows.train]))
-    assert isinstance(encoder, TableEncoder)
-    if not encoder.width:
-        raise DataError(f"{raw.origin}: no input column holds a value in the training rows")
-    encoded = _encoded(raw, rows, encoder)
-    preprocess = fit_table(encoded[0], encoder.quantities)
-    return Fitted(encoder, preprocess, [preprocess.in_place(x) for x in encoded])
+    encoded: Sequence[Tensor]
 
 
 def fit_encoder(raw: Raw, train: np.ndarray, spec: DataSpec) -> Encoder:
-    """The encoder that the training rows alone would have."""
+    """The encoder that the training rows alone would have. Raises DataError where they say nothing."""
     if isinstance(raw.x, np.ndarray):
         c, h, w = raw.x.shape[1:]
         return ImageEncoder((c, h, w))
-    return fit_table_encoder(
+    encoder = fit_table_encoder(
         raw.x,
         train,
         categorical=spec.categorical,
@@ -62,13 +50,28 @@ def fit_encoder(raw: Raw, train: np.ndarray, spec: DataSpec) -> Encoder:
         ignored=(*raw.y.columns, *columns_away(spec), *raw.left_out),
         written=raw.written,
     )
+    if not encoder.width:
+        raise DataError(f"{raw.origin}: no input column holds a value in the training rows")
+    return encoder
 
 
-def _encoded(raw: Raw, rows: Rows, encoder: Encoder) -> list[Tensor]:
-    parts = (rows.train, rows.val, rows.test)
+def inputs_for(encoder: Encoder, raw: Raw) -> Inputs:
+    """What the encoder reads of these rows."""
     if isinstance(raw.x, np.ndarray):
-        images = raw.x
-        return [encoder.encode(images[part]) for part in parts]
+        return raw.x
     assert isinstance(encoder, TableEncoder)
-    known = [name for name in raw.x.columns if name in encoder.columns]
-    return encoder.encode_parts(encoder.read(raw.x[known]), parts)
+    return dict(encoder.read(raw.x[[name for name in raw.x.columns if name in encoder.columns]]).items())
+
+
+def encode_and_fit(inputs: Inputs, rows: Rows, encoder: Encoder, preprocess: Standardise | None = None) -> Fitted:
+    """All parts by the encoder, and the preprocessing that the training rows ask for where none is given.
+
+    A table's columns are taken out of `inputs` one by one: see `TableEncoder.encode_parts`.
+    """
+    parts = (rows.train, rows.val, rows.test)
+    if isinstance(inputs, np.ndarray):
+        preprocess = preprocess or fit_images(inputs[rows.train])
+        return Fitted(encoder, preprocess, [encoder.encode(inputs[part]) for part in parts])
+    assert isinstance(encoder, TableEncoder)
+    encoded = encoder.encode_parts(inputs, parts)
+    return Fitted(encoder, preprocess or fit_table(encoded[0], encoder.quantities), encoded)

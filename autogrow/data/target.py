@@ -135,7 +135,7 @@ def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]
 
 
 def _different(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
-    """Which of the values each row (n,) has, and these; among objects 1 and True are equal, and each row has its own."""
+    """Which of the values each row (n,) has, and these; of objects each row has its own, as 1 and True are equal."""
     import pandas as pd
 
     if column.dtype == object:
