@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from autogrow.data.as_text import coded
 from autogrow.data.centre import told_apart
-from autogrow.data.columns import doubles, is_numeric, texts
+from autogrow.data.columns import doubles, is_numeric
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.raw import Raw
 from autogrow.data.split_rows import SplitData
@@ -31,9 +32,10 @@ def fingerprint(raw: Raw, target: Target) -> str:
             column = raw.x[name]
             digest.update(f"\0{name}\0".encode())
             if is_numeric(column):
-                digest.update(told_apart(doubles(column)).tobytes())
+                digest.update(np.ascontiguousarray(told_apart(doubles(column))).data)
             else:
-                digest.update("\0".join("\1" if t is None else t for t in texts(column)).encode())
+                for part in coded(column).joined("\0", "\1"):
+                    digest.update(part)
     digest.update(repr((target.task, target.names, target.labels)).encode())
     digest.update(np.ascontiguousarray(target.values).data)
     return digest.hexdigest()
@@ -64,14 +66,14 @@ def make_card(name: str, data: SplitData, *, encoder: Encoder, split: str, sha25
             name: reading.said() for name, reading in raw.written.readings.items() if reading.kind != "text"
         }
     if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
-        missing = {c: int(k) for c, k in raw.x.isna().sum().items() if k}
+        missing = {c: k for c in raw.x.columns if (k := int(raw.x[c].isna().sum()))}
         card["numeric"] = len(encoder.numeric)
         card["categories"] = {c: len(v) for c, v in encoder.categories.items()}
         card["encoded_columns"] = encoder.width
         card["missing"] = sum(missing.values())
         card["missing_by_column"] = missing
         for column, values in encoder.categories.items():
-            uncoded = len(set(texts(raw.x[column])) - {*values, None})
+            uncoded = len(coded(raw.x[column]).counts().keys() - {*values, None})
             if uncoded:
                 card["notes"].append(f"column {column!r}: {uncoded:,} values, rare or in no training row, have no code")
     if target.task == "classification":

@@ -16,6 +16,9 @@ KEPT = 1e-5  # of a standard deviation: rounding that moves no value by more cha
 SMALLEST, LARGEST = 1e-30, 1e30  # standard deviations whose inverse is a 32-bit float of full precision
 NOISE = 4  # last digits of the largest value: a column that varies by no more is constant but for rounding
 
+_LOOKED_AT = 1 << 16  # values that most columns are judged by
+_SURELY = 0.99  # of a standard deviation: what the rounding of its sum can be
+
 
 @dataclass(frozen=True)
 class Centring:
@@ -43,8 +46,9 @@ def centring_of(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     >>> centring_of(np.array([1_700_000_000.0, 1_700_000_060.0]))
     Centring(origin=1700000030.0, spread=30.0)
     """
-    seen = values[~np.isnan(values)]
-    if not len(seen):
+    gaps = np.isnan(values)
+    seen = values[~gaps] if gaps.any() else values
+    if not len(seen) or rounds_well(seen, precision=precision):
         return None
     rounded = seen.astype(np.float32)
     if is_constant(seen, precision=precision):
@@ -66,6 +70,20 @@ def rounding_is_harmless(values: np.ndarray, std: float) -> bool:
     if not SMALLEST <= std <= LARGEST:
         return False
     return float(np.abs(values.astype(np.float32) - values).max()) <= KEPT * std
+
+
+def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).eps, kept: float = KEPT) -> bool:
+    """Whether values (n,), none missing, are surely told apart in 32 bits: from their least and largest one and a part
+    of them. A standard deviation is at least that of every k-th value over √k. False where only all of them can say.
+    """
+    every = max(1, len(values) // _LOOKED_AT)
+    part = values[::every]
+    low, high = float(values.min()), float(values.max())
+    size = max(abs(low), abs(high))
+    if not np.isfinite(size) or high - low > LARGEST or high - low <= NOISE * precision * size:
+        return False
+    std = float(part.std(dtype=np.float64)) * (len(part) / len(values)) ** 0.5 * _SURELY
+    return std >= SMALLEST and size * 2.0**-24 <= kept * std
 
 
 def scaled_values_round_well(mean: float, std: float) -> bool:

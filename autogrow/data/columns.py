@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -113,14 +113,6 @@ def refuse_duplicates(columns: Sequence[str], where: object) -> None:
         raise DataError(f"{where} has the column {name!r} {times} times; columns must have different names")
 
 
-def refuse_nested(column: pd.Series) -> None:
-    """Raises DataError where cells are lists, arrays or dicts."""
-    nested = column.map(lambda v: isinstance(v, (list, dict, set, np.ndarray)))
-    if bool(nested.any()):
-        kind = type(column[nested].iloc[0]).__name__
-        raise DataError(f"column {column.name!r} holds a {kind}; a cell must be a number, text, a boolean or a date")
-
-
 def is_numeric(column: pd.Series) -> bool:
     """Whether a column holds numbers, booleans or dates, by its type and not by how its text looks."""
     from pandas.api import types
@@ -152,6 +144,8 @@ def doubles(column: pd.Series, *, date: bool = False) -> np.ndarray:
     from pandas.api import types
 
     name = column.name
+    if not date and isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return np.asarray(column, dtype=np.float64)
     if date or is_date(column):
         column = _days(column)
     elif types.is_timedelta64_dtype(column.dtype):
@@ -168,8 +162,8 @@ def single(values: np.ndarray, name: object) -> np.ndarray:
     """float64 values (n,) of the column `name` as float32. Raises DataError for those that are infinite as such."""
     with np.errstate(over="ignore"):
         rounded: np.ndarray = values.astype(np.float32)
-    infinite = np.flatnonzero(np.isinf(rounded))
-    if len(infinite):
+    if np.isinf(rounded).any():
+        infinite = np.flatnonzero(np.isinf(rounded))
         raise DataError(
             f"column {name!r} holds {len(infinite)} infinite values (or beyond 32-bit floats), "
             f"the first in row {infinite[0]}: {values[infinite[0]]}"
@@ -210,16 +204,3 @@ def moments(column: pd.Series, key: str) -> np.ndarray:
         raise DataError(
             f"data.{key} {column.name!r} must hold numbers or ISO dates: {' '.join(str(error).split())[:120]}"
         ) from None
-
-
-def texts(column: pd.Series) -> list[str | None]:
-    """Each value as text, None where missing; a whole number reads the same from an integer and a float column."""
-    refuse_nested(column)
-    missing = column.isna().to_numpy()
-    return [None if gone else _text(v) for v, gone in zip(column.tolist(), missing, strict=True)]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)

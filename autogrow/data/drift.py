@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from autogrow.data.columns import texts
+from autogrow.data.as_text import coded
 from autogrow.data.encode import TableEncoder
 from autogrow.data.pipeline import Pipeline
 
@@ -31,5 +31,5 @@ def strange_values(pipeline: Pipeline, table: pd.DataFrame) -> dict[str, int]:
     read = encoder.read(columns)
     for name, values in encoder.categories.items():
         known = {*values, None}
-        counts[name] = sum(value not in known for value in texts(read[name]))
+        counts[name] = sum(times for value, times in coded(read[name]).counts().items() if value not in known)
     return {name: int(count) for name, count in counts.items() if count}

@@ -10,7 +10,7 @@ where it occurred in training).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autogrow.data.as_text import coded
 from autogrow.data.centre import Centring
 from autogrow.data.columns import (
     days,
@@ -25,7 +26,6 @@ from autogrow.data.columns import (
     is_missing,
     refuse_duplicates,
     single,
-    texts,
     with_dates,
     with_text_names,
     without_marks,
@@ -37,6 +37,8 @@ from autogrow.errors import CheckpointError, DataError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_TILE = 1024  # rows that are written at a time
 
 
 @dataclass(frozen=True)
@@ -96,29 +98,44 @@ class TableEncoder:
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
         frame = self.read(table)
-        if not self.categories and all(isinstance(t, np.dtype) and t.kind in "biuf" for t in frame.dtypes):
-            with np.errstate(over="ignore"):
-                matrix = frame[list(self.numeric)].to_numpy(dtype=np.float64).astype(np.float32)
-                for name, centring in self.centred.items():
-                    matrix[:, self.numeric.index(name)] = centring(doubles(frame[name]))
-            if not np.isinf(matrix).any():  # else the column is named below
-                gaps = np.isnan(matrix[:, [self.numeric.index(name) for name in self.indicators]])
-                return torch.from_numpy(np.concatenate([matrix, gaps], axis=1) if self.indicators else matrix)
-        blocks = [self._numbers(frame[name]) for name in self.numeric]
-        since = {name: days(frame[name]) for name in self.parts}
-        blocks += [years(since[name]).astype(np.float32) for name, parts in self.parts.items() if "year" in parts]
-        blocks += [is_missing(frame[name]).astype(np.float32) for name in self.indicators]
-        for name, parts in self.parts.items():
-            blocks += list(waves(since[name], [part for part in parts if part != "year"]).T)
-        for name, values in self.categories.items():
-            codes = _codes(frame[name], values)
+        (whole,) = self.encode_parts(dict(frame.items()), [np.arange(len(frame))])
+        return whole
+
+    def encode_parts(self, columns: dict[Any, pd.Series], parts: Sequence[np.ndarray]) -> list[Tensor]:
+        """The columns that `read` gives, encoded: for each part (m,) of row numbers its rows, (m, D) float32.
+
+        Columns are taken out of the mapping as they are encoded, and parts lie column by column until all are: where
+        nobody else holds the columns, no more than the larger one of table and parts is held, and a part.
+        """
+        where = {key: k for k, key in enumerate(self.encoded())}
+        lying = [np.empty((len(where), len(rows)), dtype=np.float32) for rows in parts]
+        for name in self.columns:
+            for what, values in self._encoded_column(columns.pop(name)):
+                for part, rows in zip(lying, parts, strict=True):
+                    part[where[name, what]] = values.take(rows)
+        lying.reverse()
+        return [_standing(lying.pop()) for _ in parts]
+
+    def _encoded_column(self, column: pd.Series) -> Iterator[tuple[Any, np.ndarray]]:
+        """What is made of a column, each (n,) with what it says."""
+        name = str(column.name)
+        if name in self.categories:
+            values = self.categories[name]
+            codes = coded(column).at({value: i for i, value in enumerate(values)}, -1)
             if self.coding == "embed":
-                blocks.append((codes + 1).astype(np.float32))
+                yield "code", codes + 1
             else:
-                blocks += [(codes == i).astype(np.float32) for i in range(len(values))]
-        if not blocks:
-            return torch.zeros(len(frame), 0)
-        return torch.from_numpy(np.stack(blocks, axis=1))
+                yield from ((("is", value), codes == i) for i, value in enumerate(values))
+            return
+        yield "number", self._numbers(column)
+        if name in self.indicators:
+            yield "is missing", is_missing(column)
+        if name in self.parts:
+            since, rounds = days(column), [part for part in self.parts[name] if part != "year"]
+            if "year" in self.parts[name]:
+                yield "year", years(since)
+            keys = ((wave, part) for part in rounds for wave in ("sine", "cosine"))
+            yield from zip(keys, waves(since, rounds).T, strict=True)
 
     def _numbers(self, column: pd.Series) -> np.ndarray:
         name = str(column.name)
@@ -218,7 +235,9 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
     )
 
 
-def _codes(column: pd.Series, values: Sequence[str | None]) -> np.ndarray:
-    """Position of each row's value in `values`, −1 for unseen."""
-    where = {value: i for i, value in enumerate(values)}
-    return np.fromiter((where.get(v, -1) for v in texts(column)), dtype=np.int64, count=len(column))
+def _standing(part: np.ndarray) -> Tensor:
+    """A part (D, m) as rows (m, D), some at a time: each is read from where it lies together."""
+    rows = np.empty(part.shape[::-1], dtype=np.float32)
+    for first in range(0, len(rows), _TILE):
+        rows[first : first + _TILE] = part[:, first : first + _TILE].T
+    return torch.from_numpy(rows)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autogrow.data.as_text import coded
 from autogrow.data.centre import Centring, centring_of
-from autogrow.data.columns import days, doubles, is_date, is_missing, is_numeric, single, texts
+from autogrow.data.columns import days, doubles, is_date, is_missing, is_numeric, single
 from autogrow.data.date_parts import varying_parts
 from autogrow.data.encode import TableEncoder
 from autogrow.data.reading.written import Written
@@ -19,40 +19,54 @@ if TYPE_CHECKING:
 
 
 def fit_table_encoder(
-    train: pd.DataFrame, *, categorical: Sequence[str], coding: str, most: int, ignored: Sequence[str],
-    written: Written | None = None,
+    table: pd.DataFrame, rows: np.ndarray | None = None, *, categorical: Sequence[str], coding: str, most: int,
+    ignored: Sequence[str], written: Written | None = None,
 ) -> TableEncoder:  # fmt: skip
-    """The encoder of a table, all from the training rows alone: of categories at most the `most` commonest of a column,
+    """The encoder of a table, all from its training rows alone: of categories at most the `most` commonest of a column,
     of missing values and parts of dates those that occur.
+
+    rows: which of the table's are training rows, None for all. A column is looked at after the other, so that only one
+    is held besides the table.
     """
-    columns = tuple(train.columns)
-    numeric = tuple(c for c in columns if c not in categorical and is_numeric(train[c]))
+    columns = tuple(table.columns)
     categories: dict[str, tuple[str | None, ...]] = {}
+    centred: dict[str, Centring] = {}
+    parts: dict[str, tuple[str, ...]] = {}
+    numeric, dates, indicators = [], [], []
     for name in columns:
-        if name not in numeric:
-            values = texts(train[name])
-            counts = Counter(values)
-            commonest = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))[:most]
-            categories[name] = tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
-    dates = tuple(c for c in numeric if is_date(train[c]))
-    centred = {name: found for name in numeric if (found := _centring(train[name])) is not None}
-    indicators = tuple(name for name in numeric if 0 < is_missing(train[name]).sum() < len(train))
-    parts = {name: several for name in dates if (several := varying_parts(days(train[name])))}
+        column = table[name] if rows is None else table[name].take(rows)
+        if name in categorical or not is_numeric(column):
+            categories[name] = _commonest(column, most)
+            continue
+        numeric.append(name)
+        if (centring := _centring(column)) is not None:
+            centred[name] = centring
+        if 0 < is_missing(column).sum() < len(column):
+            indicators.append(name)
+        if is_date(column):
+            dates.append(name)
+            if several := varying_parts(days(column)):
+                parts[name] = several
     written = written or Written()
-    readings = {name: reading for name, reading in written.readings.items() if name in columns}
     return TableEncoder(
         columns,
-        numeric,
-        dates,
+        tuple(numeric),
+        tuple(dates),
         categories,
         coding,
         tuple(ignored),
         centred,
-        readings,
+        {name: reading for name, reading in written.readings.items() if name in columns},
         written.missing,
-        indicators,
+        tuple(indicators),
         parts,
     )
+
+
+def _commonest(column: pd.Series, most: int) -> tuple[str | None, ...]:
+    counts = coded(column).counts()
+    commonest = sorted(counts, key=lambda v: (-counts[v], v is None, v or ""))[:most]
+    return tuple(sorted(commonest, key=lambda v: (v is None, v or "")))
 
 
 def _centring(column: pd.Series) -> Centring | None:

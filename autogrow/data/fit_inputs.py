@@ -1,9 +1,9 @@
-"""Encoder and preprocessing, fitted on the training rows alone."""
+"""Encoder and preprocessing, fitted on the training rows alone, and what they make of all rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -15,45 +15,63 @@ from autogrow.data.preprocess import Standardise, fit_images, fit_table
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import columns_away
+from autogrow.data.splits import Rows
 from autogrow.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Inputs = dict[Any, "pd.Series"] | np.ndarray
+"""A table's columns as its encoder reads them, or images."""
 
 
 class Fitted(NamedTuple):
     """From raw rows to the net's input: `encoder`, then `preprocess`.
 
-    encoded: the rows of these data (B, …), encoded, by their numbers (B,).
+    encoded: the training, validation and test rows (B, …), encoded, before the preprocessing.
     """
 
     encoder: Encoder
     preprocess: Standardise
-    encoded: Callable[[np.ndarray], Tensor]
+    encoded: Sequence[Tensor]
 
 
-def as_begun(raw: Raw, encoder: Encoder, preprocess: Standardise) -> Fitted:
-    """What a run made of its inputs before it was interrupted."""
+def fit_encoder(raw: Raw, train: np.ndarray, spec: DataSpec) -> Encoder:
+    """The encoder that the training rows alone would have. Raises DataError where they say nothing."""
     if isinstance(raw.x, np.ndarray):
-        images = raw.x
-        return Fitted(encoder, preprocess, lambda rows: encoder.encode(images[rows]))
-    assert isinstance(encoder, TableEncoder)
-    whole = encoder.encode(raw.x[[name for name in raw.x.columns if name in encoder.columns]])
-    return Fitted(encoder, preprocess, lambda rows: whole[rows])
-
-
-def fit_inputs(raw: Raw, train: np.ndarray, spec: DataSpec) -> Fitted:
-    """What the training rows say about the inputs. Raises DataError where they say nothing."""
-    if isinstance(raw.x, np.ndarray):
-        images, (c, h, w) = raw.x, raw.x.shape[1:]
-        image_encoder = ImageEncoder((c, h, w))
-        return Fitted(image_encoder, fit_images(images[train]), lambda rows: image_encoder.encode(images[rows]))
+        c, h, w = raw.x.shape[1:]
+        return ImageEncoder((c, h, w))
     encoder = fit_table_encoder(
-        raw.x.iloc[train],
+        raw.x,
+        train,
         categorical=spec.categorical,
         coding=spec.categories,
         most=spec.max_categories,
         ignored=(*raw.y.columns, *columns_away(spec), *raw.left_out),
         written=raw.written,
     )
-    whole = encoder.encode(raw.x)
-    if not whole.shape[1]:
+    if not encoder.width:
         raise DataError(f"{raw.origin}: no input column holds a value in the training rows")
-    return Fitted(encoder, fit_table(whole[train], encoder.quantities), lambda rows: whole[rows])
+    return encoder
+
+
+def inputs_for(encoder: Encoder, raw: Raw) -> Inputs:
+    """What the encoder reads of these rows."""
+    if isinstance(raw.x, np.ndarray):
+        return raw.x
+    assert isinstance(encoder, TableEncoder)
+    return dict(encoder.read(raw.x[[name for name in raw.x.columns if name in encoder.columns]]).items())
+
+
+def encode_and_fit(inputs: Inputs, rows: Rows, encoder: Encoder, preprocess: Standardise | None = None) -> Fitted:
+    """All parts by the encoder, and the preprocessing that the training rows ask for where none is given.
+
+    A table's columns are taken out of `inputs` one by one: see `TableEncoder.encode_parts`.
+    """
+    parts = (rows.train, rows.val, rows.test)
+    if isinstance(inputs, np.ndarray):
+        preprocess = preprocess or fit_images(inputs[rows.train])
+        return Fitted(encoder, preprocess, [encoder.encode(inputs[part]) for part in parts])
+    assert isinstance(encoder, TableEncoder)
+    encoded = encoder.encode_parts(inputs, parts)
+    return Fitted(encoder, preprocess or fit_table(encoded[0], encoder.quantities), encoded)

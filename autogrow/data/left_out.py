@@ -6,7 +6,6 @@ has no values that come again. A column that never varies, or is another one, sa
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogrow.data.columns import doubles, is_numeric, texts
+from autogrow.data.as_text import coded
+from autogrow.data.columns import doubles, is_numeric
 from autogrow.data.raw import Raw
+from autogrow.data.same_columns import Known
 from autogrow.data.spec import DataSpec
 from autogrow.data.target import Target
 from autogrow.errors import DataError, nearest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 NEW = 0.9  # of a column's texts that occur once: the others are too few to learn from
 FEW = 20  # rows with a value, below which nobody can tell
+_FIRST = 1000  # rows that most columns are judged by
 _ID = re.compile(
     r"(^|[ _.-])(id|uuid|guid)$"  # id, customer_id
     r"|(?-i:[a-z](Id|ID)$)"  # PassengerId
@@ -66,19 +68,18 @@ def useless_columns(x: pd.DataFrame, y: pd.DataFrame, *, keep: Iterable[str] = (
     """
     keep = set(keep)
     reasons: dict[str, str] = {}
-    known = {_content(y[name]): name for name in y.columns}
-    targets = set(known)
+    known = Known()
+    for name in y.columns:
+        known.add(f"the target {name!r}", y[name])
     for name in x.columns:
-        content = _content(x[name])
+        same = known.same_as(x[name])
         if name not in keep:
-            if content in targets:
-                reasons[name] = f"is the target {known[content]!r}"
-            elif content in known:
-                reasons[name] = f"is the same as {known[content]!r} in every row"
+            if same is not None:
+                reasons[name] = f"is {same}"
             elif reason := _reason(x[name]):
                 reasons[name] = reason
-        if name not in reasons:
-            known.setdefault(content, name)
+        if name not in reasons and same is None:
+            known.add(f"the same as {name!r} in every row", x[name])
     if len(reasons) == len(x.columns):
         reasons = {name: why for name, why in reasons.items() if not why.startswith(_NUMBERS_ROWS)}
     if len(reasons) == len(x.columns) and reasons:
@@ -94,8 +95,9 @@ def likely_leaks(x: pd.DataFrame, labels: np.ndarray) -> list[str]:
     classes = len(np.unique(labels))
     return [
         name for name in x.columns
-        if x[name].notna().all() and (codes := pd.factorize(x[name])[0]).max() + 1 == classes
-        and len(np.unique(np.stack([codes, labels]), axis=1).T) == classes
+        if x[name].iloc[:_FIRST].nunique() <= classes and x[name].notna().all()
+        and (codes := pd.factorize(x[name])[0]).max() + 1 == classes
+        and len(np.unique(codes * np.int64(labels.max() + 1) + labels)) == classes
     ]  # fmt: skip
 
 
@@ -106,12 +108,13 @@ def _reason(column: pd.Series) -> str:
         return "holds no value"
     if is_numeric(column):
         return _reason_of_numbers(doubles(column), str(column.name), given)
-    values = [text for text in texts(column) if text is not None]
-    distinct = len(set(values))
+    counts = coded(column).counts()
+    counts.pop(None, None)
+    rows, distinct = sum(counts.values()), len(counts)
     if distinct == 1 and given.all():
-        return f"is {values[0][:40]!r} in every row"
-    if distinct >= NEW * len(values) and len(values) >= FEW:
-        return f"is text that is new in nearly every row ({distinct:,} of {len(values):,})"
+        return f"is {str(next(iter(counts)))[:40]!r} in every row"
+    if distinct >= NEW * rows and rows >= FEW:
+        return f"is text that is new in nearly every row ({distinct:,} of {rows:,})"
     return ""
 
 
@@ -133,14 +136,10 @@ def _reason_of_numbers(values: np.ndarray, name: str, given: np.ndarray) -> str:
 
 def _numbered(values: np.ndarray) -> bool:
     """Whether these are whole numbers, each another, of so many rows that this is no chance."""
-    if len(values) < FEW or not np.isfinite(values).all():
+    if len(values) < FEW or not _whole(values[:_FIRST]) or not np.isfinite(values).all() or not _whole(values):
         return False
-    return bool((values == np.round(values)).all()) and len(np.unique(values)) == len(values)
+    return values.max() - values.min() >= len(values) - 1 and len(np.unique(values)) == len(values)
 
 
-def _content(column: pd.Series) -> tuple[str, bytes]:
-    """What two columns have in common that hold the same."""
-    if is_numeric(column):
-        values = doubles(column) + 0.0  # −0 is 0
-        return "numbers", hashlib.sha256(np.where(np.isnan(values), np.nan, values).tobytes()).digest()
-    return "texts", hashlib.sha256("\0".join("\1" if t is None else t for t in texts(column)).encode()).digest()
+def _whole(values: np.ndarray) -> bool:
+    return bool((values == np.round(values)).all())

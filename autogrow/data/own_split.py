@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autogrow.data.columns import texts
+from autogrow.data.as_text import texts
 from autogrow.data.splits import PARTS, Rows, random_rows
 from autogrow.errors import DataError, nearest
 

@@ -52,6 +52,11 @@ class Pipeline:
         """Those of them that are categories."""
         return tuple(self.encoder.categories) if isinstance(self.encoder, TableEncoder) else ()
 
+    @property
+    def centred(self) -> tuple[str, ...]:
+        """The columns that are centred before they are 32-bit floats."""
+        return tuple(self.encoder.centred) if isinstance(self.encoder, TableEncoder) else ()
+
     def inputs(self, table: Any) -> Tensor:
         """The net's input for raw rows. Raises DataError where they are not rows of the table that was learned from."""
         with torch.no_grad():

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autogrow.data.arrival.files import read_files
 from autogrow.data.arrival.stage import at_stage
 from autogrow.data.card import fingerprint, make_card
 from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
-from autogrow.data.fit_inputs import as_begun, fit_inputs
+from autogrow.data.continued.known_rows import fingerprints
+from autogrow.data.fit_inputs import encode_and_fit, fit_encoder, inputs_for
 from autogrow.data.left_out import leave_out_columns
 from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
@@ -34,7 +34,7 @@ from autogrow.data.split_rows import SplitData, describe_split, parts_named, sam
 from autogrow.data.splits import PARTS, check_sizes
 from autogrow.data.streamed.first_part import streamed_tables
 from autogrow.data.streamed.own import FirstBatches, streamed_batches
-from autogrow.data.streamed.reader import STREAM, reader_of
+from autogrow.data.streamed.reader import STREAM, read_rows
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
 
@@ -59,12 +59,13 @@ def prepare(spec: DataSpec, trained_on: TrainedOn | None = None, *, begun: Pipel
             "a net cannot go on with data=stream: which of its rows it has been judged by is known of the first part "
             "alone; data=parquet reads a file as a whole"
         )
-    read, reading = reader_of(spec), spec
-    known = begun if trained_on is None else trained_on.pipeline
+    reading, known = spec, begun if trained_on is None else trained_on.pipeline
     if known is not None:  # what were categories stay the texts that they were
         reading = replace(spec, categorical=(*spec.categorical, *known.categories))
-    raw = read_files(reading, read) if spec.arrival == "files" else read(reading)
-    prepared = _prepare(raw, spec, trained_on, begun)
+    centred = () if known is None else known.centred
+    prepared = _transformed(  # nobody else holds the rows: they can be let go as they are encoded
+        _chosen(read_rows(reading, centred=centred), spec, trained_on, begun), spec, trained_on, begun
+    )
     return streamed_tables(prepared, spec) if spec.source == STREAM else prepared
 
 
@@ -76,16 +77,14 @@ def prepare_stream(stream: Iterable[Any], spec: DataSpec, *, begun: Pipeline | N
     if spec.source != STREAM or spec.path is not None:
         raise DataError(f"a stream of one's own needs DataSpec(source='stream') without a path, got {spec.source!r}")
     first = FirstBatches.of(stream, checked(spec))
-    return streamed_batches(_prepare(first.raw, first.spec, None, begun), stream, first)
+    chosen = _chosen(first.raw, first.spec, None, begun)
+    return streamed_batches(_transformed(chosen, first.spec, None, begun), stream, first)
 
 
 def prepare_raw(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
     """As `prepare`, for rows that are already in memory."""
-    return _prepare(raw, checked(spec), trained_on)
-
-
-def _prepare(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipeline | None = None) -> Prepared:
-    return _transformed(_chosen(raw, spec, trained_on, begun), spec, trained_on, begun)
+    spec = checked(spec)
+    return _transformed(_chosen(raw, spec, trained_on), spec, trained_on)
 
 
 def prepare_split(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None = None) -> Prepared:
@@ -105,39 +104,44 @@ def prepare_split(data: SplitData, spec: DataSpec, trained_on: TrainedOn | None 
 def _transformed(
     data: SplitData, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipeline | None = None
 ) -> Prepared:
-    fitted, extension = fit_inputs(data.raw, data.rows.train, spec), None
-    scale = _target_scale(data.target, data.rows.train)
-    if begun is not None and trained_on is None:
-        fitted, scale = as_begun(data.raw, begun.encoder, begun.preprocess), begun.target_scale
+    target, rows, numbered, weights = data.target, data.rows, data.numbered, data.weight
+    scale, extension, preprocess = _target_scale(target, rows.train), None, None
+    encoder = fit_encoder(data.raw, rows.train, spec) if begun is None or trained_on is not None else begun.encoder
     if trained_on is not None:
-        fitted, extension = follow_inputs(data, trained_on, fitted.encoder)
-        scale = trained_on.pipeline.target_scale
+        fitted, extension = follow_inputs(data, trained_on, encoder)
+        encoder, scale = fitted.encoder, trained_on.pipeline.target_scale
         if scale is not None:
-            scale = _as_precise(*scale, data.target.values[data.rows.train])
-
-    def part(rows: np.ndarray) -> Split:
-        x: Tensor = fitted.preprocess(fitted.encoded(rows))
-        weight = None if data.weight is None or not len(rows) else torch.from_numpy(data.weight[rows])
-        mean_of_one = None if weight is None else (weight / weight.mean()).float()
-        return Split(x, _targets(data.target, rows, scale), torch.from_numpy(data.numbered[rows]), mean_of_one)
-
-    train, val, test = (part(rows) for rows in (data.rows.train, data.rows.val, data.rows.test))
-    target, encoder = data.target, fitted.encoder
-    outputs = len(target.labels) or len(target.names)
-    shape = tuple(train.x.shape[1:])
-    written = {} if data.raw.written is None else data.raw.written.readings
-    readings = {name: written[name] for name in target.names if name in written}
-    labels, names = list(target.labels), list(target.names)
-    pipeline = Pipeline(target.task, shape, outputs, labels, names, encoder, fitted.preprocess, scale, readings)
+            scale = _as_precise(*scale, target.values[rows.train])
+    elif begun is not None:
+        preprocess, scale = begun.preprocess, begun.target_scale
     card = make_card(
         _title(spec), data, encoder=encoder, split=describe_split(spec, data.raw), sha256=fingerprint(data.raw, target)
     )
     card["notes"] = [*card["notes"], *describe_weights(spec), *(() if extension is None else extension.notes)]
-    known = partial(known_rows_of, data, encoder, trained_on)
+    written = {} if data.raw.written is None else data.raw.written.readings
+    if trained_on is None:
+        inputs = inputs_for(encoder, data.raw)
+        del data  # from here on only the columns are held that are not encoded yet
+        fitted = encode_and_fit(inputs, rows, encoder, preprocess)
+    parts = (rows.train, rows.val, rows.test)
+    marks = [fingerprints(x, target.values[own]) for x, own in zip(fitted.encoded, parts, strict=True)]
+
+    def part(x: Tensor, own: np.ndarray) -> Split:
+        weight = None if weights is None or not len(own) else torch.from_numpy(weights[own])
+        mean_of_one = None if weight is None else (weight / weight.mean()).float()
+        y = _targets(target, own, scale)
+        return Split(fitted.preprocess.in_place(x), y, torch.from_numpy(numbered[own]), mean_of_one)
+
+    train, val, test = map(part, fitted.encoded, parts)
+    labels, names = list(target.labels), list(target.names)
+    readings = {name: written[name] for name in names if name in written}
+    shape, outputs = tuple(train.x.shape[1:]), len(labels) or len(names)
+    pipeline = Pipeline(target.task, shape, outputs, labels, names, encoder, fitted.preprocess, scale, readings)
+    known = partial(known_rows_of, marks, trained_on)
     return Prepared(_title(spec), pipeline, train, val, test, card, extension, known)
 
 
-def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipeline | None) -> SplitData:
+def _chosen(raw: Raw, spec: DataSpec, trained_on: TrainedOn | None, begun: Pipeline | None = None) -> SplitData:
     """The rows that are there to learn from, in their splits."""
     task = spec.task if trained_on is None or spec.task != "auto" else trained_on.pipeline.task
     known = begun if trained_on is None else trained_on.pipeline

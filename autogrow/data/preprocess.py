@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 CLIP = 10.0  # standard deviations; a lone outlier, or a spike in an almost constant column, stays a bounded input
+CELLS = 1 << 20  # of a table that are looked at together: a small one whole, of a large one some columns or rows
 CONSTANT = 1e-6  # a channel's std below this share of its mean is rounding, of the sums that it comes from
 
 
@@ -40,6 +41,13 @@ class Standardise(nn.Module):
         z = (torch.where(torch.isnan(x), self.fill, x) - self.mean) * self.scale
         return torch.minimum(torch.maximum(z, -self.clip), self.clip)
 
+    def in_place(self, x: Tensor) -> Tensor:
+        """As `forward`, into the encoded tensor itself, some rows at a time: a large one is not held twice."""
+        with torch.no_grad():
+            for rows in x.split(max(1, CELLS // max(1, x[:1].numel()))):
+                rows.copy_(self(rows))
+        return x
+
     def state(self) -> dict[str, Tensor]:
         """Its buffers, by name."""
         return {name: value.detach().clone().cpu() for name, value in self.named_buffers()}
@@ -52,14 +60,9 @@ class Standardise(nn.Module):
 
 def fit_table(x: Tensor, numeric: int) -> Standardise:
     """Fitted on the encoded training rows (n, D): the first `numeric` columns are filled (median) and standardised."""
-    columns = x[:, :numeric].double()
-    observed = ~torch.isnan(columns)
-    fill = torch.where(observed.any(0), columns.nanmedian(0).values, 0.0)
-    filled = torch.where(observed, columns, fill)
-    mean = filled.mean(0)
-    std = (filled - mean).square().mean(0).sqrt()
-    varies = filled.amax(0) > filled.amin(0)  # what only rounding makes different, the encoder has made the same
-    scale = torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
+    width = max(1, CELLS // max(1, len(x)))
+    found = [_statistics(x[:, start : min(start + width, numeric)]) for start in range(0, numeric, width)]
+    fill, mean, scale = (torch.cat(parts) for parts in zip(*found, strict=True)) if found else torch.zeros(3, 0)
     passed = x.shape[1] - numeric
 
     def padded(values: Tensor, rest: float) -> Tensor:
@@ -68,6 +71,25 @@ def fit_table(x: Tensor, numeric: int) -> Standardise:
     return Standardise(
         padded(fill, 0.0), padded(mean, 0.0), padded(scale, 1.0), padded(torch.full_like(mean, CLIP), torch.inf)
     )
+
+
+def _statistics(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of columns (n, d): what missing values are filled with, the mean and 1/std, (d,) float64 each."""
+    gaps = torch.isnan(columns)
+    fill = torch.tensor([_median(column) for column in columns.T.numpy()], dtype=torch.float64)
+    filled = torch.where(gaps, fill, columns.double()) if gaps.any() else columns.double()
+    mean = filled.mean(0)
+    std = (filled - mean).square().mean(0).sqrt()
+    varies = filled.amax(0) > filled.amin(0)  # what only rounding makes different, the encoder has made the same
+    return fill, mean, torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
+
+
+def _median(column: np.ndarray) -> float:
+    """The median (of two in the middle the lesser one) of what is there; 0 where nothing is."""
+    gaps = np.isnan(column)
+    seen = column[~gaps] if gaps.any() else column
+    middle = (len(seen) - 1) // 2
+    return float(np.partition(seen, middle)[middle]) if len(seen) else 0.0
 
 
 def fit_images(images: np.ndarray) -> Standardise:

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data.arrival.files import read_files
 from autogrow.data.continued.known_rows import mark_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.raw import Raw
 from autogrow.data.rules import checked
 from autogrow.data.spec import DataSpec
-from autogrow.data.streamed.reader import reader_of
+from autogrow.data.streamed.reader import read_rows
 from autogrow.data.target import Target
 from autogrow.data.truth import has_truth, read_truth
 
@@ -37,9 +36,8 @@ class ReadAgain:
 def read_again(spec: DataSpec, pipeline: Pipeline) -> ReadAgain:
     """Read what `spec` names for a net of this pipeline. Raises DataError where it is not there, or another table."""
     spec = checked(spec)
-    read = reader_of(spec)
     spec = replace(spec, categorical=(*spec.categorical, *pipeline.categories))  # they stay the texts that they were
-    raw = read_files(spec, read) if spec.arrival == "files" else read(spec)
+    raw = read_rows(spec, centred=pipeline.centred)
     y = read_truth(raw.y, pipeline)
     there = np.flatnonzero(has_truth(y))
     raw, y = replace(raw.take(there), test_rows=0), y[there]

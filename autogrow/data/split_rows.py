@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from autogrow.data.columns import doubles, is_numeric, moments, texts
+from autogrow.data.as_text import texts
+from autogrow.data.columns import doubles, is_numeric, moments
 from autogrow.data.own_split import parts_of_column, parts_of_file, rows_of_parts
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec, path_of

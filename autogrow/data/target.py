@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autogrow.data.columns import is_date, is_numeric, refuse_nested
+from autogrow.data.as_text import refuse_nested
+from autogrow.data.columns import is_date, is_missing, is_numeric
 from autogrow.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def read_target(y: pd.DataFrame, task: str = "auto") -> Target:
 
 def _complete(column: pd.Series, name: str) -> None:
     refuse_nested(column)
-    missing = column.isna().to_numpy() | np.fromiter(
-        (isinstance(v, str) and not v.strip() for v in column), bool, len(column)
-    )
+    missing = is_missing(column)
+    if column.dtype == object:  # text among others
+        missing = missing | np.fromiter((isinstance(v, str) and not v.strip() for v in column), bool, len(column))
     if missing.all():
         raise DataError(f"target {name!r} is empty: none of its {len(column)} rows has a value")
     if missing.any():
@@ -115,12 +116,13 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
 
 
 def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]:
-    values = [plain_label(v) for v in column.tolist()]
+    rows, different = _different(column)
+    values = [plain_label(v) for v in different]
     if len({type(v) for v in values}) > 1:
         values = [str(v) for v in values]
     labels = tuple(sorted(set(values)))
     where = {label: code for code, label in enumerate(labels)}
-    codes = np.fromiter((where[v] for v in values), np.int64, len(values))
+    codes = np.array([where[v] for v in values])[rows]
     counts = np.bincount(codes, minlength=len(labels))
     if counts.min() < 2:
         quantity = all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in labels)
@@ -130,6 +132,16 @@ def _classes(column: pd.Series, name: str) -> tuple[np.ndarray, tuple[Any, ...]]
             f"one to learn from and one to check with{hint}"
         )
     return codes, labels
+
+
+def _different(column: pd.Series) -> tuple[np.ndarray, list[Any]]:
+    """Which of the values each row (n,) has, and these; of objects each row has its own, as 1 and True are equal."""
+    import pandas as pd
+
+    if column.dtype == object:
+        return np.arange(len(column)), column.tolist()
+    codes, different = pd.factorize(column)
+    return codes, different.tolist()
 
 
 def codes_of(column: pd.Series, labels: Sequence[Any]) -> np.ndarray:

@@ -16,6 +16,8 @@ from autogrow.data.raw import Raw
 from autogrow.data.splits import PARTS, Rows
 from autogrow.data.target import Target
 
+_HASHED = 1 << 14  # rows at a time
+
 
 @dataclass(frozen=True)
 class KnownRows:
@@ -106,11 +108,15 @@ def mark_rows(encoder: Encoder, raw: Raw, target: Target) -> np.ndarray:
 
 def fingerprints(encoded: Tensor, target: np.ndarray) -> np.ndarray:
     """One number (n,) uint64 for each row: of its encoded values (n, …), not standardised, and its target (n, …)."""
-    x = np.ascontiguousarray((encoded + 0.0).numpy()).reshape(len(encoded), -1)  # −0 becomes 0
-    y = np.ascontiguousarray(target).reshape(len(target), -1)
-    bytes_x, bytes_y = x.view(np.uint8).reshape(len(x), -1), y.view(np.uint8).reshape(len(y), -1)
-    marks = (
-        hashlib.blake2b(a.tobytes() + b.tobytes(), digest_size=8).digest()
-        for a, b in zip(bytes_x, bytes_y, strict=True)
-    )
-    return np.frombuffer(b"".join(marks), dtype=np.uint64)
+    marks = np.empty(len(encoded), dtype=np.uint64)
+    for start in range(0, len(encoded), _HASHED):
+        x = (encoded[start : start + _HASHED] + 0.0).flatten(1).numpy()  # −0 becomes 0
+        y = np.ascontiguousarray(target[start : start + _HASHED]).reshape(len(x), -1)
+        both = np.concatenate([x.view(np.uint8), y.view(np.uint8)], axis=1)
+        content, width = both.tobytes(), both.shape[1]
+        digests = [
+            hashlib.blake2b(content[first : first + width], digest_size=8).digest()
+            for first in range(0, len(content), width)
+        ]
+        marks[start : start + _HASHED] = np.frombuffer(b"".join(digests), dtype=np.uint64)
+    return marks

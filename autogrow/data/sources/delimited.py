@@ -16,8 +16,10 @@ from autogrow.data.raw import Raw
 from autogrow.data.reading.column import MISSING, Reading, digits
 from autogrow.data.reading.find import Asked, Found, find_reading
 from autogrow.data.reading.written import Written
+from autogrow.data.sources.assemble import assembled, read_coded
 from autogrow.data.sources.compressed import DAMAGED, open_table
 from autogrow.data.sources.sentinels import ask_about_sentinels
+from autogrow.data.sources.storage import AS_READ, Storage
 from autogrow.data.sources.tables import from_table, one_line
 from autogrow.data.sources.text_format import SAMPLE, SEPARATORS, FileFormat, find_format, first_record
 from autogrow.data.spec import DataSpec
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 _NOTES = 8  # notes on columns that are shown
 
 
-def read_csv(spec: DataSpec) -> Raw:
+def read_csv(spec: DataSpec, storage: Storage = AS_READ) -> Raw:
     """A text file of one table: separator, encoding, header, decimal sign and what each column holds are found in it.
 
     `data.separator`, `encoding`, `header`, `decimal`, `thousands`, `missing`, `dates`, `numeric` and `categorical` say
@@ -38,13 +40,13 @@ def read_csv(spec: DataSpec) -> Raw:
     path = existing(spec)
     try:
         with open_table(path) as file:
-            form, table = _read_table(file, spec, path)
+            form, table = _read_table(file, spec, path, storage)
     except PermissionError as error:
         raise DataError(f"cannot read {path} as CSV: {one_line(error)}") from None
     except DAMAGED as error:
         raise DataError(f"cannot read {path} as CSV: it is damaged or cut short ({one_line(error)})") from None
     asked = asked_of(spec, form)
-    table, readings, notes = _read_columns(table, asked, spec)
+    table, readings, notes = _read_columns(table, asked, spec, storage)
     counted: tuple[str, ...] = ()
     first = table.columns[0]
     if (
@@ -62,8 +64,8 @@ def asked_of(spec: DataSpec, form: FileFormat) -> Asked:
     return Asked(form.decimal, form.sure, spec.thousands, spec.numeric, spec.dates, spec.categorical)
 
 
-def _read_table(file: IO[bytes], spec: DataSpec, path: Path) -> tuple[FileFormat, pd.DataFrame]:
-    """The format, and the table with numbers where cells are plain ones, text elsewhere."""
+def _read_table(file: IO[bytes], spec: DataSpec, path: Path, storage: Storage) -> tuple[FileFormat, pd.DataFrame]:
+    """The format, and the table with numbers where cells are plain ones, text (as categoricals) elsewhere."""
     sample = file.read(SAMPLE)
     whole = not file.read(1)
     separator = None if spec.separator is None else spec.separator.replace(r"\t", "\t")
@@ -82,7 +84,7 @@ def _read_table(file: IO[bytes], spec: DataSpec, path: Path) -> tuple[FileFormat
     if separator is not None and len(header) == 1:
         _refuse_other_separator(sample, spec, path, given)
     try:
-        return form, _parse(file, form, spec)
+        return form, _parse(file, form, spec, storage)
     except UnicodeDecodeError as error:
         if spec.encoding is not None or form.encoding != "utf-8":
             raise DataError(
@@ -90,12 +92,14 @@ def _read_table(file: IO[bytes], spec: DataSpec, path: Path) -> tuple[FileFormat
                 "data.encoding=latin-1 reads any byte"
             ) from None
     rest = (replace(form, encoding=name) for name in ("cp1252", "latin-1"))  # the first bytes were plain ASCII
-    return next((other, table) for other in rest if (table := _parse_if_decodes(file, other, spec)) is not None)
+    return next(
+        (other, table) for other in rest if (table := _parse_if_decodes(file, other, spec, storage)) is not None
+    )
 
 
-def _parse_if_decodes(file: IO[bytes], form: FileFormat, spec: DataSpec) -> pd.DataFrame | None:
+def _parse_if_decodes(file: IO[bytes], form: FileFormat, spec: DataSpec, storage: Storage) -> pd.DataFrame | None:
     try:
-        return _parse(file, form, spec)
+        return _parse(file, form, spec, storage)
     except UnicodeDecodeError:
         return None
 
@@ -109,19 +113,23 @@ def _refuse_other_separator(sample: bytes, spec: DataSpec, path: Path, given: di
         )
 
 
-def _parse(file: IO[bytes], form: FileFormat, spec: DataSpec) -> pd.DataFrame:
+def _parse(file: IO[bytes], form: FileFormat, spec: DataSpec, storage: Storage) -> pd.DataFrame:
     import pandas as pd
 
-    file.seek(0)
     decimal = form.decimal if form.decimal != form.separator else "."
+
+    def read(**how: Any) -> Any:
+        file.seek(0)
+        return pd.read_csv(
+            file, sep=form.separator, encoding=form.encoding, decimal=decimal, header=0 if form.header else None,
+            skiprows=form.skip, skipinitialspace=True, keep_default_na=False, na_values=[*MISSING, *spec.missing],
+            low_memory=False, index_col=False, **how,
+        )  # fmt: skip
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # fields without a name would be cut off
-            return pd.read_csv(
-                file, sep=form.separator, encoding=form.encoding, decimal=decimal, header=0 if form.header else None,
-                skiprows=form.skip, skipinitialspace=True, keep_default_na=False, na_values=[*MISSING, *spec.missing],
-                low_memory=False, index_col=False,
-            )  # fmt: skip
+            return assembled(read, storage)
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         separator = SEPARATORS.get(form.separator, repr(form.separator))
         raise DataError(
@@ -131,20 +139,23 @@ def _parse(file: IO[bytes], form: FileFormat, spec: DataSpec) -> pd.DataFrame:
 
 
 def _read_columns(
-    table: pd.DataFrame, asked: Asked, spec: DataSpec
+    table: pd.DataFrame, asked: Asked, spec: DataSpec, storage: Storage
 ) -> tuple[pd.DataFrame, dict[str, Reading], list[str]]:
     """The table with its columns of text read, how each was, and what its user should know."""
+    import pandas as pd
+
     table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
     plain = Reading("number", asked.decimal)
     readings: dict[str, Reading] = {}
     found: dict[str, Found] = {}
     for name in table.columns:
         column = table[name]
-        if is_text(column) or name in asked.dates:
-            as_text = column if is_text(column) else digits(column)
+        coded = isinstance(column.dtype, pd.CategoricalDtype)
+        if coded or is_text(column) or name in asked.dates:
+            as_text = column if is_text(column) or coded else digits(column)
             found[name] = find_reading(as_text, asked, target=name in spec.target)
             readings[name] = found[name].reading
-            table[name] = readings[name].read(as_text)
+            table[name] = read_coded(readings[name], as_text, storage)
         elif column.dtype in (bool, object):  # True and False, with gaps
             readings[name] = Reading("boolean")
         elif plain.decimal == "," and column.dtype.kind in "if":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from autogrow.data.reading.column import Reading
 from autogrow.data.reading.find import Asked, find_reading
 from autogrow.data.reading.written import Written
 from autogrow.data.sources.sentinels import ask_about_sentinels
+from autogrow.data.sources.storage import AS_READ, Storage
 from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError, nearest
 
@@ -25,38 +26,64 @@ NPZ_INPUTS = ("x", "X", "x_train", "X_train", "data", "images")
 NPZ_TARGETS = ("y", "Y", "y_train", "target", "targets", "labels")
 
 
-def read_parquet(spec: DataSpec) -> Raw:
-    """A Parquet file (needs pyarrow)."""
+def read_parquet(spec: DataSpec, storage: Storage = AS_READ) -> Raw:
+    """A Parquet file (needs pyarrow), a column after the other: each is kept as `storage` says before the next."""
+    import pandas as pd
+
     path = existing(spec)
     try:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError:
         raise DataError("Parquet needs the package pyarrow: pip install pyarrow") from None
+    columns: dict[str, pd.Series] = {}
+    readings: dict[str, Reading] = {}
+    notes: list[str] = []
     try:
         with parquet.ParquetFile(path) as file:
             refuse_duplicates(list(file.schema_arrow.names), path)
-            table = file.read().to_pandas()
+            rows = file.metadata.num_rows
+            for name in _columns_of(file.schema_arrow):
+                column = _read_column(file, name)
+                if is_text(column) and column.name in (*spec.numeric, *spec.dates):
+                    found = find_reading(column, Asked(numeric=spec.numeric, dates=spec.dates))
+                    readings[str(column.name)] = found.reading
+                    notes += found.notes
+                    column = found.reading.read(column)
+                notes += _text_of_numbers(column, spec)
+                (marked,) = without_marks(column.to_frame(), spec.missing).items()
+                columns[str(column.name)] = storage.kept(marked[1])
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"cannot read {path} as Parquet: {one_line(error)}") from None
-    table = with_text_names(table.reset_index(drop=True))
-    named = [name for name in (*spec.numeric, *spec.dates) if name in table and is_text(table[name])]
-    found = {name: find_reading(table[name], Asked(numeric=spec.numeric, dates=spec.dates)) for name in named}
-    table = table.assign(**{name: one.reading.read(table[name]) for name, one in found.items()})
-    notes = [note for one in found.values() for note in one.notes] + _texts_of_numbers(table, spec)
-    written = Written(readings={name: one.reading for name, one in found.items()}, missing=spec.missing)
+    table = pd.DataFrame(columns, index=pd.RangeIndex(rows), copy=False)
+    written = Written(readings=readings, missing=spec.missing)
     return from_table(table, spec, str(path), (*notes, *ask_about_sentinels(table)), written)
 
 
-def _texts_of_numbers(table: pd.DataFrame, spec: DataSpec) -> list[str]:
-    """A note for each column that a typed file holds as text, though all of it could be read as numbers or dates."""
+def _columns_of(schema: Any) -> list[str]:
+    """The columns of a file, without those that pandas wrote as a frame's index."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in schema.names if name not in index]
+
+
+def _read_column(file: Any, name: str) -> pd.Series:
+    """One column (n,) as pandas has it, its name as text."""
+    frame = with_text_names(file.read(columns=[name]).to_pandas()).reset_index(drop=True)
+    column: pd.Series = frame[frame.columns[0]]
+    return column
+
+
+def _text_of_numbers(column: pd.Series, spec: DataSpec) -> list[str]:
+    """A note where a typed file holds a column as text, though all of it could be read as numbers or dates."""
     keys = {"number": "numeric", "date": "dates"}
-    readings = {name: _could_be(table[name]) for name in table.columns if is_text(table[name])}
+    if not is_text(column) or column.name in (*spec.categorical, *spec.target):
+        return []
+    reading = _could_be(column)
+    if reading.kind not in keys:
+        return []
     return [
-        f"column {name!r} is text of {reading.said()}, and is kept as categories: data.{keys[reading.kind]}=[{name}] "
-        "reads it"
-        for name, reading in readings.items()
-        if reading.kind in keys and name not in (*spec.categorical, *spec.target)
+        f"column {column.name!r} is text of {reading.said()}, and is kept as categories: "
+        f"data.{keys[reading.kind]}=[{column.name}] reads it"
     ]
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from autogrow.data import ImageEncoder, Pipeline, TableEncoder
-from autogrow.data.columns import days, doubles, texts
+from autogrow.data.as_text import texts
+from autogrow.data.columns import days, doubles
 from autogrow.data.date_parts import waves, years
 
 NUMBER, DATE, YEAR, WAVE, CATEGORY, PIXEL = "number", "date", "year", "wave", "category", "pixel"
