@@ -28,6 +28,7 @@ from autogrow.help import help_of
 from autogrow.interruption import signal_of
 from autogrow.launcher import Task, check_sweeps, print_summary, register_launcher, register_sweeper
 from autogrow.overrides import key_of, options_first, quoted, quoted_if_needed
+from autogrow.run_mode import read_from
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 PATHS = frozenset(
@@ -137,9 +138,9 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
             return None
 
     whole = Task(command, job)
-    entry = hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(whole)
     try:
-        entry()
+        with read_from(arguments):
+            hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(whole)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(command, error, [a for a in arguments if a.startswith("hydra/")])) from error
     except _Left as left:

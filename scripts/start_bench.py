@@ -1,6 +1,6 @@
 """What a command costs before and after its training: CPU seconds of this checkout against another revision, in turn.
 
-    .venv/bin/python scripts/start_bench.py [REVISION] [--repeats 5]
+    .venv/bin/python scripts/start_bench.py [REVISION] [--repeats 5] [--only WORDS]
 
 Each command is a process of its own; its user and system seconds are what the system says of it. `fit … max_epochs=1`
 trains for two checks, so what it takes is what every run takes beside its training.
@@ -67,15 +67,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("revision", nargs="?", default="HEAD~1")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", default="", help="the rows whose names hold this")
     arguments = parser.parse_args()
     with at_revision(arguments.revision) as before:
-        measure(before, arguments.repeats)
+        measure(before, arguments.repeats, {k: v for k, v in COMMANDS.items() if arguments.only in k})
 
 
-def measure(before: Path, repeats: int) -> None:
+def measure(before: Path, repeats: int, commands: dict[str, list[str]]) -> None:
     """Print the table: medians of both, and of the ratios of neighbours."""
     print(f"{'CPU seconds':28}{'before':>10}{'now':>10}{'ratio':>10}   n={repeats}, in turn")
-    for name, words in COMMANDS.items():
+    for name, words in commands.items():
         pairs = [(cpu_seconds(before, words), cpu_seconds(HERE, words)) for _ in range(repeats + 1)][1:]  # .pyc files
         old, new = (statistics.median(column) for column in zip(*pairs, strict=True))
         ratio = statistics.median(now / then for then, now in pairs)

@@ -7,7 +7,6 @@ go on. What a run needs besides is imported here by name, for nothing here may i
 from __future__ import annotations
 
 import array
-import atexit
 import json
 import os
 import select
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 
 from autogrow.children.warm import LONGEST, PYTHON, QUIET, end_all_of
 from autogrow.imports import importing
+from autogrow.leaving import leave_at_once
 
 USED = (
     "autogrow.commands.tasks.fit",
@@ -32,22 +32,24 @@ USED = (
     "torch._dynamo",
 )
 
+MADE = (("autogrow.report.run.page", "template"),)  # once for all: called in the server
 _EVERY = 0.02  # seconds between two looks at the jobs
 
 
 class _Job:
-    """What the process of a job is to do, and what it will leave behind: the server's own process has none."""
+    """What the process of a job is to do: the server's own process has none."""
 
     command: tuple[str, ...] = ()
-    code: object = 1  # where nothing ends it properly: an error of ours, whose trace Python prints
 
 
 def main(descriptor: int) -> None:
     """Serve; in the process of a job, do it."""
-    atexit.register(_leave)  # the first to register is the last to be called
+    leave_at_once()
     with importing():
         for name in USED:
             import_module(name)
+        for name, made in MADE:
+            getattr(import_module(name), made)()
     request = _serve(socket.socket(fileno=descriptor))
     _Job.command = (*PYTHON, *request["words"])
     for name in QUIET:
@@ -55,11 +57,7 @@ def main(descriptor: int) -> None:
     os.chdir(request["folder"])
     entry = import_module("autogrow.__main__")
     sys.argv = [str(entry.__file__), *request["words"]]
-    try:
-        entry.main(request["words"])
-    except SystemExit as ended:
-        _Job.code = ended.code
-        raise
+    entry.program()
 
 
 def own_process() -> None:
@@ -135,14 +133,6 @@ def _tell(asked: socket.socket, **message: int) -> None:
 def _go() -> NoReturn:
     """End the server at once: there is nothing in it to take down."""
     os._exit(0)
-
-
-def _leave() -> None:
-    """End the process of a job without taking down, module by module, what was imported for all of them."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    code = _Job.code
-    os._exit(0 if code is None else code if isinstance(code, int) else 1)
 
 
 if __name__ == "__main__":

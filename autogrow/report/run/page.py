@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template
 from markupsafe import Markup, escape
 
 from autogrow.data import lines
@@ -49,6 +50,13 @@ def write_report(
     return path
 
 
+def template() -> Template:
+    """The page's own, compiled once in a process."""
+    environment = templates()
+    environment.filters["whole"] = _whole
+    return environment.get_template("run/page.html.j2")
+
+
 def render(
     *,
     rows: History,
@@ -60,12 +68,10 @@ def render(
     folder: str,
 ) -> str:
     """The page as a string of HTML."""
-    environment = templates()
     metric, split = words.measure_name(result["task"]), split_of(result)
     found, base = (result.get(key, {}).get(split, {}) for key in ("metrics", "baseline"))
     story = tell(rows, result.get("best_epoch"))
-    environment.filters["whole"] = _whole
-    return environment.get_template("run/page.html.j2").render(
+    return template().render(
         name=card["name"],
         headline=f"{headline(rows, result)}; {verdict(result)}",
         consolation=consolation(result),
