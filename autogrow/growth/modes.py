@@ -20,8 +20,8 @@ def eval_mode(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Iterator[None]:
-    """The net in eval or train mode (with or without its dropout modules); modes, buffers and the global random state
-    are put back afterwards.
+    """The net in eval or train mode (with or without dropout, drop paths and the like); modes, buffers and the global
+    random state are put back afterwards.
 
     Without gradients, unless they are enabled inside. Only modes are set: a `train` method of the net's own is not
     called. Buffers are put back in place: running statistics and counters are as they were.
@@ -29,13 +29,20 @@ def quiet(net: nn.Module, *, train: bool = False, dropout: bool = True) -> Itera
     buffers = [(b, b.detach().clone()) for b in net.buffers()]
     with _modes_put_back(net), draws_put_back(net):
         for module in net.modules():
-            module.training = train and (dropout or not isinstance(module, nn.modules.dropout._DropoutNd))
+            module.training = train and (dropout or not _drops(module))
         try:
             yield
         finally:
             with torch.no_grad():
                 for buffer, before in buffers:
                     buffer.copy_(before)
+
+
+def _drops(module: nn.Module) -> bool:
+    """Whether a module is a dropout, or one of somebody's own that holds nothing (a stochastic depth, a drop path)."""
+    own = not type(module).__module__.startswith("torch.")
+    held = (next(module.parameters(), None), next(module.buffers(), None), next(module.children(), None))
+    return isinstance(module, nn.modules.dropout._DropoutNd) or (own and all(one is None for one in held))
 
 
 @contextmanager

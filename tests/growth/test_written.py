@@ -286,7 +286,6 @@ REFUSED = {
     "roll": (lambda _, h: torch.roll(h, 1, -1), {}, "roll runs over it"),
     "maximum over it": (lambda _, h: h - torch.max(h, -1, keepdim=True)[0], {}, "max runs over it"),
     "values asked for": (lambda s, h: s.inner(h), {"inner": Wrong(lambda _, h: h if h.max().item() > 0 else -h)}, ""),
-    "recurrent": (lambda s, h: s.m(h)[0], {"m": nn.LSTM(8, 9, proj_size=8, batch_first=True)}, "it projects its hidden width"),
     "a cell": (lambda s, h: s.m(h[:, 0])[:, None], {"m": nn.GRUCell(8, 8)}, "'m' (GRUCell)"),
     "itself": (lambda _, h: (h @ h.transpose(1, 2)).softmax(-1) @ h, {}, "'first' is used elsewhere as well"),
     "einsum over it": (lambda _, h: torch.einsum("bic->bi", h)[..., None] * h, {}, "einsum sums over it"),

@@ -122,14 +122,14 @@ def _tied_as_one(trace: Trace) -> list[Use]:
     """
     same = {name: id(tensor) for name, tensor in trace.net.named_parameters(remove_duplicate=False)}
     kept: dict[tuple[int | str, int], Use] = {}
-    for use in trace.uses:
+    for use in sorted(trace.uses, key=lambda use: use.role == "seen"):
         name = f"{use.module}.{use.parameter}".lstrip(".")
         place = (same.get(name, name), use.dim)
-        known = kept.setdefault(place, use)
-        if known is use:
+        known = kept.setdefault(place, use if use.role != "seen" else dataclasses.replace(use, role="carry"))
+        if known.axis is use.axis:
             continue
         unify(known.axis, use.axis)
-        if known.role != use.role:
+        if use.role not in (known.role, "seen"):
             reader = use if use.role == "read" else known
             trace.tied[known.module] = reader.module
             kept[place] = dataclasses.replace(known, role="tied", fill=0.0)

@@ -14,14 +14,14 @@ from torch import Tensor, fx, nn
 
 from autogrow.growth.activations import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, activation_facts
 from autogrow.growth.layers import layer_type, norm_type
-from autogrow.growth.sites.axes import Axis, fix, new_axis
+from autogrow.growth.sites.axes import Axis, Width, fix, new_axis, resolve
 from autogrow.growth.sites.numbers import SizeFloat, SizeInt
 from autogrow.growth.sites.rules.attention import through_attention
 from autogrow.growth.sites.rules.functional import FUNCTIONAL
 from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
 from autogrow.growth.sites.rules.recurrent import through_recurrent
-from autogrow.growth.sites.rules.table import EXTREMES, MADE_HERE, SHAPES
+from autogrow.growth.sites.rules.table import EXTREMES, KIND_ALONE, MADE_HERE, SHAPES
 from autogrow.growth.sites.trace import Call, Note, Scale, Sized, Trace, Use, Value, function_name
 from autogrow.growth.written_norms import written_norm
 from autogrow.nets.knots import Knots
@@ -46,6 +46,7 @@ _TAKE_SIZES = {
     "split_with_sizes",
     "repeat_interleave",
     "scaled_dot_product_attention",
+    "getitem",
     *FUNCTIONAL,
 }
 
@@ -79,19 +80,23 @@ class Interpreter:
         for node, axes in self.direct:
             target = str(node.target)
             owner, _, name = target.rpartition(".")
-            multiplied = self._multiplies(node)
+            seen = all(function_name(user) in KIND_ALONE for user in node.users)
             for dim, axis in enumerate(axes):
                 if axis is not None:
-                    role, fill = self.trace.roles.get((target, dim), ("carry", 1.0 if multiplied else "mean"))
+                    fill = 1.0 if self._multiplies(node, _widths_in((axis,))) else "mean"
+                    role, fill = self.trace.roles.get((target, dim), ("seen" if seen else "carry", fill))
                     self.trace.uses.append(Use(owner, name, dim, axis, role, fill))
         for (module, attribute), axis in self.trace.numbers.follows.items():
             self.trace.sized.append(Sized(module, attribute, axis))
 
-    def _multiplies(self, node: fx.Node) -> bool:
-        """Whether a parameter, reshaped or not, is a factor: then a new entry of it is 1."""
+    def _multiplies(self, node: fx.Node, own: set[Width]) -> bool:
+        """Whether a parameter, reshaped or not, is a factor of what lies along its width: then a new entry is 1."""
         users = [user for user in node.users if user.op != "output"]
         shaped = [u for u in users if self.trace.notes[u].kind == "linear" and len(u.all_input_nodes) == 1]
-        return any(function_name(u) in MUL | DIV for u in users) or any(self._multiplies(u) for u in shaped)
+        products = [user for user in users if function_name(user) in MUL | DIV]
+        others = [source for product in products for source in product.all_input_nodes if source is not node]
+        factor = any(not own.isdisjoint(_widths_in(self.trace.values[source])) for source in others)
+        return factor or any(self._multiplies(u, own) for u in shaped)
 
     # -- where tensors come from and go to
 
@@ -231,6 +236,10 @@ def _numbers_in(value: Any) -> Iterator[Any]:
     elif isinstance(value, (tuple, list, Mapping)):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _numbers_in(item)
+
+
+def _widths_in(value: Value) -> set[Width]:
+    return {segment.width for axis in _axes_in(value) for segment in resolve(axis)}
 
 
 def _axes_in(value: Value) -> list[Axis]:

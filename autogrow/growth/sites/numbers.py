@@ -98,7 +98,7 @@ def _decided(function: Callable[..., Any], *given: Any) -> Any:
         one, *rest = given
         other = rest[0] if rest else None
         sizes = LISTENING[-1]
-        if function is operator.eq and answer:
+        if (function, answer) in ((operator.eq, True), (operator.ne, False)):
             _same(sizes, one, other)
         counts = [g.count if isinstance(g, (SizeInt, SizeFloat)) else None for g in given]
         known = [c for c in counts if c is not None]

@@ -142,7 +142,7 @@ def _rows(trace: Trace, node: fx.Node) -> Rows:
     path = [node]
     while trace.notes[node].kind != "layer":
         named = function_name(node) if node.op == "call_method" else str(node.target)
-        if not isinstance(trace.values[node], list) and len(node.users) > 1:
+        if not isinstance(trace.values[node], list) and len(node.users) > 1 and not _taken_apart(node):
             raise _NotRowsError(f"what {named}() answers on the way there is used elsewhere as well")
         moves = node.op == "call_method" and named in _MOVES and len(node.all_input_nodes) == 1
         if not moves and not _kept(trace, node):
@@ -153,6 +153,12 @@ def _rows(trace: Trace, node: fx.Node) -> Rows:
     if len(node.users) > 1 or sum(n.op == node.op and n.target == node.target for n in trace.graph.nodes) > 1:
         raise _NotRowsError(f"{module!r} is used elsewhere as well")
     return Rows(module, _sent(trace, path[::-1]), tuple(path))
+
+
+def _taken_apart(node: fx.Node) -> bool:
+    """Whether everybody who reads a tensor takes another entry of its first dimension, as unbind would."""
+    taken = [user.args[1] for user in node.users if function_name(user) == "getitem" and len(user.args) > 1]
+    return len(taken) == len(node.users) == len(set(map(str, taken))) and all(type(at) is int for at in taken)
 
 
 def _sent(trace: Trace, path: Sequence[fx.Node]) -> frozenset[int]:

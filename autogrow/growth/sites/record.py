@@ -27,18 +27,8 @@ from autogrow.nets.knots import Knots
 
 # answers of plain Python about a tensor's values: another batch, another way through the forward
 _ASKS_VALUES = {
-    "bool",
-    "item",
-    "tolist",
-    "numpy",
-    "int",
-    "float",
-    "index",
-    "contains",
-    "complex",
-    "array",
-    "nonzero_numpy",
-}
+    "item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__complex__", "__contains__", "__array__",
+}  # fmt: skip
 _MEASURES = {"shape", "size", "numel", "len"}
 _REFLECTED = {"rsub": "sub", "rdiv": "truediv", "rtruediv": "truediv", "rpow": "pow", "rmatmul": "matmul", "rfloordiv": "floordiv"}  # fmt: skip
 _TRANSPARENT = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.TransformerEncoder, nn.TransformerEncoderLayer,
@@ -74,6 +64,7 @@ class Recorder(TorchFunctionMode):
         self.kept: list[Any] = []  # an id is only worth something while its tensor lives
         self.asleep = False
         self.twice: set[str] = set()  # a module that is called again is no stage of one stream
+        self.inside: list[nn.Module] = []  # the modules whose forward runs
 
     # -- what goes in and comes out
 
@@ -121,11 +112,14 @@ class Recorder(TorchFunctionMode):
     def _module(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> Any:
         if not self._is_leaf(name, module):
             given = self._first_of(args, kwargs)
+            self.inside.append(module)
             try:
                 answer = module.forward(*args, **kwargs)
             except NotFollowedError as error:
                 error.module = error.module or name  # the innermost one
                 raise
+            finally:
+                self.inside.pop()
             self._note_called(name, given, answer)
             return answer
         given, named = plain_numbers(args), plain_numbers(kwargs)
@@ -134,6 +128,10 @@ class Recorder(TorchFunctionMode):
             before = self._interpretable(node)
             result = module(*given, **named)
             return self._answered(Call(node, given, named, *before, result, module))
+
+    def _torchs_own(self) -> bool:
+        """Whether torch itself asks, whose transformers look at masks to choose a faster way to the same answer."""
+        return bool(self.inside) and isinstance(self.inside[-1], _TRANSPARENT) and _of_torch(self.inside[-1])
 
     def _first_of(self, args: Any, kwargs: Any) -> fx.Node | None:
         first = next(_tensors((args, kwargs)), None)
@@ -155,7 +153,7 @@ class Recorder(TorchFunctionMode):
             return True
         if written_norm(module) is not None:
             return True
-        return type(module).__module__.startswith("torch.") and not isinstance(module, _TRANSPARENT)
+        return _of_torch(module) and not isinstance(module, _TRANSPARENT)
 
     # -- functions
 
@@ -165,7 +163,8 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         name = _name_of(func)
         known = [t for t in _tensors((args, kwargs)) if id(t) in self.nodes or id(t) in self.owned]
-        if name in _ASKS_VALUES and any(id(t) in self.nodes for t in known):
+        asks = getattr(func, "__name__", "") in _ASKS_VALUES and any(id(t) in self.nodes for t in known)
+        if asks and not self._torchs_own():
             raise NotFollowedError(f"it asks for the values of a tensor ({name})")
         result = func(*plain_numbers(args), **plain_numbers(kwargs))
         if known and name in _MEASURES:
@@ -180,6 +179,8 @@ class Recorder(TorchFunctionMode):
             name, args = _REFLECTED[name], (args[1], args[0], *args[2:])
         elif name in ("rmul", "radd"):
             name = name[1:]
+        if name in ("to", "type_as"):  # of another tensor its kind alone
+            args = (*args[:1], *(a for a in args[1:] if not isinstance(a, Tensor)))
         node = self.trace.graph.create_node("call_method", name, self._as_nodes(args), self._as_nodes(kwargs))
         return self._interpreted(node, plain_numbers(args), plain_numbers(kwargs), result)
 
@@ -234,12 +235,16 @@ class Recorder(TorchFunctionMode):
     def _as_nodes(self, value: Any) -> Any:
         if isinstance(value, Tensor):
             return self._node_of(value)
-        if type(value) in (tuple, list, torch.Size):
+        if isinstance(value, (tuple, list)):  # named ones too: a PackedSequence
             listed = [self._as_nodes(v) for v in value]
             return listed if isinstance(value, list) else tuple(listed)
         if type(value) is dict:
             return {k: self._as_nodes(v) for k, v in value.items()}
         return value
+
+
+def _of_torch(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.")
 
 
 def _name_of(func: Callable[..., Any]) -> str:

@@ -105,7 +105,8 @@ class DepthSite:
     `width`: the name of the width there, `size` its channels; `like`: the layer whose kind the inserted one will have;
     `activation`: the activation module that is repeated behind it (None: there is none), `dropout` likewise; `norm`:
     the norm of the stage, if any; `kinds`: the insertions that are exact there. Where whole blocks go ('block' and
-    'copy'), `like` is a block, and `zeroed` those of its parameters that are zero in a new one.
+    'copy'), `like` is a block, and `zeroed` those of its parameters that are zero in a new one; `norms`: its norms on
+    the stream itself (post-norm), in their order, the last of which is what it answers with.
     """
 
     name: str
@@ -117,6 +118,7 @@ class DepthSite:
     dropout: str | None
     kinds: tuple[str, ...]
     zeroed: tuple[str, ...] = ()
+    norms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name}: {self.size} channels, {' or '.join(self.kinds)}"

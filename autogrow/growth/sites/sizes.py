@@ -168,6 +168,8 @@ def _holding(net: nn.Module) -> Iterator[tuple[str, str, dict[str, Any], Sequenc
             if layer is not None:
                 sized = (*layer.out_attributes, *layer.in_attributes)
                 yield name, "", vars(module), sized
+            if type(module) is nn.Transformer:
+                yield name, "", vars(module), ("d_model",)
             continue
         yield name, "", vars(module), tuple(vars(module))
         for attribute, value in list(vars(module).items()):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from torch import fx
 
 from autogrow.growth.sites.axes import Width, resolve
+from autogrow.growth.sites.obstacles import obstacle_at, side_by_side
 from autogrow.growth.sites.trace import Note, Trace
 
 FREE, MEAN, ZERO, DEAD = "free", "mean", "zero", "dead"  # dead: zero, and no gradient comes back
@@ -55,7 +56,7 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
 
     `nodes`: those whose tensors are made of the width; `readers`: the layers that read it.
     """
-    norms = [n for n in nodes if trace.notes[n].kind in ("norm:layer", "norm:rms")]
+    norms = [n for n in nodes if _normalises(trace, n, width)]
     if not norms:
         return None
     kind = trace.notes[norms[0]].kind.removeprefix("norm:")
@@ -63,6 +64,7 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
     obstacle = None
     if any(trace.notes[n].kind != f"norm:{kind}" for n in norms):
         obstacle = "both a LayerNorm and an RMSNorm normalise it"
+    obstacle = obstacle or side_by_side(trace, norms, width)
     bare = [n for n in names if getattr(trace.net.get_submodule(n), "weight", None) is None]
     if bare:
         return Normed(kind, names, frozenset(), f"{bare[0]!r} has no weight that could keep its scale", None)
@@ -81,9 +83,7 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
         states[node] = _after(trace, node, width, states, MEAN if kind == "layer" else ZERO, summed)
         wanted = {MEAN} if kind == "layer" else {ZERO, DEAD}
         if node in norms and states.get(node.all_input_nodes[0], FREE) not in wanted:
-            obstacle = (
-                obstacle or f"what {trace.notes[node].module!r} normalises is not simply a sum of layers' outputs"
-            )
+            obstacle = obstacle or obstacle_at(trace, node, states, FREE)
     read: dict[str, set[str]] = {}
     for node in trace.graph.nodes:
         if _reads(
@@ -101,6 +101,14 @@ def normed(trace: Trace, width: Width, nodes: Sequence[fx.Node], readers: set[st
         obstacle = obstacle or f"a unit that is zero in front of {names[0]!r} gets no gradient behind it"
     ends = {trace.answers.get(name, name): gains for name, gains in summed.items()}
     return Normed(kind, names, drawn, obstacle, _scaled(trace, norms) if kind == "rms" else None, zero, ends)
+
+
+def _normalises(trace: Trace, node: fx.Node, width: Width) -> bool:
+    """Whether a node is a LayerNorm or RMSNorm over this width; one over another axis takes each unit alone."""
+    note = trace.notes[node]
+    if note.kind not in ("norm:layer", "norm:rms") or str(note.module) not in trace.layers:
+        return False
+    return any(segment.width is width for segment in resolve(trace.layers[str(note.module)][0]))
 
 
 class _UnlikeError(Exception):
@@ -122,7 +130,7 @@ def _summed(trace: Trace, norms: Sequence[fx.Node], nodes: set[fx.Node], width: 
             found[str(trace.notes[node].module)] = gains
             continue
         scaled = _scaled_by(trace, node)
-        if scaled is not None:
+        if scaled is not None and scaled[0] in nodes:
             ahead.append((scaled[0], (*gains, scaled[1])))
         else:
             ahead.extend((source, gains) for source in node.all_input_nodes)
@@ -168,9 +176,11 @@ def _after(
         return start if note.module in summed else FREE
     if not inputs:
         return FREE
-    if (scaled := _scaled_by(trace, node)) is not None:
-        return states.get(scaled[0], FREE)
+    if (scaled := _scaled_by(trace, node)) is not None and scaled[0] in states:
+        return states[scaled[0]]
     alone = len(inputs) == len(node.all_input_nodes)
+    if note.kind in ("norm:layer", "norm:rms") and not _normalises(trace, node, width):
+        inputs = [FREE]
     same = inputs[0] if all(s == inputs[0] for s in inputs) else FREE
     zero = same if same in (ZERO, DEAD) else FREE
     passed = {

@@ -7,7 +7,7 @@ side and to a branch on the other; the branch is nothing once the layer (or norm
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import fx, nn
 
@@ -15,7 +15,7 @@ from autogrow.errors import GrowthError
 from autogrow.growth.blocks import ResidualBlock
 from autogrow.growth.sites.axes import resolve
 from autogrow.growth.sites.site import DepthSite
-from autogrow.growth.sites.trace import Trace, function_name
+from autogrow.growth.sites.trace import Note, Trace, function_name
 
 BLOCK_KINDS = ("block", "copy")
 # what leaves the stream as it is, or lays it out in another way and back
@@ -23,7 +23,16 @@ _HANDED_ON = {
     "dropout", "dropout1d", "dropout2d", "dropout3d", "stochastic_depth", "contiguous", "clone", "to", "float", "double",
     "view", "reshape", "flatten", "unflatten", "permute", "transpose", "movedim", "swapaxes", "squeeze", "unsqueeze",
 }  # fmt: skip
+_NONE = Note("nothing")
 _PASSING = (nn.Identity, nn.modules.dropout._DropoutNd, nn.Flatten, nn.Unflatten)
+
+
+@dataclass(frozen=True)
+class Passing:
+    """How a block hands its input on: its parameters that are zero then, and its norms on the stream, in order."""
+
+    zeros: tuple[str, ...]
+    norms: tuple[str, ...]
 
 
 def block_sites(trace: Trace) -> tuple[dict[str, tuple[fx.Node, DepthSite]], dict[str, str]]:
@@ -33,22 +42,22 @@ def block_sites(trace: Trace) -> tuple[dict[str, tuple[fx.Node, DepthSite]], dic
     found: dict[str, tuple[fx.Node, DepthSite]] = {}
     refused: dict[str, str] = {}
     for names in _lists(trace.net):
-        zeroed: dict[str, tuple[str, ...]] = {}
+        passing: dict[str, Passing] = {}
         for name in names:
             try:
-                zeroed[name] = zeros_of(trace, name)
+                passing[name] = passing_of(trace, name)
             except PostNormError as error:
                 refused[name] = str(error)
             except GrowthError:
                 continue  # most modules in a list are no blocks of a residual stream
         for name, behind in zip(names, [*names[1:], ""], strict=True):
-            like = name if name in zeroed else behind
-            if like in zeroed:
-                end = trace.called[like].answered if like == name else trace.called[like].given
-                found[name] = (
-                    end,
-                    DepthSite(name, None, _size(trace, end), like, None, None, None, BLOCK_KINDS, zeroed[like]),
-                )
+            like = name if name in passing else behind
+            if like not in passing or (like != name and passing[like].norms):
+                continue  # behind something else no norm is there that could be opened
+            end, of = trace.called[like].answered if like == name else trace.called[like].given, passing[like]
+            size = _size(trace, end)
+            site = DepthSite(name, None, size, like, None, None, None, BLOCK_KINDS, of.zeros, of.norms)
+            found[name] = end, site
     return found, {name: why for name, why in refused.items() if name not in found}
 
 
@@ -75,14 +84,14 @@ def check_stream(trace: Trace, name: str) -> None:
     """Raise GrowthError, with the reason, for a block of a residual stream that cannot be passed through."""
     if name in trace.called:
         try:
-            zeros_of(trace, name)
+            passing_of(trace, name)
         except PostNormError:
             raise
         except GrowthError:
             return  # it is no block of a residual stream
 
 
-def zeros_of(trace: Trace, name: str) -> tuple[str, ...]:
+def passing_of(trace: Trace, name: str) -> Passing:
     """The parameters of a block (by their names in it) that make it hand its input on when they are zero.
 
     Raises GrowthError, with the reason, for a module that is no such block.
@@ -102,7 +111,27 @@ def zeros_of(trace: Trace, name: str) -> tuple[str, ...]:
     tied = [zero for zero in zeros if id(trace.net.get_submodule(name).get_parameter(zero)) in outside]
     if tied:
         raise GrowthError(f"{tied[0]} of {name!r} is held by another module too, and cannot be zero in one of them")
-    return zeros
+    norms = tuple(norm.removeprefix(f"{name}.") for norm in reversed(walk.norms))
+    if norms and not _ends_with(trace, called.answered, walk.norms[0]):
+        raise PostNormError(_POST_NORM.format(f"in {walk.norms[0]!r}, which is not what it answers with"))
+    return Passing(zeros, norms)
+
+
+_POST_NORM = (
+    "it normalises the stream itself, behind its sum (post-norm, {}), so that no weights of it hand their input on; a norm "
+    "in front of each branch (pre-norm) allows it"
+)
+
+
+def _ends_with(trace: Trace, node: fx.Node, norm: str) -> bool:
+    """Whether a block answers with what a norm of it answers, and nobody else reads that."""
+    while trace.notes[node].module != norm:
+        sources = node.all_input_nodes
+        dropped = node.op == "call_module" and isinstance(trace.net.get_submodule(str(node.target)), _PASSING[1])
+        if len(sources) != 1 or trace.notes[node].kind != "linear" or dropped or len(sources[0].users) > 1:
+            return False
+        node = sources[0]
+    return True
 
 
 @dataclass(frozen=True)
@@ -112,6 +141,7 @@ class _Walk:
     trace: Trace
     name: str
     start: fx.Node
+    norms: list[str] = field(default_factory=list)  # on the stream, from the last to the first
 
     def through(self, node: fx.Node) -> list[str]:
         """What has to be zero so that `node` is the block's input. Raises GrowthError where nothing does that."""
@@ -124,11 +154,7 @@ class _Walk:
         if note.kind == "add" and function_name(node).removesuffix("_").removeprefix("i") in ("add", "radd"):
             return self._sum(sources)
         if note.kind.startswith("norm:"):
-            self.through(sources[0])
-            raise PostNormError(
-                f"it normalises the stream itself, behind its sum (post-norm, in {note.module!r}), so that no weights of it "
-                "hand their input on; a norm in front of each branch (pre-norm) allows it"
-            )
+            return self._normalised(node, str(note.module))
         idempotent = note.kind == "activation" and note.facts is not None and note.facts.idempotent
         if idempotent or self._hands_on(node):  # what was rectified before is not changed by it; the receipt tells
             return self.through(sources[0])
@@ -143,6 +169,19 @@ class _Walk:
             except GrowthError as error:
                 problem = error if problem is None or isinstance(error, PostNormError) else problem
         raise problem or GrowthError(f"{self.name!r} adds nothing to what it is given")
+
+    def _normalised(self, node: fx.Node, norm: str) -> list[str]:
+        """Through a norm on the stream: norms of one kind in a row can answer as the first of them."""
+        zeros = _Walk(self.trace, self.name, self.start, later := [*self.norms, norm]).through(node.all_input_nodes[0])
+        kinds = {
+            self.trace.notes[n].kind for n in self.trace.graph.nodes if self.trace.notes.get(n, _NONE).module in later
+        }
+        own = dict(self.trace.net.get_submodule(norm).named_parameters(recurse=False))
+        plain = norm.startswith(f"{self.name}.") and self.trace.calls(norm) == 1 and "weight" in own
+        if not plain or kinds not in ({"norm:layer"}, {"norm:rms"}) or norm in self.trace.bare_eps:
+            raise PostNormError(_POST_NORM.format(f"in {norm!r}"))
+        self.norms[:] = later
+        return zeros
 
     def _hands_on(self, node: fx.Node) -> bool:
         if node.op == "call_module":

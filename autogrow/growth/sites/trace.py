@@ -25,7 +25,9 @@ Value = Any
 
 @dataclass(frozen=True)
 class Use:
-    """One dimension of one parameter (or buffer) along which an axis lies. `role`: write, read or carry."""
+    """One dimension of one parameter (or buffer) along which an axis lies. `role`: write, read, carry, or seen, where
+    the forward only asks for its size.
+    """
 
     module: str
     parameter: str
@@ -120,6 +122,7 @@ class Trace:
     numbers: Sizes = field(default_factory=Sizes)  # what the forward does with sizes
     roles: dict[tuple[str, int], tuple[str, float | str]] = field(default_factory=dict)  # of parameters used directly
     layers: dict[str, tuple[Axis, Axis]] = field(default_factory=dict)  # module name → its input and output axis
+    cells: dict[str, Axis] = field(default_factory=dict)  # recurrent layer → its hidden width
     products: list[Product] = field(default_factory=list)
     scales: dict[fx.Node, Scale] = field(default_factory=dict)
     sides: dict[str, list[Side]] = field(default_factory=dict)  # by the name of the layer

@@ -77,7 +77,7 @@ def deepened(
     generator = generator if generator is not None else seeded("deepen", site.name, kind, len(list(net.modules())))
     if kind in (*BLOCK_KINDS, STACK):
         plan, blocks = block_plan(net, site, kind, generator)
-        promise = Promise(None) if kind == STACK else EXACT
+        promise = Promise(None) if kind == STACK else rounded(next(net.parameters()).dtype) if site.norms else EXACT
         return operate(
             net, plan, entry_of(site, kind, calibrated=False), Probe(net, example), promise, called=blocks[-1]
         )
@@ -150,6 +150,7 @@ def entry_of(site: DepthSite, kind: str, *, calibrated: bool) -> dict[str, Any]:
     return {
         "op": "deepen", "after": site.name, "kind": kind, "size": site.size, "like": site.like,
         "activation": site.activation, "norm": site.norm, "dropout": site.dropout, "calibrated": calibrated,
+        **({"norms": list(site.norms)} if site.norms else {}),
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from autogrow.errors import GrowthError
 from autogrow.plain import Count, Positive, fault
@@ -38,6 +38,7 @@ class Deepened(TypedDict):
     norm: str | None
     dropout: str | None
     calibrated: bool
+    norms: NotRequired[Sequence[str]]
 
 
 class Refined(TypedDict):

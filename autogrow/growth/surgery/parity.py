@@ -48,7 +48,7 @@ class _Float64(TorchFunctionMode):
             named = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
             args, kwargs = (), {**dict(zip(named, args, strict=False)), **kwargs, "dropout_p": 0.0}
         if getattr(func, "__name__", "") in _RECURRENT:  # dropout between layers: behind how many there are
-            at = 5 if isinstance(args[2], (list, tuple)) else 6
+            at = 6 if isinstance(args[3], (list, tuple)) else 5  # packed sentences come with the sizes of their steps
             args = (*args[:at], 0.0, *args[at + 1 :])
         if func is F.multi_head_attention_forward:
             kwargs["training"] = False
@@ -140,7 +140,7 @@ class Probe:
     def _outputs(self, *, train: bool) -> list[Tensor]:
         devices = list({p.device for p in self.net.parameters() if p.device.type == "cuda"})
         with (
-            quiet(self.net, train=train),
+            quiet(self.net, train=train, dropout=False),
             torch.autocast(next(iter(devices), torch.device("cpu")).type, enabled=False),
             _Float64(self.dtype),
         ):

@@ -23,6 +23,7 @@ from autogrow.growth.surgery.entry import Entry, check_entry
 from autogrow.growth.surgery.plan import Plan, Regrow, TensorPlan, tensor_named
 from autogrow.growth.surgery.refine import Components, knots_plan
 from autogrow.growth.surgery.whole_block import STACK, hollow_plan, stack_site
+from autogrow.growth.written_norms import eps_attribute
 from autogrow.nets.knots import Knots
 from autogrow.plain import fault
 
@@ -124,6 +125,9 @@ def _blocks(net: nn.Module, entry: Entry, holds: int | None) -> Plan:
     needed = sum(p.numel() for m in (net, modules[like]) for p in m.parameters())
     if holds is not None and needed > holds:
         raise GrowthError(f"the recipe asks for {needed:,} numbers, and the weights hold {holds:,}")
+    for norm in (f"{name}.{inner}" for inner in site.norms for name in (after, like)):
+        if norm not in modules or not isinstance(getattr(modules[norm], eps_attribute(modules[norm]), 0), float | None):
+            raise GrowthError(f"the recipe was recorded on another net: it has no norm {norm!r}")
     if site.name != after:
         raise GrowthError(f"the recipe was recorded on another net: {after!r} is not the last of {like!r}")
     return hollow_plan(net, site, entry["kind"])
@@ -131,7 +135,8 @@ def _blocks(net: nn.Module, entry: Entry, holds: int | None) -> Plan:
 
 def _site(entry: Entry) -> DepthSite:
     return DepthSite(
-        entry["after"], None, entry["size"], entry["like"], entry["activation"], entry["norm"], entry["dropout"], (entry["kind"],)
+        entry["after"], None, entry["size"], entry["like"], entry["activation"], entry["norm"], entry["dropout"], (entry["kind"],),
+        norms=tuple(entry.get("norms", ())),
     )  # fmt: skip
 
 

@@ -52,6 +52,8 @@ def normed_units(request: Request, units: NewUnits) -> Growth:
     if rule is None:
         return Growth(site, units)
     n = site.units
+    if units.fresh and rule.obstacle and rule.scaled is None and q % n == 0:
+        units = Split().propose(request)  # equal copies alone are exact
     copies = torch.bincount(units.index.clamp(min=0), minlength=n)
     even = units.fresh == 0 and units.incoming_noise == 0 and bool((copies == copies[0]).all())
     if even and (rule.scaled is None or bool((units.share == units.share[0]).all())):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from autogrow.growth.layers import layer_type, norm_type
 from autogrow.growth.sites.site import DepthSite
 from autogrow.growth.surgery.insertion import fresh_copy
 from autogrow.growth.surgery.plan import Plan
+from autogrow.growth.surgery.post_norm import hand_on, opened
 
 STACK = "stack"
 
@@ -101,16 +104,30 @@ def block_plan(net: nn.Module, site: DepthSite, kind: str, generator: torch.Gene
 
     def again(other: nn.Module) -> list[nn.Module]:
         if kind == "copy":
-            return [block_like(other, site.like, kind, site.zeroed, generator)]
-        return [drawn_as(template, other, site.like)]
+            return [normed(other, block_like(other, site.like, kind, site.zeroed, generator))]
+        return [normed(other, drawn_as(template, other, site.like))]
 
-    return Plan(wrap=site.name, beside=True, inserted=_first([block], again)), [block]
+    def normed(other: nn.Module, made: nn.Module) -> nn.Module:
+        if site.norms:
+            hand_on(made, site.norms, other.get_submodule(f"{site.name}.{site.norms[-1]}"))
+        return made
+
+    plan = Plan(wrap=site.name, beside=True, inserted=_first([normed(net, block)], again))
+    if site.norms:
+        tensors, attributes = opened(net, f"{site.name}.{site.norms[-1]}", site.norms)
+        plan = replace(plan, tensors=tensors, attributes=attributes)
+    return plan, [block]
 
 
 def hollow_plan(net: nn.Module, site: DepthSite, kind: str) -> Plan:
     """The same, of values that do not matter: for a net of structure alone, or one whose weights are loaded then."""
     made = stacked(net, site.like) if kind == STACK else [copied(net, site.like)]
-    return Plan(wrap=site.name, beside=True, inserted=lambda _: made)
+    attributes: Mapping[str, Mapping[str, Any]] = {}
+    if site.norms:
+        last = f"{site.name}.{site.norms[-1]}"
+        hand_on(made[0], site.norms, net.get_submodule(last))
+        attributes = opened(net, last, site.norms)[1]
+    return Plan(attributes=attributes, wrap=site.name, beside=True, inserted=lambda _: made)
 
 
 def stack_site(net: nn.Module, name: str) -> DepthSite:

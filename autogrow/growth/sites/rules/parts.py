@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from autogrow.growth.sites.axes import Axis, fix, new_axis, unify
+from autogrow.growth.sites.numbers import SizeInt
 from autogrow.growth.sites.trace import Call, Value
 
 ADD = {"add", "sub", "iadd", "isub", "add_", "sub_", "radd", "rsub"}
@@ -108,6 +109,17 @@ def expand(call: Call) -> Value:
     out: list[Axis | None] = [None] * lead
     for d, axis in enumerate(call.value):
         stays = before[d] == after[lead + d]
+        size = flat[lead + d]
+        if (
+            not stays
+            and isinstance(size, SizeInt)
+            and size.count.plain
+            and size.count.attributes
+            and not _between(call, d)
+        ):
+            axis = new_axis(size.now)  # copies, so many as an attribute says: queries that share one head of keys
+            out.append(axis)
+            continue
         written = type(flat[lead + d]) is int and flat[lead + d] != -1
         if axis is not None and (not stays or written):
             fix(axis, "expand writes its size into the code; use -1")
@@ -117,6 +129,11 @@ def expand(call: Call) -> Value:
             call.numbers.link(flat[d], axis)
         call.numbers.claim(flat[d], axis, "expand uses its size for another tensor")
     return tuple(out)
+
+
+def _between(call: Call, dim: int) -> bool:
+    """Whether the dimension in front of one is a width, with which a reshape would make it one."""
+    return dim > 0 and call.value[dim - 1] is not None
 
 
 def expand_as(call: Call) -> Value:

@@ -1,15 +1,11 @@
-"""Parts of a tensor, and its entries in another order: chunk, split, GLU, slices, unbind, max, repeats, roll."""
+"""Parts of a tensor, and its entries in another order: chunk, split, GLU, unbind, max, repeats, roll."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from autogrow.growth.sites.axes import Axis, Segment, Width, blocked, fix, length, new_axis, unify
 from autogrow.growth.sites.numbers import SizeInt
-from autogrow.growth.sites.rules.reshape import fix_all
 from autogrow.growth.sites.trace import Call, Value
 
 
@@ -109,42 +105,3 @@ def glu(call: Call) -> Value:
     out = list(value)
     out[dim] = part
     return tuple(out)
-
-
-def _looked_up(call: Call, value: Any, index: Tensor) -> Value:
-    """Entries of the first dimension by a tensor of numbers (a table of relative positions): the others stay."""
-    for source, axes in call.values.items():
-        fix_all(axes if source is not call.node.args[0] else axes[:1], "entries of it are looked up by number")
-    if index.dtype == torch.bool:
-        return None
-    return (*(None,) * index.ndim, *value[1:])
-
-
-def getitem(call: Call) -> Value:
-    """An element of a list of tensors, or dimensions of a tensor taken as a whole, in part or one entry of."""
-    value, index = call.value, call.args[1]
-    if isinstance(value, list):
-        return value[index]
-    if isinstance(index, Tensor) and isinstance(value, tuple):
-        return _looked_up(call, value, index)
-    if not isinstance(value, tuple):
-        return None
-    items = list(index) if isinstance(index, tuple) else [index]
-    if any(not (i is None or i is Ellipsis or isinstance(i, (int, slice))) for i in items):
-        return None
-    if Ellipsis in items:
-        at = items.index(Ellipsis)
-        taken = sum(i is not None for i in items) - 1
-        items[at : at + 1] = [slice(None)] * (len(value) - taken)
-    out: list[Axis | None] = []
-    axes = iter(value)
-    for item in items:
-        if item is None:
-            out.append(None)
-            continue
-        axis = next(axes)
-        if item != slice(None) and axis is not None:
-            fix(axis, "a part of it is taken by numbers written in the code; use chunk or split")
-        if isinstance(item, slice):
-            out.append(axis if item == slice(None) else None)
-    return (*out, *axes)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from autogrow.growth.sites.axes import Axis, blocked, fix, length, new_axis, unify
+from autogrow.growth.sites.axes import Axis, blocked, fix, length, new_axis, resolve, unify
 from autogrow.growth.sites.numbers import SizeInt
 from autogrow.growth.sites.sizes import Sizes
-from autogrow.growth.sites.trace import Value
+from autogrow.growth.sites.trace import Call, Value
 
 _ELSEWHERE = "a reshape uses its size, or one computed from it, for another tensor"
 
@@ -21,6 +21,8 @@ def reshaped(numbers: Sizes, value: Value, before: Sequence[int], after: Sequenc
     out: list[Axis | None] = [None] * len(after)
     for ins, outs in _matched(before, after):
         tracked = [d for d in ins if value[d] is not None and before[d] > 1]
+        open_ones = [d for d in tracked if not _is_fixed(value[d])]
+        tracked = open_ones if len(open_ones) == 1 else tracked  # beside it others are numbers, for they never grow
         wide = [d for d in outs if after[d] > 1]
         if not tracked:
             pass
@@ -39,6 +41,10 @@ def reshaped(numbers: Sizes, value: Value, before: Sequence[int], after: Sequenc
     for d, size in enumerate(sizes):
         numbers.claim(size, out[d], _ELSEWHERE)
     return tuple(out)
+
+
+def _is_fixed(axis: Axis) -> bool:
+    return all(segment.width.fixed is not None for segment in resolve(axis))
 
 
 def _measured(numbers: Sizes, size: Any, axis: Axis | None, now: int) -> None:
@@ -112,6 +118,21 @@ def _matched(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int
             outs, j = [*outs, j], j + 1
         groups.append((ins, outs))
     return groups
+
+
+def shuffled(call: Call) -> Value:
+    """PixelShuffle makes r × r places of each run of r² channels; PixelUnshuffle so many channels of each."""
+    value, out = call.value, list(call.value)
+    factor, up = call.before[-1] / call.result.shape[-1], call.before[-1] < call.result.shape[-1]
+    block = round(1 / factor if up else factor) ** 2
+    axis = value[-3]
+    if axis is not None and up:
+        out[-3] = new_axis(length(axis) // block)
+        unify(blocked(out[-3], block), axis)
+    elif axis is not None:
+        out[-3] = blocked(axis, block)
+    fix_all(value[-2:], "it is shuffled into channels")
+    return (*out[:-2], None, None)
 
 
 def fix_all(value: Any, reason: str) -> None:

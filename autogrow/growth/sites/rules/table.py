@@ -16,10 +16,13 @@ from torch import Tensor
 from autogrow.growth.sites.axes import fix, new_axis
 from autogrow.growth.sites.rules.attention import einsum, matmul, scaled_dot_product
 from autogrow.growth.sites.rules.parts import cat, expand, expand_as, meet, stack
-from autogrow.growth.sites.rules.pieces import chunk, extreme, getitem, glu, repeated, rolled, split, unbind
-from autogrow.growth.sites.rules.reshape import fix_all, reshaped
+from autogrow.growth.sites.rules.pieces import chunk, extreme, glu, repeated, rolled, split, unbind
+from autogrow.growth.sites.rules.recurrent import packed, padded
+from autogrow.growth.sites.rules.reshape import fix_all, reshaped, shuffled
+from autogrow.growth.sites.rules.taken import getitem, selected
 from autogrow.growth.sites.trace import Call, Value
 
+KIND_ALONE = ("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor")
 MADE_HERE = "it meets a tensor that the forward makes: neither a parameter nor a buffer"
 
 Rule = Callable[[Call], Value]
@@ -194,12 +197,16 @@ def _table() -> dict[str, ShapeRule]:
         ("linear", repeated, "repeat_interleave"),
         ("linear", expand_as, "expand_as"),
         ("linear", rolled, "roll flip tril triu"),
+        ("linear", shuffled, "PixelShuffle PixelUnshuffle pixel_shuffle pixel_unshuffle"),
+        ("linear", selected, "index_select"),
+        ("linear", packed, "_pack_padded_sequence"),
+        ("linear", padded, "_pad_packed_sequence"),
         ("linear", _whole_transpose, "T mT"),
         ("mix", matmul, "matmul bmm"),
         ("mix", einsum, "einsum"),
         ("mix", scaled_dot_product, "scaled_dot_product_attention"),
         ("mix", _masked, "masked_fill"),
-        ("mix", _made, "new_zeros new_ones new_full new_empty new_tensor"),
+        ("mix", _made, " ".join(KIND_ALONE)),
         ("mix", _alike, "zeros_like ones_like full_like empty_like rand_like randn_like"),
         ("mix", _normalize, "normalize"),
         ("linear", getitem, "getitem"),
