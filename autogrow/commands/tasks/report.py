@@ -8,6 +8,7 @@ from pathlib import Path
 from autogrow.commands.tasks.compare import build, show
 from autogrow.errors import CheckpointError
 from autogrow.report import write_report
+from autogrow.report.run.picture import write_picture
 from autogrow.report.stages.page import write_stages_report
 from autogrow.train.record.folder import (
     LEDGER,
@@ -32,6 +33,13 @@ def report(folder: Path) -> None:
         print(_report(folder))
     else:
         show(folder, build(folder))
+
+
+def draw(folder: Path, path: Path) -> None:
+    """Write the picture of a run, and say where it is. Raises CheckpointError where the folder is not of one run."""
+    if (folder / STAGES).is_file() or not (folder / LEDGER).is_file():
+        raise CheckpointError(f"{folder} is not the folder of one run, which a picture shows")
+    print(write_picture(path, rows=read_ledger(folder), result=_result(folder)))
 
 
 def _report(folder: Path) -> Path:
