@@ -53,6 +53,8 @@ HELP = """autogrow: a neural net that finds its own size while it trains.
   autogrow front RUN             smaller nets out of a finished run, each finished: error against size
   autogrow report DIR            build a run folder's report.html again; of a folder of runs, their comparison
 
+  eval "$(autogrow -sc install=bash)"   commands, groups, options and keys by the tab key; -sc install=fish | source
+
 Try: autogrow fit data=digits
 """
 
@@ -118,6 +120,10 @@ def run(arguments: Sequence[str]) -> int:
         print(autogrow.__version__)
         return 0
     command, rest = arguments[0], arguments[1:]
+    if command in ("-sc", "--shell-completion"):
+        from autogrow.commands import completion
+
+        return completion.run(rest, COMMANDS)
     if command not in COMMANDS:
         raise UsageError(f"unknown command {command!r}; {nearest(command, COMMANDS)}")
     # torch and Hydra take seconds to import: `--help` need not wait for them

@@ -25,6 +25,13 @@ HELP_OF_KEYS = """autogrow keys: every key that can be typed, with its default, 
   autogrow keys growth/when=     those of one group's options
 """
 
+HELP_OF_REPORT = """autogrow report: build a run's page again; of a folder of runs, their comparison.
+
+  autogrow report RUN                     RUN/report.html
+  autogrow report RUN picture=growth.svg  one picture for a document: the error above the growth of the layers
+  autogrow report FOLDER                  compare the runs in it: compare.html, compare.json, rows.csv
+"""
+
 
 def help_of(command: str) -> str:
     """What `autogrow <command> --help` prints; `--help all` is Hydra's, of the config that the words compose."""

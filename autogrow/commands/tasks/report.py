@@ -9,6 +9,7 @@ from autogrow.commands.tasks.compare import build, show
 from autogrow.compare.read.sweep import can_be_compared, is_sweep, read_sweep
 from autogrow.errors import CheckpointError
 from autogrow.report import write_report
+from autogrow.report.run.picture import write_picture
 from autogrow.report.stages.page import write_stages_report
 from autogrow.report.sweep.page import write_sweep
 from autogrow.train.record.folder import (
@@ -44,6 +45,13 @@ def _sweep_report(folder: Path) -> None:
     if can_be_compared(sweep):
         show(folder, build(folder))
     print(write_sweep(folder, sweep))
+
+
+def draw(folder: Path, path: Path) -> None:
+    """Write the picture of a run, and say where it is. Raises CheckpointError where the folder is not of one run."""
+    if (folder / STAGES).is_file() or not (folder / LEDGER).is_file():
+        raise CheckpointError(f"{folder} is not the folder of one run, which a picture shows")
+    print(write_picture(path, rows=read_ledger(folder), result=_result(folder)))
 
 
 def _report(folder: Path) -> Path:
