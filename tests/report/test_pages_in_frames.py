@@ -10,10 +10,12 @@ from dataclasses import replace
 import pytest
 from comparisons import CASES, ROWS
 from pages_in_frames import CHROMIUM, faults
+from sweeps import CASES as SWEEPS
 from test_report import answers_of
 
 from autogrow.report import write_report
 from autogrow.report.comparison.page import render
+from autogrow.report.sweep.page import render as sweep_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
 
@@ -41,3 +43,8 @@ def test_a_run_with_values(regression_run, tmp_path):
 @pytest.mark.parametrize("case", CASES)
 def test_a_comparison(case, tmp_path):
     assert faults(render(CASES[case], ROWS), tmp_path) == []
+
+
+@pytest.mark.parametrize("case", SWEEPS)
+def test_a_sweep(case, tmp_path):
+    assert faults(sweep_page(SWEEPS[case]), tmp_path) == []

@@ -33,6 +33,18 @@ def text_width(text: str) -> float:
     return round(LETTER * len(text), 1)
 
 
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many letters: its beginning and its end, by which long names differ.
+
+    >>> shortened("/a/long/path/to/0.csv", 12), shortened("gap", 12)
+    ('/a/lo…/0.csv', 'gap')
+    """
+    if len(text) <= most:
+        return text
+    before = (most - 1) // 2
+    return f"{text[:before]}…{text[before + 1 - most :]}"
+
+
 def place(spots: Sequence[tuple[float, float, str]], room: Box) -> list[Placed]:
     """The names of points `(x, y, name)` inside `room` (left, top, right, bottom), the first one first.
 
