@@ -12,7 +12,7 @@ from autogrow.report.drawing.plots import WIDTH
 from autogrow.report.drawing.scale import Scale
 
 ROW, TOP, BOTTOM, ASIDE = 38, 26, 22, 16
-LETTERS = 44  # of a name, which is bold: its letters are wider than others
+LETTERS = 40  # of a name, which is bold: its letters are wider than others
 
 
 @dataclass(frozen=True)
