@@ -51,7 +51,7 @@ HELP = """autogrow: a neural net that finds its own size while it trains.
   autogrow evaluate RUN TABLE    every metric on rows whose target is known, and where the table differs from training
   autogrow export RUN to=…       the net as a file for a device or another program: proved to answer the same
   autogrow front RUN             smaller nets out of a finished run, each finished: error against size
-  autogrow report DIR            build a run folder's report.html again; of a folder of runs, their comparison
+  autogrow report DIR            build a run's or a sweep's page again; of a folder of runs, their comparison
 
   eval "$(autogrow -sc install=bash)"   commands, groups, options and keys by the tab key; -sc install=fish | source
 

@@ -32,7 +32,8 @@ def print_summary(task: Task, console: Console | None = None) -> None:
         wide.print(f"and {len(task.outcomes) - _MOST} jobs more", highlight=False)
     done = sum(o.state in FINISHED for o in task.outcomes)
     wide.print(f"\n{done} of {len(task.outcomes)} jobs are done in {task.folder}", soft_wrap=True, highlight=False)
-    wide.print(f"{_write_page(task, task.folder)}", soft_wrap=True, highlight=False)
+    if any(o.state in (*FINISHED, FAILED) for o in task.outcomes):
+        wide.print(f"{_write_page(task, task.folder)}", soft_wrap=True, highlight=False)
     if done > 1 and not task.chooses:
         wide.print(f"compare them: autogrow report {task.folder}", soft_wrap=True, highlight=False)
 

@@ -111,7 +111,12 @@ const audit = (frame, asked) => {
 
   // -- contrast: of what is written against what is behind it
   const canvas = Object.assign(doc.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  const known = new Map();
   const rgba = (css) => {
+    if (!known.has(css)) known.set(css, painted(css));
+    return known.get(css);
+  };
+  const painted = (css) => {
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = css;
     canvas.fillRect(0, 0, 1, 1);
@@ -137,6 +142,6 @@ const audit = (frame, asked) => {
 
   // -- folds: nothing is folded away
   for (const el of all("details > :not(summary)"))
-    if (el.getBoundingClientRect().height < 1) say("folds", `${name(el)} stays folded`);
+    if (!el.checkVisibility() || el.getBoundingClientRect().height < 1) say("folds", `${name(el)} stays folded`);
   return wrong;
 };

@@ -79,7 +79,17 @@ def failed():
     return plain
 
 
+def long_names():
+    plain = comparison(ARMS[:5], search=False)
+    for name, facts in plain["arms"].items():
+        facts["label"] = (
+            f"growth={name} data.path=/a/very/long/path/to/a/table.csv net.widths=[64,64,64] optimizer.lr=0.003"
+        )
+    return plain
+
+
 CASES = {
+    "long names": long_names(),
     "eleven arms and a search": comparison(),
     "regression": comparison(ARMS[:4], metric="rmse", search=False),
     "one seed": comparison(ARMS[:3], seeds=1),

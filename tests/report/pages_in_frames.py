@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -43,18 +44,19 @@ def as_seen(page: str, frame: str) -> str:
     return page.replace(f"@media {MEDIA[frame]}", "@media all") if frame in MEDIA else page
 
 
-def faults(page: str, folder: Path, frames: dict[str, tuple[int, tuple[str, ...]]] | None = None) -> list[str]:
-    """What is wrong with a page in any of the frames, each with the frame's name in front; one start of a browser."""
-    frames = FRAMES if frames is None else frames
+def faults(pages: Mapping[str, str], folder: Path) -> list[str]:
+    """What is wrong with pages in any of the frames, with the page's and the frame's name; one start of a browser."""
     audit = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8")
+    seen = [(name, frame, as_seen(page, frame), *FRAMES[frame]) for name, page in pages.items() for frame in FRAMES]
     held = "".join(
-        f'<iframe id="{name}" style="width:{width}px;height:900px;border:0" srcdoc="{html.escape(as_seen(page, name))}"></iframe>'
-        for name, (width, _) in frames.items()
+        f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{html.escape(page)}"></iframe>'
+        for _, _, page, width, _ in seen
     )
-    asked = json.dumps({name: rules for name, (_, rules) in frames.items()})
+    asked = json.dumps([[f"{name}, {frame}", rules] for name, frame, _, _, rules in seen])
     run = f"""<script>{audit}
     addEventListener("load", () => {{
-      const found = Object.entries({asked}).flatMap(([name, rules]) => audit(document.getElementById(name), rules).map((text) => `${{name}}: ${{text}}`));
+      const frames = [...document.querySelectorAll("iframe")];
+      const found = {asked}.flatMap(([name, rules], i) => audit(frames[i], rules).map((text) => `${{name}}: ${{text}}`));
       document.body.textContent = JSON.stringify(found);
       document.title = "looked";
     }});
@@ -62,7 +64,7 @@ def faults(page: str, folder: Path, frames: dict[str, tuple[int, tuple[str, ...]
     window = folder / "window.html"
     window.write_text(f'<!doctype html><meta charset="utf-8"><body style="margin:0">{held}{run}', encoding="utf-8")
     command = [str(CHROMIUM), *QUIET, f"--user-data-dir={folder / 'profile'}", "--dump-dom", window.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert "<title>looked</title>" in done.stdout, done.stderr[-2000:]
     body = re.search(r"<body[^>]*>(.*)</body>", done.stdout, re.DOTALL)
     assert body is not None

@@ -60,7 +60,10 @@ def read_sweep(folder: Path, failed: Mapping[str, str] | None = None) -> dict[st
 
     failed: why jobs failed that is known, by their folders' names. Raises ConfigError where there is no job.
     """
-    jobs = [_job(folder, path, failed or {}) for path in _job_folders(folder)]
+    failed = failed or {}
+    jobs = [_job(folder, path, failed) for path in _job_folders(folder)]
+    there = {job.name for job in jobs}
+    jobs += [Swept(name, {}, None, why) for name, why in failed.items() if name not in there]
     if not jobs:
         raise ConfigError(f"{folder} holds no job of a sweep: neither a log nor a {RESULT} lies below it")
     varied = varied_keys([job.typed for job in jobs])

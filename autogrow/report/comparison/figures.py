@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from autogrow.report.comparison.said import say_error, say_flops
+from autogrow.report.drawing.labels import shortened
 from autogrow.report.drawing.plots import HEIGHT, Plot, Series
 from autogrow.report.drawing.rows import Row, Rows
 from autogrow.report.drawing.scale import Scale, fit
@@ -96,7 +97,7 @@ def differences(comparison: Plain) -> Markup | None:
     ]
     title = f"Differences of the test {comparison['metric']}, seed by seed: {first} minus each other arm"
     scale = Scale(min(every) - reach, max(every) + reach)
-    return Rows(title, scale, _signed, rows, f"← {first} is better", "worse →", zero=0.0).svg()
+    return Rows(title, scale, _signed, rows, f"← {shortened(first, 26)} is better", "worse →", zero=0.0).svg()
 
 
 def _signed(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-LETTER, LINE = 6.1, 13.0  # a letter's mean width and a line's height in a picture's units, at its 11
+SIZE, LINE = 12.0, 14.0  # of a picture's letters, and the height of a line of them
 MARKER = 5.0
 NEAR = 14.0  # farther than this from its point, a name is joined to it by a line
 
@@ -25,12 +25,28 @@ Box = tuple[float, float, float, float]
 
 
 def text_width(text: str) -> float:
-    """How wide a text is at the most, by its letters.
+    """How wide a text is at the most: by its letters, in the widest of the fonts that a page is shown in.
 
-    >>> text_width("0.5 %")
-    30.5
+    >>> text_width("0.5 %"), text_width("WWW") > text_width("iii")
+    (37.2, True)
     """
-    return round(LETTER * len(text), 1)
+    return round(SIZE * sum(_WIDE.get(letter, 0.66) for letter in text), 1)
+
+
+_WIDE = dict.fromkeys("ijltfr.,:;'|!()[]-/ ", 0.4) | dict.fromkeys("mwMW%@", 0.98)
+"""Letters that are narrower or wider than most, in parts of the size of the font."""
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many letters: its beginning and its end, by which long names differ.
+
+    >>> shortened("/a/long/path/to/0.csv", 12), shortened("gap", 12)
+    ('/a/lo…/0.csv', 'gap')
+    """
+    if len(text) <= most:
+        return text
+    before = (most - 1) // 2
+    return f"{text[:before]}…{text[before + 1 - most :]}"
 
 
 def place(spots: Sequence[tuple[float, float, str]], room: Box) -> list[Placed]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from autogrow.report.drawing.labels import text_width
+from autogrow.report.drawing.labels import shortened, text_width
 from autogrow.report.drawing.plots import WIDTH
 from autogrow.report.drawing.scale import Scale
 
 ROW, TOP, BOTTOM, ASIDE = 38, 26, 22, 16
-LETTERS = int(WIDTH / text_width("m")) - 4  # of a name
+LETTERS = 40  # of a name, which is bold: its letters are wider than others
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Rows:
         return Markup("".join([*out, *self._ticks(), "</svg>"]))
 
     def _row(self, row: Row, y: int) -> Iterator[str]:
-        name = row.name if len(row.name) <= LETTERS else f"{row.name[: LETTERS - 1]}…"
-        yield f'<text x="2" y="{y - 13}" class="row">{"★ " if row.marked else ""}{escape(name)}</text>'
+        name = escape(shortened(row.name, LETTERS))
+        yield f'<text x="2" y="{y - 13}" class="row">{"★ " if row.marked else ""}{name}</text>'
         yield f'<path class="grid" d="M2 {y}H{WIDTH - 2}"/>'
         for value, what in row.dots:
             yield f'<circle class="seed" cx="{self.at(value)}" cy="{y}" r="3"><title>{escape(what)}</title></circle>'

@@ -18,6 +18,8 @@ from autogrow.train.record.folder import COMPARED_PAGE, REPORT, SWEEP_PAGE
 Plain = Mapping[str, Any]
 Cell = str | tuple[str, str]
 
+MOST = 20  # settings that are not folded
+
 
 def write_sweep(folder: Path, sweep: Plain) -> Path:
     """Write `sweep.html` into a sweep's folder and return its path; `sweep` is what `compare.read.sweep` read there."""
@@ -41,6 +43,7 @@ def render(sweep: Plain, folder: Path | None = None) -> str:
             sets=[_set(one, sweep, number, several=several, folder=folder) for number, one in enumerate(sweep["sets"])],
             failures=[_failure(failure, folder) for failure in sweep["failures"]],
             compared=COMPARED_PAGE if compared else "",
+            most=MOST,
         )
     )
 
@@ -48,7 +51,7 @@ def render(sweep: Plain, folder: Path | None = None) -> str:
 def headline(sweep: Plain) -> str:
     """What the sweep found, in a sentence."""
     if not sweep["sets"]:
-        return f"None of {words.times(sweep['jobs'], 'job')} has finished"
+        return f"No job of {sweep['jobs']} has finished"
     said = [_found(one) for one in sweep["sets"]]
     return "; ".join(said) if len(said) < 3 else f"{len(said)} sets of data, each with a best setting of its own"
 

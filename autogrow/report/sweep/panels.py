@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from autogrow.report.comparison.costs import falling
 from autogrow.report.comparison.said import say_error, say_flops, short
+from autogrow.report.drawing.labels import shortened
 from autogrow.report.drawing.plots import Plot, Series
 from autogrow.report.drawing.rows import Row, Rows
 from autogrow.report.drawing.scale import fit
@@ -108,7 +109,7 @@ def of_costs(cells: Cells, metric: str) -> list[Markup]:
                         for c, (x, _) in pairs
                         if len(c["runs"]) > 1
                     ],
-                    named=[named(c)[:LETTERS] if c["best"] or spot in front else "" for c, spot in pairs],
+                    named=[shortened(named(c), LETTERS) if c["best"] or spot in front else "" for c, spot in pairs],
                 )
                 for look, pairs in _best_and_others(cells, spots)
             ),
