@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from autogrow.train.fit.net.load import load
     from autogrow.train.fit.run import fit
     from autogrow.train.fit.spec import FitSpec
-    from autogrow.train.guest.architecture import Growable, load_grown
     from autogrow.train.guest.controller import GrowthController
+    from autogrow.train.guest.loading import Growable, load_grown
     from autogrow.train.guest.staged import grow_checkpoint
 
 _HOMES = {
@@ -29,7 +29,7 @@ _HOMES = {
     "GrowingClassifier": "autogrow.estimators",
     "GrowingRegressor": "autogrow.estimators",
     "GrowthController": "autogrow.train.guest.controller",
-    "Growable": "autogrow.train.guest.architecture",
+    "Growable": "autogrow.train.guest.loading",
     "Surgery": "autogrow.growth",
     "carry": "autogrow.growth",
     "deepen": "autogrow.growth",
@@ -39,7 +39,7 @@ _HOMES = {
     "grow_to": "autogrow.growth",
     "growth_sites": "autogrow.growth",
     "load": "autogrow.train.fit.net.load",
-    "load_grown": "autogrow.train.guest.architecture",
+    "load_grown": "autogrow.train.guest.loading",
     "refine": "autogrow.growth",
     "widen": "autogrow.growth",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,3 +69,16 @@ def _modes_put_back(net: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def without_hooks(net: nn.Module) -> Iterator[None]:
+    """The net without its hooks: people's hooks count calls and keep what they see."""
+    tables = [(m, m._forward_hooks, m._forward_pre_hooks) for m in net.modules()]
+    for module, _, _ in tables:
+        module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
+    try:
+        yield
+    finally:
+        for module, hooks, pre_hooks in tables:
+            module._forward_hooks, module._forward_pre_hooks = hooks, pre_hooks

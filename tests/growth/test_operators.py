@@ -235,8 +235,9 @@ def test_widen_needs_a_width_for_a_name_and_none_for_a_mapping():
 def test_a_width_that_layer_norm_binds_grows_by_multiples_only():
     net, example = make("convnext")
     with pytest.raises(GrowthError, match="only a multiple of 4, by Split, is exact"):
-        widen(net, "stem", 8, example=example)
-    assert widen(net, "stem", 8, example=example, neurons=Split()).receipt.max_abs_change < 1e-12
+        widen(net, "stem", 6, example=example)
+    assert widen(net, "stem", 8, example=example).receipt.max_abs_change < 1e-12  # by copies, without further words
+    assert widen(net, "stem", 16, example=example, neurons=Split()).receipt.max_abs_change < 1e-12
 
 
 # -- deepen

@@ -12,7 +12,7 @@ from torch._dynamo.utils import counters
 
 from autogrow.policy.history import Decision, Widen
 from autogrow.train.guest import reconnect
-from autogrow.train.guest.architecture import load_grown
+from autogrow.train.guest.loading import load_grown
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import STEPS, Lit, controller, loaders, trainer

@@ -30,7 +30,8 @@ from torch.utils.data import DataLoader
 from autogrow.errors import CheckpointError, ConfigError, GrowthError
 from autogrow.policy import Cycle, DataArrival, Growth, LifeCycle, NoFinish, Patience, Plateau, Score, recipe
 from autogrow.policy.history import Deepen, Keep, Stop, Widen
-from autogrow.train.guest.architecture import Growable, load_grown, record_of
+from autogrow.train.guest.architecture import record_of
+from autogrow.train.guest.loading import Growable, load_grown
 from autogrow.train.guest.reconnect import grow_hot
 from autogrow.train.rewire.rewire import check_strategy
 

@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from torchmetrics import MeanMetric
 
-from autogrow.train.guest import controller as growth_controller
+from autogrow.train.guest import sittings
 from autogrow.train.guest.resume import Logged
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -157,7 +157,7 @@ CONTROLS = {
 @pytest.mark.parametrize(("name", "instead", "kind", "where", "settings"), CONTROLS.values(), ids=CONTROLS.keys())
 def test_without_the_mend_it_is_not_exact(tmp_path, monkeypatch, name, instead, kind, where, settings):
     reference = fit(tmp_path, kind, where=where, **settings)
-    monkeypatch.setattr(growth_controller, name, instead)
+    monkeypatch.setattr(sittings, name, instead)
     again = fit(tmp_path / "again", kind, ckpt=str(written(tmp_path, 4)), seed=99, **settings)
     assert fingerprint(again) != fingerprint(reference)
 

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from autogrow.errors import CheckpointError, GrowthError
 from autogrow.policy.history import Deepen, Widen
-from autogrow.train.guest.architecture import load_grown
+from autogrow.train.guest.loading import load_grown
 from autogrow.train.guest.staged import grow_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -16,14 +16,14 @@ import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
 from torch import nn
 
-from autogrow.errors import ConfigError
+from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth import GradMax
 from autogrow.policy import Finer, Finish, Growth, LifeCycle, NoFinish, WidestGain, recipe
 from autogrow.policy.finish import deliverable
 from autogrow.policy.history import Anneal, Deepen, Keep, Stop, Undo, Widen
 from autogrow.policy.stop import NeverStop
 from autogrow.policy.verdict import Verdict
-from autogrow.train.guest.architecture import Growable, load_grown
+from autogrow.train.guest.loading import Growable, load_grown
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import BATCH, CLASSES, EXAMPLE, INPUTS, STEPS, Lit, Planned, controller, data, fingerprint, loaders, trainer
@@ -414,10 +414,31 @@ def test_checkpoints_of_every_size_are_tested_loaded_and_let_go(tmp_path):
 
 def test_a_class_that_cannot_load_its_grown_checkpoints_is_told_the_line_to_write(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr("autogrow.train.guest.controller.rank_zero_info", said.append)
+    monkeypatch.setattr("autogrow.train.guest.loading.rank_zero_info", said.append)
     fit(tmp_path, Planned(((0, WIDER), (1, DEEPER))), epochs=3)
     fit(tmp_path, Planned(((0, WIDER),)), module=Loadable(p=0.0), epochs=2)
     lines = [line for line in said if "load_from_checkpoint" in line]
     assert len(lines) == 1
     assert "class Lit(Growable, …)" in lines[0]
     assert "load_grown(Lit(…), path)" in lines[0]
+
+
+class Hooked(Lit):
+    """Has hooks of its own, and calls Lightning's."""
+
+    def on_load_checkpoint(self, checkpoint):
+        super().on_load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("kind", [Lit, Hooked])
+def test_a_plain_class_refuses_a_grown_checkpoint_in_one_line_and_loads_one_from_before(tmp_path, kind):
+    saver = ModelCheckpoint(tmp_path, save_top_k=-1)
+    run = fit(tmp_path, Planned(((1, WIDER),)), saver, module=kind(), epochs=3, enable_checkpointing=True)
+    grown, fresh = saver.best_model_path, next(tmp_path.glob("epoch=0*.ckpt"))
+    line = rf"write class {kind.__name__}\(Growable, …\).*load_grown\({kind.__name__}\(…\), path\)$"
+    with pytest.raises(CheckpointError, match=line):
+        kind.load_from_checkpoint(grown)
+    with pytest.raises(CheckpointError, match=line):
+        trainer(tmp_path, []).test(kind(), loaders()[1], ckpt_path=grown, verbose=False)
+    run.test(kind(), loaders()[1], ckpt_path=grown, verbose=False)  # with the controller it is rebuilt
+    assert kind.load_from_checkpoint(fresh).model.body[0].lin.out_features == 8

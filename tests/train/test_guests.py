@@ -21,7 +21,7 @@ from autogrow.errors import ConfigError
 from autogrow.growth import GradMax, Tiny, carry, place_state, state_by_name, widen
 from autogrow.policy.history import Deepen, Keep, Row, Widen
 from autogrow.train.guest import monitors
-from autogrow.train.guest.architecture import Growable, load_grown
+from autogrow.train.guest.loading import Growable, load_grown
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lit import (

@@ -14,15 +14,16 @@ from torch import Tensor, fx, nn
 
 from autogrow.growth.activations import ACTIVATION_FUNCTIONS, ACTIVATION_MODULES, activation_facts
 from autogrow.growth.layers import layer_type, norm_type
-from autogrow.growth.sites.axes import Axis, Width, fix, new_axis, resolve
+from autogrow.growth.sites.axes import fix, new_axis
+from autogrow.growth.sites.direct import axes_in
 from autogrow.growth.sites.numbers import SizeFloat, SizeInt
 from autogrow.growth.sites.rules.attention import through_attention
 from autogrow.growth.sites.rules.functional import FUNCTIONAL
 from autogrow.growth.sites.rules.layers import through_activation, through_knots, through_layer, through_norm
 from autogrow.growth.sites.rules.parts import DIV, ELEMENTWISE, MUL, elementwise, elementwise_kind
 from autogrow.growth.sites.rules.recurrent import through_recurrent
-from autogrow.growth.sites.rules.table import EXTREMES, KIND_ALONE, MADE_HERE, SHAPES
-from autogrow.growth.sites.trace import Call, Note, Scale, Sized, Trace, Use, Value, function_name
+from autogrow.growth.sites.rules.table import EXTREMES, MADE_HERE, SHAPES
+from autogrow.growth.sites.trace import Call, Note, Scale, Trace, Value
 from autogrow.growth.written_norms import written_norm
 from autogrow.nets.knots import Knots
 
@@ -56,7 +57,6 @@ class Interpreter:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.direct: list[tuple[fx.Node, Value]] = []  # parameters that the forward uses itself
 
     def __call__(self, call: Call) -> Value:
         """The axes of what a call answered."""
@@ -74,29 +74,6 @@ class Interpreter:
         if isinstance(result, Tensor) and (not isinstance(value, tuple) or len(value) != result.ndim):
             value = self._opaque(call)
         return value
-
-    def finish(self) -> None:
-        """What lies along the parameters that the forward uses itself: who reads them is known now."""
-        for node, axes in self.direct:
-            target = str(node.target)
-            owner, _, name = target.rpartition(".")
-            seen = all(function_name(user) in KIND_ALONE for user in node.users)
-            for dim, axis in enumerate(axes):
-                if axis is not None:
-                    fill = 1.0 if self._multiplies(node, _widths_in((axis,))) else "mean"
-                    role, fill = self.trace.roles.get((target, dim), ("seen" if seen else "carry", fill))
-                    self.trace.uses.append(Use(owner, name, dim, axis, role, fill))
-        for (module, attribute), axis in self.trace.numbers.follows.items():
-            self.trace.sized.append(Sized(module, attribute, axis))
-
-    def _multiplies(self, node: fx.Node, own: set[Width]) -> bool:
-        """Whether a parameter, reshaped or not, is a factor of what lies along its width: then a new entry is 1."""
-        users = [user for user in node.users if user.op != "output"]
-        shaped = [u for u in users if self.trace.notes[u].kind == "linear" and len(u.all_input_nodes) == 1]
-        products = [user for user in users if function_name(user) in MUL | DIV]
-        others = [source for product in products for source in product.all_input_nodes if source is not node]
-        factor = any(not own.isdisjoint(_widths_in(self.trace.values[source])) for source in others)
-        return factor or any(self._multiplies(u, own) for u in shaped)
 
     # -- where tensors come from and go to
 
@@ -117,7 +94,7 @@ class Interpreter:
         axes = tuple(new_axis(int(size)) if size > 1 else None for size in call.result.shape)
         known = {name for name, _ in (*self.trace.net.named_parameters(), *self.trace.net.named_buffers())}
         if target in known:
-            self.direct.append((call.node, axes))
+            self.trace.direct.append((call.node, axes))
         else:
             for axis in axes:
                 if axis is not None:
@@ -127,7 +104,7 @@ class Interpreter:
     def _output(self, call: Call) -> Value:
         self._note(call, "mix")
         for value in call.values.values():
-            for axis in _axes_in(value):
+            for axis in axes_in(value):
                 fix(axis, "it is the net's output")
                 self.trace.outputs.append(axis)
         return None
@@ -206,7 +183,7 @@ class Interpreter:
             called = f"{call.node.target!r} ({call.name})"
             why = self.trace.opaque.setdefault(str(call.node.target), why)
         for value in call.values.values():
-            for axis in _axes_in(value):
+            for axis in axes_in(value):
                 fix(axis, f"it goes through {called}: {why}")
         if isinstance(call.result, (tuple, list)):
             return [(None,) * r.ndim if isinstance(r, Tensor) else None for r in call.result]
@@ -236,13 +213,3 @@ def _numbers_in(value: Any) -> Iterator[Any]:
     elif isinstance(value, (tuple, list, Mapping)):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _numbers_in(item)
-
-
-def _widths_in(value: Value) -> set[Width]:
-    return {segment.width for axis in _axes_in(value) for segment in resolve(axis)}
-
-
-def _axes_in(value: Value) -> list[Axis]:
-    if isinstance(value, tuple):
-        return [axis for axis in value if axis is not None]
-    return [axis for item in value for axis in _axes_in(item)] if isinstance(value, list) else []

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -20,17 +19,13 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 from autogrow.growth.layers import layer_type, norm_type
+from autogrow.growth.modes import without_hooks
+from autogrow.growth.sites.called import ASKS_VALUES, MEASURES, name_of, plainly, tensors_in
 from autogrow.growth.sites.numbers import Count, SizeInt, plain_numbers
 from autogrow.growth.sites.trace import Call, Called, Trace, Value
 from autogrow.growth.written_norms import written_norm
 from autogrow.nets.knots import Knots
 
-# answers of plain Python about a tensor's values: another batch, another way through the forward
-_ASKS_VALUES = {
-    "item", "tolist", "numpy", "__bool__", "__int__", "__float__", "__index__", "__complex__", "__contains__", "__array__",
-}  # fmt: skip
-_MEASURES = {"shape", "size", "numel", "len"}
-_REFLECTED = {"rsub": "sub", "rdiv": "truediv", "rtruediv": "truediv", "rpow": "pow", "rmatmul": "matmul", "rfloordiv": "floordiv"}  # fmt: skip
 _TRANSPARENT = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.TransformerEncoder, nn.TransformerEncoderLayer,
                 nn.TransformerDecoder, nn.TransformerDecoderLayer, nn.Transformer)  # fmt: skip
 _CALL = nn.Module.__call__
@@ -134,7 +129,7 @@ class Recorder(TorchFunctionMode):
         return bool(self.inside) and isinstance(self.inside[-1], _TRANSPARENT) and _of_torch(self.inside[-1])
 
     def _first_of(self, args: Any, kwargs: Any) -> fx.Node | None:
-        first = next(_tensors((args, kwargs)), None)
+        first = next(tensors_in((args, kwargs)), None)
         return None if first is None else self.nodes.get(id(first))
 
     def _note_called(self, name: str, given: fx.Node | None, answer: Any) -> None:
@@ -161,26 +156,21 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         if self.asleep:
             return func(*args, **kwargs)
-        name = _name_of(func)
-        known = [t for t in _tensors((args, kwargs)) if id(t) in self.nodes or id(t) in self.owned]
-        asks = getattr(func, "__name__", "") in _ASKS_VALUES and any(id(t) in self.nodes for t in known)
+        name = name_of(func)
+        known = [t for t in tensors_in((args, kwargs)) if id(t) in self.nodes or id(t) in self.owned]
+        asks = getattr(func, "__name__", "") in ASKS_VALUES and any(id(t) in self.nodes for t in known)
         if asks and not self._torchs_own():
             raise NotFollowedError(f"it asks for the values of a tensor ({name})")
         result = func(*plain_numbers(args), **plain_numbers(kwargs))
-        if known and name in _MEASURES:
+        if known and name in MEASURES:
             return self._measured(name, *args, **kwargs)
-        if not known or (name != "setitem" and not any(True for _ in _tensors(result))):
+        if not known or (name != "setitem" and not any(True for _ in tensors_in(result))):
             return result
         with self._asleep():
             return self._written(name, args, kwargs, result)
 
     def _written(self, name: str, args: Any, kwargs: Any, result: Any) -> Any:
-        if name in _REFLECTED:
-            name, args = _REFLECTED[name], (args[1], args[0], *args[2:])
-        elif name in ("rmul", "radd"):
-            name = name[1:]
-        if name in ("to", "type_as"):  # of another tensor its kind alone
-            args = (*args[:1], *(a for a in args[1:] if not isinstance(a, Tensor)))
+        name, args = plainly(name, args)
         node = self.trace.graph.create_node("call_method", name, self._as_nodes(args), self._as_nodes(kwargs))
         return self._interpreted(node, plain_numbers(args), plain_numbers(kwargs), result)
 
@@ -219,7 +209,7 @@ class Recorder(TorchFunctionMode):
         elif isinstance(result, (tuple, list, Mapping)):
             items = result.items() if isinstance(result, Mapping) else enumerate(result)
             for key, item in items:
-                if any(True for _ in _tensors(item)):
+                if any(True for _ in tensors_in(item)):
                     taken = self.trace.graph.create_node("call_method", "getitem", (node, key))
                     self._answered(Call(taken, (result, key), {}, *self._interpretable(taken), item))
 
@@ -245,39 +235,6 @@ class Recorder(TorchFunctionMode):
 
 def _of_torch(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.")
-
-
-def _name_of(func: Callable[..., Any]) -> str:
-    """The bare name of a function, of what an operator stands for, or of the attribute that is read."""
-    name = getattr(func, "__name__", str(func))
-    if name == "__get__":
-        return str(getattr(getattr(func, "__self__", None), "__name__", name))
-    return name.removeprefix("__").removesuffix("__") if name.startswith("__") else name
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, Mapping):
-        yield from _tensors(list(value.values()))
-    elif isinstance(value, slice):
-        yield from _tensors([value.start, value.stop, value.step])
-
-
-@contextmanager
-def without_hooks(net: nn.Module) -> Iterator[None]:
-    """The net without its hooks: people's hooks count calls and keep what they see."""
-    tables = [(m, m._forward_hooks, m._forward_pre_hooks) for m in net.modules()]
-    for module, _, _ in tables:
-        module._forward_hooks, module._forward_pre_hooks = OrderedDict(), OrderedDict()
-    try:
-        yield
-    finally:
-        for module, hooks, pre_hooks in tables:
-            module._forward_hooks, module._forward_pre_hooks = hooks, pre_hooks
 
 
 __all__ = ["NotFollowedError", "Recorder"]

@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from autogrow.errors import GrowthError
 from autogrow.growth.modes import quiet
+from autogrow.growth.sites.direct import lay_direct
 from autogrow.growth.sites.example import Example, call_arguments
 from autogrow.growth.sites.interpret import Interpreter
 from autogrow.growth.sites.record import NotFollowedError, Recorder
@@ -60,7 +61,7 @@ def _run(trace: Trace, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None
         given = [recorder.place(name, value) for name, value in zip_longest(names[: len(args)], args, fillvalue="more")]
         named = {name: recorder.place(name, value) for name, value in kwargs.items()}
         recorder.output(trace.net.forward(*given, **named))
-    interpreter.finish()
+    lay_direct(trace)
 
 
 def _bound(net: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

@@ -121,6 +121,7 @@ class Trace:
     sized: list[Sized] = field(default_factory=list)
     numbers: Sizes = field(default_factory=Sizes)  # what the forward does with sizes
     roles: dict[tuple[str, int], tuple[str, float | str]] = field(default_factory=dict)  # of parameters used directly
+    direct: list[tuple[fx.Node, Value]] = field(default_factory=list)  # parameters that the forward uses itself
     layers: dict[str, tuple[Axis, Axis]] = field(default_factory=dict)  # module name → its input and output axis
     cells: dict[str, Axis] = field(default_factory=dict)  # recurrent layer → its hidden width
     products: list[Product] = field(default_factory=list)

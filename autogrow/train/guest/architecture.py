@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -24,7 +23,7 @@ from autogrow.errors import AutogrowError, CheckpointError, ConfigError, nearest
 from autogrow.growth import replay
 from autogrow.train.guest.averages import averages_of
 from autogrow.train.guest.compiled import eagerly, forget_compiled, plain
-from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION, read_checkpoint
+from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
 
 _RECORD = "_growth_record"
 
@@ -169,51 +168,6 @@ def record_of(module: pl.LightningModule) -> GrowthRecord | None:
     return record
 
 
-if TYPE_CHECKING:
-    _Mixed = pl.LightningModule
-else:
-    _Mixed = object  # it is mixed with the LightningModule of either package
-
-
-class Growable(_Mixed):
-    """Mixin for modules whose grown checkpoints are to be loaded by `load_from_checkpoint`:
-    `class Lit(Growable, LightningModule)`, with the `LightningModule` of either package.
-
-    Needed for nothing else. A module that has checkpoint hooks of its own calls `super()` in them.
-    """
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what rebuilds the net."""
-        super().on_save_checkpoint(checkpoint)
-        record = record_of(self)
-        if record is not None:
-            record.write(checkpoint, self)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Rebuild the checkpoint's net before weights are loaded."""
-        _read(self, checkpoint)
-        super().on_load_checkpoint(checkpoint)
-
-
-def load_grown(module: pl.LightningModule, path: str | Path) -> pl.LightningModule:
-    """Load a grown checkpoint into a module as it was before growth; answers with the module.
-
-    `module`: a fresh instance with the starting net. Raises CheckpointError, in one line, for a file that is not a
-    whole checkpoint or does not fit.
-    """
-    checkpoint = read_checkpoint(path)
-    _read(module, checkpoint)
-    if "state_dict" not in checkpoint:
-        raise CheckpointError(f"{path} is incomplete: it has no 'state_dict'")
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path} does not fit {type(module).__name__}: {str(error).splitlines()[-1].strip()}"
-        ) from None
-    return module
-
-
 class _Hooks:
     """The module's checkpoint hooks, extended by its record."""
 
@@ -233,7 +187,7 @@ class _Hooks:
         type(self.module).on_load_checkpoint(self.module, checkpoint)
 
 
-def _read(module: pl.LightningModule, checkpoint: Mapping[str, Any]) -> None:
+def read_into(module: pl.LightningModule, checkpoint: Mapping[str, Any]) -> None:
     """Rebuild the net of a module that may not have a record yet: the checkpoint says which net, and what goes in."""
     record = record_of(module)
     if record is None:

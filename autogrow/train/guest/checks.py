@@ -8,18 +8,21 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_info
 
 from autogrow.growth import Sites
 from autogrow.growth.cost import NetCost
 from autogrow.policy.book import Book, Measured
-from autogrow.policy.history import GROWTHS, Action, Decision, Deepen, Keep, Options, Refine, Row, Widen
+from autogrow.policy.history import GROWTHS, Action, Decision, Deepen, Keep, Options, Refine, Row, Stop, Widen
 from autogrow.policy.needs import requires
 from autogrow.train.guest.architecture import GrowthRecord
+from autogrow.train.guest.as_it_is import recorded
 from autogrow.train.guest.averages import averaging_started
 from autogrow.train.guest.compiled import eagerly
 from autogrow.train.guest.monitors import max_steps
 from autogrow.train.guest.resume import epochs_ended
 from autogrow.train.guest.rows import GivenRows
+from autogrow.train.record.ledger import Ledger
 from autogrow.train.rewire.columns import Columns
 from autogrow.train.rewire.event import in_steps, options_of, size_of
 
@@ -111,6 +114,34 @@ def allowed_in(trainer: pl.Trainer, sites: Sites, refused: Mapping[str, str]) ->
         return decision
 
     return allowed
+
+
+def decided_row(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    book: Book,
+    measured: Measured,
+    sites: Sites,
+    given: GivenRows,
+    there: Callable[[Row, Decision], Decision],
+) -> Row:
+    """The row of a check, with what the policy decides, as rank 0 has it. `there`: what may be gone back to."""
+    options = options_for(trainer, book, recorded(module), module, sites, given, given.columns(sites))
+    allowed = allowed_in(trainer, sites, book.all_refused)
+    decided = book.decided(book.row(measured), options, lambda row, decision: there(row, allowed(row, decision)))
+    return Row.from_plain(trainer.strategy.broadcast(decided.to_plain()))
+
+
+def enter(trainer: pl.Trainer, ledger: Ledger, row: Row) -> None:
+    """Write a row to the ledger and to the run's loggers, say what it decides, and stop where it says so."""
+    if trainer.is_global_zero:
+        ledger.append(row)
+        for logger in trainer.loggers:
+            logger.log_metrics(sizes_to_log(row), step=trainer.fit_loop.epoch_loop._batches_that_stepped)
+    if isinstance(row.action, Stop):
+        trainer.should_stop = True
+    if not isinstance(row.action, Keep):
+        rank_zero_info(f"autogrow, check {row.check}: {row.reason}")
 
 
 def sizes_to_log(row: Row) -> dict[str, float]:

@@ -8,7 +8,6 @@ old ones had come to is carried over. One epoch with a validation is one check.
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,35 +17,23 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from autogrow.errors import ConfigError, nearest
-from autogrow.growth import Sites
 from autogrow.growth.carry.optimizer import MODES
-from autogrow.growth.cost import NetCost
 from autogrow.policy.book import Book, Policy
-from autogrow.policy.event import Event, Size
-from autogrow.policy.history import GROWTHS, Action, Anneal, Keep, Row, Stop, Undo
-from autogrow.train.guest.architecture import Growable, GrowthRecord, keep_record, record_of
+from autogrow.policy.event import Event
+from autogrow.policy.history import GROWTHS, Action, Anneal, Row, Stop, Undo
+from autogrow.train.guest.architecture import keep_record
+from autogrow.train.guest.as_it_is import AsItIs, inputs_of, recorded
 from autogrow.train.guest.batches import LastBatches
-from autogrow.train.guest.checks import allowed_in, measured_by, options_for, sites_in, sizes_to_log
-from autogrow.train.guest.monitors import MEASURES, Measure, Monitors, check_policy, rows_in
+from autogrow.train.guest.checks import decided_row, enter, measured_by, sites_in
+from autogrow.train.guest.loading import say_how_to_load, tell_plain_classes
+from autogrow.train.guest.monitors import MEASURES, Measure, Monitors, check_policy
 from autogrow.train.guest.reconnect import SiteRefusedError, grow_hot, look_at
-from autogrow.train.guest.resume import (
-    WITHIN_AN_EPOCH,
-    Logged,
-    begin_next_epoch,
-    epochs_ended,
-    finish_last_batch,
-    gathered,
-    logged,
-    position,
-    random_state,
-    set_random_state,
-    step_plateaus,
-)
 from autogrow.train.guest.rows import Batch, GivenRows, Loss
+from autogrow.train.guest.sittings import Resumption, write_sitting
+from autogrow.train.guest.so_far import SoFar
 from autogrow.train.guest.way_back import WayBack
-from autogrow.train.record.checkpoint import CHECKPOINT_KEY
 from autogrow.train.record.ledger import Ledger
-from autogrow.train.rewire.event import growth_event, size_of
+from autogrow.train.rewire.event import growth_event
 from autogrow.train.rewire.rewire import check_strategy
 
 
@@ -107,12 +94,7 @@ class GrowthController(pl.Callback):
     def _start(self) -> None:
         self.book = Book(self.policy)
         self.way_back = WayBack(self.policy, self.restore_best)
-        self._rows_seen = {"train": 0, "val": 0}
-        self._validated = False
-        self._seconds_before, self._started = 0.0, time.perf_counter()
-        self._resumed: dict[str, Any] | None = None
-        self._logged: Logged | None = None
-        self._known: tuple[Sites, NetCost] | None = None
+        self.so_far, self.resumption, self.net_now = SoFar(), Resumption(), AsItIs(self.given)
         self._keep_rows = False
         self._batches = LastBatches(self.neurons)
 
@@ -126,9 +108,7 @@ class GrowthController(pl.Callback):
         """Plain data: the rows, the pending decision, the fresh event, and the counts of this check."""
         return {
             **self.book.to_plain(),
-            "rows_seen": dict(self._rows_seen),
-            "validated": self._validated,
-            "seconds": self.seconds(),
+            **self.so_far.to_plain(),
             **({"sums": copy.deepcopy(self.monitors.sums)} if self.monitors.sums else {}),
             **self.way_back.state_dict(),
             **self._batches.to_plain(),
@@ -139,9 +119,7 @@ class GrowthController(pl.Callback):
         if self._keep_rows:
             return
         self.book.load(state_dict)
-        self._rows_seen = dict(state_dict["rows_seen"])
-        self._validated = state_dict["validated"]
-        self._seconds_before = state_dict["seconds"]
+        self.so_far.load(state_dict)
         self.monitors.sums = dict(state_dict.get("sums", {}))
         self.way_back.load_state_dict(state_dict)
         self._batches.load(state_dict)
@@ -150,36 +128,24 @@ class GrowthController(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add what each rank needs to go on exactly as it would have gone on."""
-        ranks = gathered(trainer, {"random": random_state(), "logged": logged(trainer)})
-        checkpoint.setdefault(CHECKPOINT_KEY, {}).update(position=position(trainer), ranks=ranks)
+        write_sitting(trainer, checkpoint)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """When a fit goes on: have the epoch finished that was not, and the random state of the moment."""
-        ours = checkpoint.get(CHECKPOINT_KEY, {})
         self._keep_rows = trainer.state.fn is None or trainer.state.fn.value != "fit"
-        if self._keep_rows or "ranks" not in ours:
-            return
-        where = ours["position"]
-        if where == "last batch":
-            where = finish_last_batch(checkpoint, trainer)
-        ranks = ours["ranks"]
-        mine = ranks[trainer.global_rank] if trainer.global_rank < len(ranks) else ranks[0]
-        self._resumed = {"position": where, **mine}
-        set_random_state(mine["random"])  # a loader that shuffles by the global state draws before training starts
-
-    def seconds(self) -> float:
-        """Seconds of training so far, earlier sittings included."""
-        return self._seconds_before + time.perf_counter() - self._started
+        if not self._keep_rows:
+            self.resumption.read(trainer, checkpoint)
 
     # -- hooks --------------------------------------------------------------------------------------------------------
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Let the module's checkpoints hold its architecture; refuse early what cannot grow."""
-        record = keep_record(pl_module, self.net, self._inputs(pl_module), self.averages)
+        record = keep_record(pl_module, self.net, inputs_of(pl_module, self.example), self.averages)
         if stage != "fit":
             return
         check_strategy(trainer)
+        tell_plain_classes()
         if trainer.global_step == 0:
             self._start()
         self._batches.example = record.example
@@ -192,20 +158,11 @@ class GrowthController(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After a resume: put back what Lightning left out, and finish a check that was cut off."""
-        self._started, self._known = time.perf_counter(), None
+        self.so_far.go_on()
+        self.net_now.forget()
         self.way_back.check(trainer)
-        if self._resumed is not None:
-            resumed, self._resumed = self._resumed, None
-            self._logged = Logged(resumed["logged"], trainer, resumed["position"])
-            if resumed["position"] == "cut off":
-                self.close_check(trainer, pl_module)
-            if resumed["position"] in ("cut off", "epoch end"):
-                begin_next_epoch(trainer)
-                step_plateaus(trainer, epochs_ended(trainer) - 1)
-            if resumed["position"] in WITHIN_AN_EPOCH:
-                set_random_state(resumed["random"])
-            if trainer.is_global_zero:
-                self.ledger.cut_back(self.rows)
+        if self.resumption.begin(trainer, lambda: self.close_check(trainer, pl_module)) and trainer.is_global_zero:
+            self.ledger.cut_back(self.rows)
         if isinstance(self.book.pending, Stop):
             trainer.should_stop = True  # Lightning does not save it
 
@@ -213,18 +170,18 @@ class GrowthController(pl.Callback):
         """Apply what the last check decided."""
         action = self.book.take()
         if isinstance(action, (Undo, Anneal)):
-            before = self.size(pl_module)
-            self.way_back.go(trainer, pl_module, self._record(pl_module), action)
-            self._known = None
-            self.book.applied(Event(action, before, self.size(pl_module), decided_at=self.book.decided_at))
+            before = self.net_now.size(pl_module)
+            self.way_back.go(trainer, pl_module, recorded(pl_module), action)
+            self.net_now.forget()
+            self.book.applied(Event(action, before, self.net_now.size(pl_module), decided_at=self.book.decided_at))
         if not isinstance(action, GROWTHS):
             return
         try:
             self.book.applied(self.grow(trainer, pl_module, action))
-            self._say_how_to_load(pl_module)
+            say_how_to_load(pl_module)
         except SiteRefusedError as error:
             self.book.refuse(sites_in(action), str(error))
-            self._known = None
+            self.net_now.forget()
             rank_zero_info(f"autogrow: {', '.join(sites_in(action))} cannot grow and is not tried again: {error}")
 
     def on_train_batch_start(
@@ -237,12 +194,9 @@ class GrowthController(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the rows; after a resume within an epoch, go on with its sums."""
-        rows = rows_in(batch)
-        self._rows_seen["train"] += rows * trainer.world_size
-        self.monitors.note(trainer, rows)
+        self.monitors.note(trainer, self.so_far.saw("train", batch, trainer))
         self._batches.see(batch)
-        if self._logged is not None:
-            self._logged.add_to(trainer)
+        self.resumption.after_batch(trainer)
 
     def on_validation_batch_end(
         self,
@@ -255,60 +209,46 @@ class GrowthController(pl.Callback):
     ) -> None:
         """Count the rows."""
         if not trainer.sanity_checking:
-            self._rows_seen["val"] += rows_in(batch) * trainer.world_size
+            self.so_far.saw("val", batch, trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """An epoch with a validation is a check."""
-        self._validated = self._validated or not trainer.sanity_checking
+        self.so_far.validated = self.so_far.validated or not trainer.sanity_checking
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure, decide, record."""
-        self._logged = None
+        self.resumption.epoch_ended()
         trainer.fit_loop._restarting = False  # the metrics are there again, so plateau schedulers may take their step
         self.close_check(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the module with the net that is handed back."""
-        check = self.way_back.hand_back(trainer, pl_module, self._record(pl_module), self.rows)
+        check = self.way_back.hand_back(trainer, pl_module, recorded(pl_module), self.rows)
         if check is not None:
-            self._known = None
+            self.net_now.forget()
             rank_zero_info(f"autogrow: the module is the net of check {check}, the best")
 
-    # -- decide -------------------------------------------------------------------------------------------------------
+    # -- decide and act -----------------------------------------------------------------------------------------------
     def close_check(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """End a check: measure, ask the policy, write the row. Rank 0's row is every rank's."""
         validates = trainer.enable_validation and self.monitors.measure is None
         taken = self.rows and self.rows[-1].step == trainer.global_step
-        if taken or (validates and not self._validated):
+        if taken or (validates and not self.so_far.validated):
             return
-        sites, spent = self.known(module)
+        sites, spent = self.net_now.known(module)
         values, columns = self.monitors.read(trainer, module), self.given.columns(sites)
         measured = measured_by(
-            trainer, values, sites, spent, seen=self._rows_seen, seconds=self.seconds(), columns=columns
+            trainer, values, sites, spent, seen=self.so_far.rows, seconds=self.so_far.seconds(), columns=columns
         )
-        options = options_for(trainer, self.book, self._record(module), module, sites, self.given, columns)
-        allowed = allowed_in(trainer, sites, self.book.all_refused)
-        row = self.book.row(measured)
-        decided = self.book.decided(
-            row, options, lambda row, decision: self.way_back.there(row, allowed(row, decision))
-        )
-        row = Row.from_plain(trainer.strategy.broadcast(decided.to_plain()))
+        row = decided_row(trainer, module, self.book, measured, sites, self.given, self.way_back.there)
         self.book.enter(row)
-        self._rows_seen, self._validated = {"train": 0, "val": 0}, False
-        self.way_back.keep(trainer, module, self._record(module), self.rows)
-        if trainer.is_global_zero:
-            self.ledger.append(row)
-            for logger in trainer.loggers:
-                logger.log_metrics(sizes_to_log(row), step=trainer.fit_loop.epoch_loop._batches_that_stepped)
-        if isinstance(row.action, Stop):
-            trainer.should_stop = True
-        if not isinstance(row.action, Keep):
-            rank_zero_info(f"autogrow, check {row.check}: {row.reason}")
+        self.so_far.close()
+        self.way_back.keep(trainer, module, recorded(module), self.rows)
+        enter(trainer, self.ledger, row)
 
-    # -- act ----------------------------------------------------------------------------------------------------------
     def grow(self, trainer: pl.Trainer, module: pl.LightningModule, action: Action) -> Event:
         """Apply a growth; answers with its event."""
-        before, record = self.size(module), self._record(module)
+        before, record = self.net_now.size(module), recorded(module)
         surgery, flops = grow_hot(
             trainer,
             module,
@@ -317,47 +257,11 @@ class GrowthController(pl.Callback):
             seed=self.seed,
             neurons=self._batches.given(module.device),
             mode=self.optimizer_state,
-            columns=self.given.columns(self.known(module)[0]),
+            columns=self.given.columns(self.net_now.known(module)[0]),
         )
-        self._known = None
-        return growth_event(action, surgery, before, self.size(module), decided_at=self.book.decided_at, flops=flops)
-
-    def _say_how_to_load(self, module: pl.LightningModule) -> None:
-        """Once, at the first growth: `load_from_checkpoint` builds the module by itself, as it started."""
-        name = type(module).__name__
-        if not isinstance(module, Growable) and len(self._record(module).recipe) == 1:
-            rank_zero_info(
-                f"autogrow: its checkpoints are loaded by autogrow.load_grown({name}(…), path); for "
-                f"{name}.load_from_checkpoint write class {name}(Growable, …), with autogrow.Growable"
-            )
-
-    # -- the net as it is ---------------------------------------------------------------------------------------------
-    def known(self, module: pl.LightningModule) -> tuple[Sites, NetCost]:
-        """Sites and cost of the net; found anew after a growth."""
-        if self._known is None:
-            record = self._record(module)
-            self._known = look_at(record.net(module), record)
-        return self._known
-
-    def size(self, module: pl.LightningModule) -> Size:
-        """The net's size as it is."""
-        sites, spent = self.known(module)
-        return size_of(sites, spent, self.given.columns(sites))
-
-    def _record(self, module: pl.LightningModule) -> GrowthRecord:
-        record = record_of(module)
-        assert record is not None
-        return record
-
-    def _inputs(self, module: pl.LightningModule) -> tuple[Tensor, ...]:
-        example = module.example_input_array if self.example is None else self.example
-        if isinstance(example, Tensor):
-            return (example,)
-        if not isinstance(example, Sequence) or not all(isinstance(t, Tensor) for t in example):
-            raise ConfigError(
-                f"example must be a tensor or a sequence of tensors (the net's inputs, with a batch dimension), got {example!r}"
-            )
-        return tuple(example)
+        self.net_now.forget()
+        after = self.net_now.size(module)
+        return growth_event(action, surgery, before, after, decided_at=self.book.decided_at, flops=flops)
 
 
 __all__ = ["GrowthController"]
