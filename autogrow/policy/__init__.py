@@ -17,6 +17,7 @@ from autogrow.policy.settings import check_settings
 from autogrow.policy.stop import BudgetStop, GapStop, NeverStop, Patience
 from autogrow.policy.trial import Trial
 from autogrow.policy.when import DataArrival, EarlyRamp, FixedSchedule, Never
+from autogrow.policy.when_envelope import Envelope
 from autogrow.policy.when_gap import FittingRisk, GapPaced
 from autogrow.policy.when_loss import LossPaced, Plateau
 from autogrow.policy.when_score import Score
@@ -30,6 +31,7 @@ __all__ = [
     "Cycle",
     "DataArrival",
     "EarlyRamp",
+    "Envelope",
     "Factor",
     "Finer",
     "Finish",

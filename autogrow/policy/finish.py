@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
-from autogrow.errors import ConfigError
+from autogrow.errors import ConfigError, nearest
 from autogrow.policy.event import FullVal
 from autogrow.policy.history import Anneal, Decision, History, Keep, Options, Refit, Row, Stop
 from autogrow.policy.rows import read
@@ -30,12 +30,26 @@ class FinishRule(Protocol):
         ...
 
 
+OF = ("steps", "flops")
+
+
+def _steps_worth(history: History, row: Row) -> float:
+    """How many steps of the net of a row its training FLOPs would have bought."""
+    place = row.check - history[0].check  # a history has every check
+    before = history[place - 1] if place else None
+    steps = row.step - (before.step if before else 0)
+    flops = row.train_flops - (before.train_flops if before else 0)
+    return row.train_flops * steps / flops if flops else row.step
+
+
 @dataclass(frozen=True)
 class Finish:
     """Return to the best check and decay the rate linearly to zero over share/(1 − share) × its step count.
 
-    The length is a whole number of checks, at least `least_checks`, at most what the budget leaves. The anneal is
-    broken off when the score rises above best / `tolerance`.
+    `of` 'flops': of its training FLOPs, at what a step of its net costs. A net that has grown has taken most of its
+    steps when they were cheap, and would spend most of its FLOPs on as many again. The length is a whole number of
+    checks, at least `least_checks`, at most what the budget leaves. The anneal is broken off when the score rises above
+    best / `tolerance`.
 
     With `refit` an anneal that came to its end is repeated from where it began, step for step, on training and
     validation rows: what validation was kept for, the choice, has been made by then, and its rows are worth learning
@@ -46,8 +60,11 @@ class Finish:
     least_checks: int = 2
     tolerance: float = 0.8
     refit: bool = False
+    of: str = "steps"
 
     def __post_init__(self) -> None:
+        if self.of not in OF:
+            raise ConfigError(f"finish.of {self.of!r} is unknown; {nearest(self.of, OF)}")
         if not 0 < self.share < 1:
             raise ConfigError(f"finish.share must be between 0 and 1, got {self.share} (no finish: finish=none)")
         if self.least_checks < 1:
@@ -73,7 +90,8 @@ class Finish:
 
     def _length(self, history: History, options: Options) -> int:
         target = best(history)
-        wanted = self.share / (1 - self.share) * (history[-1] if target is None else target).step
+        row = history[-1] if target is None else target
+        wanted = self.share / (1 - self.share) * (row.step if self.of == "steps" else _steps_worth(history, row))
         return max(self.least_checks, round(wanted / options.steps_per_check)) * options.steps_per_check
 
     def start(self, history: History, options: Options, *, left: float, why: str) -> Decision:

@@ -44,6 +44,10 @@ class Growth:
         starts_at = getattr(self.where, "starts_at", None)
         return width if starts_at is None else int(starts_at(width, self.amount, checks))
 
+    def first_depth(self, depth: int) -> int:
+        """The hidden layers that a run starts with which chooses its widths itself."""
+        return int(getattr(self.where, "depth", depth))
+
     def ended(self, history: History) -> Verdict:
         """Whether the net is as wide and as deep as it may become."""
         sizes, cap, deepest = list(history[-1].widths.values()), self.amount.cap, self.where.deepest

@@ -5,7 +5,8 @@ Nothing here knows any policy by its class: a policy of a user's own says the sa
 does not say is taken for no. `needs`: names of what it must be shown (see `requires`). `by_the_clock`, `never_grows`,
 `never_stops`: true or false, and `anneals` of a finish rule (what does not say may). `over(row, max_steps)`: of a
 schedule, whether growth is over. `shortened(factor)`: of a stop or finish rule, itself for a stage that is not the
-last. `first_width(width, checks)`: of a growth policy, the width that a run starts with.
+last. `first_width(width, checks)`, `first_depth(depth)`: of a growth policy, the width and the number of layers that a
+run starts with.
 """
 
 from __future__ import annotations
@@ -88,6 +89,14 @@ def first_width(policy: object, width: int, checks: float) -> int:
         return width
     said = (part.first_width(width, checks) for part in guarded(policy) if hasattr(part, "first_width"))
     return int(next(said, width))
+
+
+def first_depth(policy: object, depth: int) -> int:
+    """The hidden layers that a run starts with, where nothing is said; a policy may say another number."""
+    if never_grows(policy):
+        return depth
+    said = (part.first_depth(depth) for part in guarded(policy) if hasattr(part, "first_depth"))
+    return int(next(said, depth))
 
 
 def shortened(rule: Rule, factor: float) -> Rule:

@@ -82,9 +82,23 @@ def nothing_to_widen(options: Options, amount: Amount) -> str:
 
 @dataclass(frozen=True)
 class AllHidden:
-    """Every hidden width at once."""
+    """Every hidden width at once.
 
+    A run that chooses its widths itself starts with `depth` layers, `start` wide (None: as its inputs call for).
+    """
+
+    depth: int = 1
+    start: int | None = None
     deepest: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        for name, value in (("depth", self.depth), ("start", self.start)):
+            if value is not None and value < 1:
+                raise ConfigError(f"growth.where.{name} must be at least 1, got {value}")
+
+    def starts_at(self, width: int, amount: Amount, checks: float) -> int:
+        """The first width of a run, for inputs that call for `width`."""
+        return width if self.start is None else self.start
 
     def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
         """All widths, or none at the cap."""

@@ -21,6 +21,7 @@ from autogrow.policy import (
     Cycle,
     DataArrival,
     EarlyRamp,
+    Envelope,
     Factor,
     Finer,
     Finish,
@@ -69,8 +70,9 @@ WHENS = [
     FittingRisk(risk="loss"),
     Score(),
     DataArrival(),
+    Envelope(first=1.0, least=1.0),
 ]
-WHERES = [AllHidden(), RoundRobin(), Cycle(), WidestGain(), RandomSite()]
+WHERES = [AllHidden(), AllHidden(depth=2, start=8), RoundRobin(), Cycle(), WidestGain(), RandomSite()]
 AMOUNTS = [Factor(), Fixed(), ProportionalToGain()]
 DEFAULT = Growth(LossPaced(cooldown=1))
 GUARDED = [

@@ -117,7 +117,8 @@ def own_spec(**fields):
 
 
 def test_batches_of_ones_own_train_a_net():
-    result = autogrow.fit(own_spec(trainer=TrainerSpec(passes=4)), stream=Mappings())
+    spec = own_spec(trainer=TrainerSpec(passes=4), policy=eager_policy(stop=NeverStop()))
+    result = autogrow.fit(spec, stream=Mappings())
     assert result.card["rows"] == 1500
     assert result.summary["test"]["error"] < 0.3
     assert any("a stream: " in note for note in result.card["notes"])

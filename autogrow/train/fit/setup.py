@@ -19,7 +19,7 @@ from autogrow.evaluation.judge import check_metric
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost, Refine
-from autogrow.policy.needs import first_width
+from autogrow.policy.needs import first_depth, first_width
 from autogrow.policy.waiting import planned_checks
 from autogrow.train.fit.continue_from import FinishedNet
 from autogrow.train.fit.looks.device import DeviceGauge
@@ -101,6 +101,7 @@ def starting_net(spec: FitSpec, prepared: Prepared) -> dict[str, Any]:
         limit = step_limit(spec, stream_of(spec, prepared))
         checks = planned_checks(limit, steps_per_check(spec, prepared))
         widths = [first_width(spec.policy.growth, width, checks) for width in widths]
+        widths = widths * first_depth(spec.policy.growth, 1)
     return builder_for(spec.net, prepared, widths)
 
 
