@@ -69,6 +69,9 @@ ROWS = "\n".join(f"{i},{i % 7},{'ab'[i % 2]}" for i in range(40))
         (["fit", "resume=nowhere"], "resume=nowhere: there is no run to go on with"),
         (["report", "nowhere"], "it is not a run folder"),
         (["report"], "report takes one run folder"),
+        (["report", "run", "picture=a.svg", "picture=b.svg"], "report takes one run folder"),
+        (["report", "run", "picture=growth.png"], "picture=growth.png is no SVG"),
+        (["report", "nowhere", "picture=growth.svg"], "nowhere is not the folder of one run"),
         (["fit", "hydra.run.dir=taken/run"], "taken"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import random
 import re
 import shlex
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -22,11 +24,34 @@ PAGES = sorted(DOCS.glob("*.md"))
 
 
 def fenced(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return re.findall(rf"```{language}(?: title=[^\n]*)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
-COMMANDS = sorted({line.strip() for page in PAGES for block in fenced(page, "bash") for line in block.splitlines()})
+def files_of(page):
+    """The files that a page shows, by name: what stands under a title."""
+    return re.findall(r'```\w+ title="([^"]+)"\n(.*?)```', page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+COMMANDS = sorted(
+    {line.partition(" #")[0].strip() for page in PAGES for block in fenced(page, "bash") for line in block.splitlines()}
+)
 PROGRAMS = [page for page in PAGES if fenced(page, "python")]
+
+
+def write_houses(path):
+    """The table of the page on reading: as people write them, in rows drawn from a seed."""
+    rng = random.Random(0)
+    lines = ["Nr;Straße;Fläche;Baujahr;verkauft am;Garten;Zustand;Preis"]
+    for i in range(400):
+        area, year, garden = rng.randint(40, 220), rng.randint(1900, 2020), rng.choice(["ja", "nein"])
+        state = rng.choice(["gut", "mittel", "schlecht", "k.A."])
+        price = area * 2500 + 30000 * (garden == "ja") + 400 * (year - 1900) + rng.gauss(0, 15000)
+        said = f"{price:,.2f}".translate(str.maketrans(",.", ".,"))
+        day = f"{rng.randint(1, 28):02d}.{rng.randint(1, 12):02d}.{rng.randint(2015, 2024)}"
+        size = f"{area},5" if i % 7 else ""
+        built = year if i % 11 else -999
+        lines.append(f"{i + 1};Weg {i};{size};{built};{day};{garden};{state};{said} €")
+    path.write_text("\n".join(lines) + "\n", encoding="cp1252")
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +67,56 @@ def house(tmp_path_factory):
         "price": [i * 1.5 for i in rows],
     }
     pd.DataFrame(house).to_csv(folder / "table.csv", index=False)
-    first = next(line for line in COMMANDS if "hydra.run.dir=runs/first" in line)
-    run = [sys.executable, "-m", *shlex.split(first), "trainer.max_epochs=3"]
-    subprocess.run(run, cwd=folder, check=True, capture_output=True)
+    write_houses(folder / "houses.csv")
+    for page in PAGES:
+        for name, text in files_of(page):
+            if name != "houses.csv":  # whose first rows the page shows
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text(text, encoding="utf-8")
+    for name in ("first", "houses"):
+        words = shlex.split(next(line for line in COMMANDS if f"hydra.run.dir=runs/{name}" in line))
+        run = [sys.executable, "-m", *words, "trainer.max_epochs=3"]
+        done = subprocess.run(run, cwd=folder, check=True, capture_output=True, text=True, encoding="utf-8")
+        (folder / f"{name}.txt").write_text(done.stdout, encoding="utf-8")
+    (saved,) = fenced(DOCS / "transfer.md", "python")  # a net of scikit-learn's, which a command there reads
+    subprocess.run([sys.executable, "-c", saved], cwd=folder, check=True, capture_output=True)
     return folder
+
+
+def test_what_reading_says_is_what_the_page_shows(house):
+    said = (house / "houses.txt").read_text(encoding="utf-8").splitlines()
+    page = (DOCS / "reading-data.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^  (?:rows|task|written|left out|note) .*$", page, re.MULTILINE)
+    assert len(shown) == 5
+    assert set(shown) <= set(said)
+    rows = (house / "houses.csv").read_text(encoding="cp1252").splitlines()
+    assert dict(files_of(DOCS / "reading-data.md"))["houses.csv"].splitlines() == rows[:3]
 
 
 @pytest.mark.parametrize("line", COMMANDS, ids=range(len(COMMANDS)))
 def test_its_commands_are_as_they_are_written(line, house, monkeypatch, capfd):
     monkeypatch.chdir(house)
     monkeypatch.setattr(sys, "argv", ["autogrow"])
-    program, command, *rest = shlex.split(line, comments=True)
+    words = shlex.split(line)
+    if words[0] == "PYTHONPATH=.":  # modules of one's own
+        monkeypatch.syspath_prepend(house)
+        del words[0]
+    program, command, *rest = words
     assert program == "autogrow"
-    if command == "fit":  # what trains is composed; the run of the quick start has been made
-        words = [re.sub(r"=([\w.]+),[\w.,]+$", r"=\1", word) for word in rest if word != "-m"]  # one job of a sweep
+    if command in ("fit", "compare", "search"):  # what trains is composed; two runs have been made
+        # one job of a sweep
+        words = [
+            re.sub(r"=(?:range\(|interval\()?([\w.-]+),[\w.,-]+\)?$", r"=\1", word) for word in rest if word != "-m"
+        ]
         rest = [*words, "--cfg", "job"]
     assert call(command, *rest) == 0, capfd.readouterr().err
+
+
+def test_what_a_shell_would_take_for_its_own_is_quoted():
+    """A bracket is a pattern in zsh, a semicolon ends a command."""
+    for line in COMMANDS:
+        bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", line)
+        assert not re.search(r"[][{}()<>;&|*?$]", bare), line
 
 
 @pytest.mark.parametrize("page", PROGRAMS, ids=lambda page: page.stem)
@@ -74,11 +133,16 @@ def test_its_programs_run(page, house, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+def script(name):
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_the_reference_is_what_the_code_says():
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
-    pages = reference.pages()
+    pages = script("reference").pages()
     assert {path.name for path in (DOCS / "reference").iterdir()} == set(pages)
     for name, text in pages.items():
         assert (DOCS / "reference" / name).read_text(encoding="utf-8") == text, f"python scripts/reference.py: {name}"
@@ -97,8 +161,20 @@ def test_the_picture_has_every_room():
 
 def test_it_names_only_what_is_there():
     for page in PAGES:
-        for path in re.findall(r"`((?:scripts|examples|autogrow)/[\w./]+)`", page.read_text(encoding="utf-8")):
+        text = page.read_text(encoding="utf-8")
+        for path in re.findall(r"`((?:scripts|examples|autogrow|tests)/[\w./]+)`", text):
             assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_pictures_are_those_that_the_script_draws_and_each_is_shown():
+    drawn = set(script("pictures").RUNS)
+    shown = {
+        name for page in PAGES for name in re.findall(r"\(pictures/(\w+)\.svg\)", page.read_text(encoding="utf-8"))
+    }
+    assert drawn == shown == {path.stem for path in (DOCS / "pictures").iterdir()}
+    for path in (DOCS / "pictures").iterdir():
+        ElementTree.parse(path)
+        assert path.stat().st_size < 20_000
 
 
 @pytest.mark.skipif(importlib.util.find_spec("material") is None, reason="the extra docs is not installed")

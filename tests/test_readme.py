@@ -1,5 +1,6 @@
-"""What the README says is true: its code runs, its commands compose, its example is the one that is tested."""
+"""What the README says is true: its code runs, its commands compose, its numbers are those of the documents."""
 
+import math
 import re
 import sys
 from pathlib import Path
@@ -11,40 +12,66 @@ from autogrow.cli import main
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-FITS = [re.split(r"\s{2,}|\s#", line)[0] for line in README.splitlines() if line.startswith("autogrow fit ")]
+FITS = sorted(
+    {
+        re.split(r"\s{2,}|\s#|`", found)[0]
+        for found in re.findall(r"(?:^|`)(autogrow fit [^\n]*)", README, re.MULTILINE)
+        if "--help" not in found
+    }
+)
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
-def test_the_operators_example_runs(capsys):
-    (code,) = [c for c in PYTHON if "autogrow.widen" in c]
-    exec(compile(code, "README.md", "exec"), {})
-    assert "Receipt(" in capsys.readouterr().out
+def test_it_is_two_screens():
+    assert len(README.splitlines()) <= 120
 
 
-def test_the_estimators_example_runs(capsys):
+def test_the_estimator_in_three_lines_runs(capsys):
+    from sklearn.datasets import load_iris
+
     (code,) = [c for c in PYTHON if "GrowingClassifier(" in c]
-    exec(compile(code, "README.md", "exec"), {})
+    assert len(code.splitlines()) == 3
+    X, y = load_iris(return_X_y=True)
+    exec(compile(code, "README.md", "exec"), {"X": X, "y": y})
     assert "[" in capsys.readouterr().out
 
 
-def test_the_controllers_example_is_the_tested_one():
+def test_the_controllers_lines_are_of_the_tested_example_which_the_guests_page_shows():
     example = (ROOT / "tests" / "train" / "growth_controller_example.py").read_text(encoding="utf-8")
-    assert example.strip() in [c.strip() for c in PYTHON]
+    (code,) = [c for c in PYTHON if "GrowthController(" in c]
+    assert len(code.splitlines()) == 5
+    assert set(code.splitlines()) <= set(example.splitlines())
+    assert f"```python\n{example.strip()}\n```" in (ROOT / "docs" / "guests.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in FITS if "--help" not in c and "resume=" not in c and "--config-dir" not in c]
-)
+@pytest.mark.parametrize("command", FITS)
 def test_its_commands_compose(command, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["autogrow"])
-    words = [w for w in command.split()[1:] if w not in ("-m", "--cfg", "job")]
-    words = [re.sub(r"=([\w.]+),[\w.,]+$", r"=\1", w) for w in words]  # one job of a sweep
     with pytest.raises(SystemExit) as caught:
-        main([*words, "--cfg", "job"])
+        main([*command.split()[1:], "--cfg", "job"])
     assert caught.value.code == 0
     assert "growth:" in capsys.readouterr().out
 
 
+def test_every_interval_and_factor_of_its_results_stands_in_the_documents():
+    table = README.partition("| beside |")[2].partition("\n\n")[0]
+    numbers = [n for n in re.findall(r"\[[^\]\s]+, [^\]]+\]|[\d.]+(?=×)", table) if n != "1"]
+    assert len(numbers) > 10
+    assert [n for n in numbers if n not in RESULTS] == []
+
+
+def test_what_it_says_of_other_learners_is_the_mean_of_the_tables():
+    lines = (ROOT / "docs" / "peers.md").read_text(encoding="utf-8").splitlines()
+    head, _, *rows = ([c.strip() for c in line.strip("|").split("|")] for line in lines if line.startswith("|"))
+    for learner, mean, lower in re.findall(r"^\| (\w+) at defaults.*?\| ([\d.]+) times, lower on (\d+)", README, re.M):
+        ratios = [float(row[head.index("default")]) / float(row[head.index(learner)]) for row in rows]
+        found = math.exp(sum(math.log(ratio) for ratio in ratios) / len(ratios))
+        assert (mean, int(lower)) == (f"{found:.2f}", sum(ratio < 1 for ratio in ratios)), learner
+        assert f"{max(ratios):.2f}" in README
+        assert f"| {learner} | {found:.2f} |" in RESULTS
+
+
 def test_it_names_only_what_is_there():
-    for path in re.findall(r"`(scripts/\w+|\./scripts/\w+)`", README):
-        assert (ROOT / path).exists(), path
+    for path in re.findall(r"`(?:\./)?(scripts/\w+)`|\]\(((?:docs/)?[\w/.-]+)(?:#[\w-]+)?\)", README):
+        assert (ROOT / "".join(path)).exists(), path

@@ -23,9 +23,8 @@ finally:
     print("imported", *(name for name in {forbidden!r} if name in sys.modules), file=sys.stderr)
 """
 
-BY_HYDRA = [command for command in COMMANDS if command != "report"]
 LIGHT = [
-    *((command, ["--help"], 0) for command in BY_HYDRA),
+    *((command, ["--help"], 0) for command in COMMANDS),
     ("fit", ["--cfg", "job"], 0),
     ("fit", ["dataa=iris"], 2),
     ("fit", ["data=irsi"], 2),

@@ -266,11 +266,15 @@ def interrupted(folder, sweep, ready):
     """The exit code and the error of a sweep that got a Ctrl-C once `ready()` of what it has printed."""
     with (folder / "printed.txt").open("w") as out:
         process = subprocess.Popen([sys.executable, "-m", "autogrow", *sweep], stdout=out, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not ready((folder / "printed.txt").read_text()):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    deadline = time.monotonic() + 240  # an engine starts a dozen processes of its own
+    try:
+        while not ready((folder / "printed.txt").read_text()):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    except BaseException:
+        process.kill()
+        raise
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     return process.returncode, error.decode()
