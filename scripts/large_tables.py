@@ -52,26 +52,25 @@ def drawn(kind: str, rows: int, rng: np.random.Generator) -> Any:
     return pd.DataFrame({**table, TARGET: np.where(logit > 0, "yes", "no")})
 
 
-def files_of(folder: Path, kind: str, rows: int) -> dict[str, Path]:
-    """The table as CSV and as Parquet, made where it is not there."""
+def made(path: Path, kind: str, rows: int) -> Path:
+    """The table's file, CSV or Parquet, made where it is not there."""
     from pyarrow import Table, parquet
 
-    paths = {form: folder / f"{kind}-{rows}.{form}" for form in ("csv", "parquet")}
-    if all(path.exists() for path in paths.values()):
-        return paths
-    rng = np.random.default_rng(0)
-    schema, writer = None, None
-    with paths["csv"].open("w") as csv:
+    if path.exists():
+        return path
+    rng, writer = np.random.default_rng(0), None
+    with path.open("wb") as file:
         for start in range(0, rows, BLOCK):
             block = drawn(kind, min(BLOCK, rows - start), rng)
-            block.to_csv(csv, index=False, header=start == 0)
-            part = Table.from_pandas(block, schema=schema, preserve_index=False)
-            writer = writer or parquet.ParquetWriter(paths["parquet"], part.schema)
-            schema = part.schema
+            if path.suffix == ".csv":
+                block.to_csv(file, index=False, header=start == 0)
+                continue
+            part = Table.from_pandas(block, schema=writer and writer.schema, preserve_index=False)
+            writer = writer or parquet.ParquetWriter(file, part.schema)
             writer.write_table(part)
-    assert writer is not None
-    writer.close()
-    return paths
+        if writer is not None:
+            writer.close()
+    return path
 
 
 def resident(key: str) -> float:
@@ -160,7 +159,7 @@ def _warm_up(run: Any, form: str) -> None:
     from autogrow.train.fit.spec import FitSpec, TrainerSpec
 
     with tempfile.TemporaryDirectory() as folder:
-        path = files_of(Path(folder), "mixed", 500)[form]
+        path = made(Path(folder) / f"small.{form}", "mixed", 500)
         spec = DataSpec(name=form, source=form, path=str(path), target=TARGET)
         run.fit(FitSpec(spec, policy=recipe(), trainer=TrainerSpec(max_epochs=2), out=Path(folder) / "run"))
 
@@ -193,7 +192,9 @@ def lightgbm_phases(path: Path) -> Phases:
     with phase("prepare", found, base):
         y = (table.pop(TARGET) == "yes").to_numpy().astype(np.int8)
         for name in table.columns:
-            if not pd.api.types.is_numeric_dtype(table[name].dtype):
+            if pd.api.types.is_datetime64_any_dtype(table[name].dtype):
+                table[name] = table[name].astype("int64")
+            elif not pd.api.types.is_numeric_dtype(table[name].dtype):
                 table[name] = table[name].astype("category")
         train = len(table) * 8 // 10
         data = lightgbm.Dataset(table.iloc[:train], y[:train], params={"num_threads": 1, "verbose": -1})
@@ -229,17 +230,17 @@ def main() -> None:
     done = {tuple(json.loads(line)["cell"]) for line in lines}
     for rows in asked.rows:
         for kind in asked.kinds:
-            paths = files_of(asked.folder, kind, rows)
             for form in asked.forms:
+                path = made(asked.folder / f"{kind}-{rows}.{form}", kind, rows)
                 for way in asked.ways:
                     cell = [asked.label if way == "autogrow" else "", way, kind, form, rows]
                     if tuple(cell) not in done:
-                        _measure(cell, paths[form], asked.out)
+                        _measure(cell, path, asked.out)
 
 
 def _measure(cell: list[Any], path: Path, out: Path) -> None:
     command = [sys.executable, str(Path(__file__).resolve()), "--one", cell[1], str(path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     ended = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     said: Any = json.loads(ended.stdout.splitlines()[-1]) if ended.returncode == 0 else ended.stderr.strip()[-300:]

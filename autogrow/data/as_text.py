@@ -47,7 +47,8 @@ def texts(column: pd.Series) -> list[str | None]:
     """Each value as text, None where missing; a whole number reads the same from an integer and a float column."""
     if column.dtype != object:
         found = coded(column)
-        return np.array([None, *found.texts], dtype=object)[found.codes + 1].tolist()
+        each: list[str | None] = np.array([None, *found.texts], dtype=object)[found.codes + 1].tolist()
+        return each
     refuse_nested(column)
     missing = column.isna().to_numpy()
     return [None if gone else text_of(v) for v, gone in zip(column.tolist(), missing, strict=True)]
@@ -62,8 +63,9 @@ def coded(column: pd.Series) -> Coded:
         where: dict[str | None, int] = {None: -1}
         for value in values:
             where.setdefault(value, len(where) - 1)
-        codes = np.fromiter((where[value] for value in values), dtype=np.int64, count=len(values))
-        return Coded(codes, [value for value in where if value is not None])
+        own = np.fromiter((where[value] for value in values), dtype=np.int64, count=len(values))
+        return Coded(own, [value for value in where if value is not None])
+    codes: np.ndarray
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, different = column.cat.codes.to_numpy(), column.cat.categories
     else:
@@ -75,7 +77,9 @@ def coded(column: pd.Series) -> Coded:
     where = {None: -1}
     for name in named:
         where.setdefault(name, len(where) - 1)
-    return Coded(np.array([-1, *(where[name] for name in named)])[codes + 1], list(where)[1:])  # type: ignore[arg-type]
+    return Coded(
+        np.array([-1, *(where[name] for name in named)])[codes + 1], [name for name in where if name is not None]
+    )
 
 
 def text_of(value: Any) -> str:

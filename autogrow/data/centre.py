@@ -83,7 +83,7 @@ def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     if not np.isfinite(size) or high - low > LARGEST or high - low <= NOISE * precision * size:
         return False
     std = float(part.std(dtype=np.float64)) * (len(part) / len(values)) ** 0.5 * _SURELY
-    return std >= SMALLEST and size * 2.0**-24 <= kept * std
+    return bool(std >= SMALLEST and size * 2.0**-24 <= kept * std)
 
 
 def scaled_values_round_well(mean: float, std: float) -> bool:

@@ -90,7 +90,10 @@ def rows_of_parts(
 def rows_to_bytes(rows: Rows) -> bytes:
     """Which rows are in which part, in the order of the table, as the file that `parts_of_file` reads."""
     file = io.BytesIO()
-    np.savez_compressed(file, train=np.sort(rows.train), val=np.sort(rows.val), test=np.sort(rows.test))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:  # more takes five times as long
+        for name in PARTS:
+            with packed.open(f"{name}.npy", "w", force_zip64=True) as array:
+                np.lib.format.write_array(array, np.sort(getattr(rows, name)))
     return file.getvalue()
 
 

@@ -76,18 +76,18 @@ def fit_table(x: Tensor, numeric: int) -> Standardise:
 def _statistics(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of columns (n, d): what missing values are filled with, the mean and 1/std, (d,) float64 each."""
     gaps = torch.isnan(columns)
-    fill = torch.tensor([_median(column) for column in columns.T.numpy()], dtype=torch.float64)
-    filled = torch.where(gaps, fill, columns.double()) if gaps.any() else columns.double()
+    some = bool(gaps.any())
+    fill = torch.tensor([_median(column, gaps=some) for column in columns.T.numpy()], dtype=torch.float64)
+    filled = torch.where(gaps, fill, columns.double()) if some else columns.double()
     mean = filled.mean(0)
     std = (filled - mean).square().mean(0).sqrt()
     varies = filled.amax(0) > filled.amin(0)  # what only rounding makes different, the encoder has made the same
     return fill, mean, torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
 
 
-def _median(column: np.ndarray) -> float:
-    """The median (of two in the middle the lesser one) of what is there; 0 where nothing is."""
-    gaps = np.isnan(column)
-    seen = column[~gaps] if gaps.any() else column
+def _median(column: np.ndarray, *, gaps: bool) -> float:
+    """The median (of two in the middle the lesser one) of what is there; 0 where nothing is. gaps: it may have some."""
+    seen = column[~np.isnan(column)] if gaps else column
     middle = (len(seen) - 1) // 2
     return float(np.partition(seen, middle)[middle]) if len(seen) else 0.0
 

@@ -72,9 +72,9 @@ class KnownRows:
         return Rows(*kept)
 
     def to_bytes(self) -> bytes:
-        """As a file of NumPy arrays."""
+        """As a file of NumPy arrays, not packed: there is nothing to find in fingerprints."""
         file = io.BytesIO()
-        np.savez_compressed(file, marks=self.marks, parts=self.parts)
+        np.savez(file, marks=self.marks, parts=self.parts)
         return file.getvalue()
 
     @staticmethod

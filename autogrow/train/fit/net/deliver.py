@@ -81,7 +81,7 @@ class Delivered(nn.Module):
         """
         exact = copy.deepcopy(self).double()
         with eval_mode(exact):
-            return outputs_of(exact, self.encode(table).double())
+            return outputs_of(lambda rows: exact(rows.double()), self.encode(table))
 
     def predict(self, table: Any) -> np.ndarray:
         """A raw table → class labels (N,), or target values (N,), (N, O) for several targets."""
