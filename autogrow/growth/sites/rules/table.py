@@ -104,7 +104,7 @@ def _unflatten(call: Call) -> Value:
 
 def _kept_sizes(call: Call, module: nn.Module) -> Sequence[Any]:
     """Of `nn.Unflatten`: the first of the sizes that it keeps grows with what is cut."""
-    first, *rest = module.unflattened_size  # type: ignore[misc, union-attr]
+    first, *rest = module.unflattened_size  # type: ignore[misc]
     if first == -1 or -1 in rest:
         return (first, *rest)
     attribute = (str(call.node.target), "unflattened_size[0]")
