@@ -4,9 +4,10 @@ they are tried, and why others are refused.
     python scripts/real_nets.py [NAME …] [tries=6] [out=FILE.md]
 
 Any name of torchvision's or timm's (they need a torch they were built for), `unet` or `dense`. Random weights, random
-norms, float64. Up to `tries` widths, spread over the net, are grown by half on a copy each, and as many places get a
-layer on a copy each; the net's receipt is read. A growth that is not exact raises, so "exact" means: in eval mode, and
-in train mode where there is a norm, the output changed by no more than the promise.
+norms, float64. Up to `tries` widths, spread over the net, are grown by half on a copy each, as many of those that grow
+by whole multiples alone are doubled, and as many places get a layer or block; the net's receipt is read. A growth that
+is not exact raises, so "exact" means: in eval mode, and in train mode where there is a norm, the output changed by no
+more than the promise.
 """
 
 from __future__ import annotations
@@ -41,23 +42,25 @@ class Row:
     name: str
     parameters: int
     seconds: float
-    found: tuple[int, int]
-    tried: tuple[int, int]
-    exact: tuple[int, int]
+    found: tuple[int, ...]
+    tried: tuple[int, ...]
+    exact: tuple[int, ...]
     largest: float
     refused: Counter[str]
 
     def __str__(self) -> str:
-        widths, places = (f"{f} ({e} of {t})" for f, t, e in zip(self.found, self.tried, self.exact, strict=True))
+        cells = (f"{f} ({e} of {t})" if f else "—" for f, t, e in zip(self.found, self.tried, self.exact, strict=True))
         why = "; ".join(f"{count} × {text}" for text, count in self.refused.most_common(4))
         return (
-            f"| {self.name} | {self.parameters / 1e6:.1f} M | {self.seconds:.1f} s | {widths} | {places} | "
+            f"| {self.name} | {self.parameters / 1e6:.1f} M | {self.seconds:.1f} s | {' | '.join(cells)} | "
             f"{self.largest:.0e} | {sum(self.refused.values())} | {why} |"
         )
 
 
-HEAD = """| net | parameters | traced in | widths (exact of tried) | places (exact of tried) | largest change | refused | why |
-|---|---|---|---|---|---|---|---|"""
+HEAD = (
+    "| net | parameters | traced in | widths (exact of tried) | by multiples alone (×2 exact of tried) | "
+    "places (exact of tried) | largest change | refused | why |\n|---|---|---|---|---|---|---|---|---|"
+)
 
 
 class UNet(nn.Module):
@@ -153,30 +156,27 @@ def measure(name: str, tries: int) -> Row:
     start = time.perf_counter()
     sites = growth_sites(net, example)
     seconds = time.perf_counter() - start
-    refused: Counter[str] = Counter(reason(why) for why in sites.refused.values())
-    widths = {**sites.widths, **getattr(sites, "inner", {})}
-    tried: list[tuple[int, int]] = []
-    largest = 0.0
-    for kind, places in (("widths", widths), ("places", sites.depths)):
-        asked, exact = chosen(list(places), tries), 0
-        for place in asked:
-            if kind == "widths":
-                site = widths[place]
-                more = site.size + max(1, site.units // 2) * site.unit
-                change, why = attempt(net, lambda copied, p=place, w=more: widen(copied, p, w, example=example))
-            else:
+    by_copies = {name: site for name, site in sites.fixed.items() if site.refused is None}
+    refused: Counter[str] = Counter(reason(why) for name, why in sites.refused.items() if name not in by_copies)
+    widths = {**sites.widths, **sites.inner}
+    found = {"widths": widths, "multiples": by_copies, "places": sites.depths}
+    tried, exact, largest = dict.fromkeys(found, 0), dict.fromkeys(found, 0), 0.0
+    for kind, places in found.items():
+        for place in chosen(list(places), tries):
+            tried[kind] += 1
+            if kind == "places":
                 change, why = attempt(net, lambda copied, p=place: deepen(copied, p, example=example))
+            else:
+                site = places[place]
+                more = site.size + (max(1, site.units // 2) * site.unit if kind == "widths" else site.size)
+                change, why = attempt(net, lambda copied, p=place, w=more: widen(copied, p, w, example=example))
             if change is None:
                 refused[reason(why)] += 1
                 continue
-            exact, largest = exact + 1, max(largest, change)
-        tried.append((len(asked), exact))
-    (tried_widths, exact_widths), (tried_places, exact_places) = tried
+            exact[kind], largest = exact[kind] + 1, max(largest, change)
     parameters = sum(p.numel() for p in net.parameters())
-    found = len(widths), len(sites.depths)
-    return Row(
-        name, parameters, seconds, found, (tried_widths, tried_places), (exact_widths, exact_places), largest, refused
-    )
+    counts = tuple(len(places) for places in found.values())
+    return Row(name, parameters, seconds, counts, (*tried.values(),), (*exact.values(),), largest, refused)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+_FIRST = "[0]"
 _NOT_SETTINGS = ("torch", "builtins", "numpy", "functools", "types", "pytorch_lightning", "lightning")
 
 
@@ -24,7 +25,11 @@ def settings(value: object) -> dict[str, Any] | None:
     if type(value) is dict:
         return value
     kind = type(value)
-    if isinstance(value, (nn.Module, Tensor, type)) or callable(value) or not hasattr(value, "__dict__"):
+    if (
+        isinstance(value, (nn.Module, Tensor, type, int, float, str))
+        or callable(value)
+        or not hasattr(value, "__dict__")
+    ):
         return None
     if kind.__module__.partition(".")[0] in _NOT_SETTINGS and kind.__qualname__ != "SimpleNamespace":
         return None
@@ -33,10 +38,16 @@ def settings(value: object) -> dict[str, Any] | None:
 
 
 def attribute_of(module: nn.Module, name: str) -> Any:
-    """A module's attribute by its name, or that of settings which it holds (`config.n_embd`).
+    """A module's attribute by its name, or that of settings which it holds (`config.n_embd`), or the first of several
+    numbers (`unflattened_size[0]`).
 
     Raises AttributeError where there is none.
     """
+    if name.endswith(_FIRST):
+        several = getattr(module, name.removesuffix(_FIRST))
+        if not isinstance(several, tuple) or not several:
+            raise AttributeError(f"{type(module).__name__} has no numbers {name!r}")
+        return several[0]
     holder, _, last = name.rpartition(".")
     if not holder:
         return getattr(module, last)
@@ -48,6 +59,9 @@ def attribute_of(module: nn.Module, name: str) -> Any:
 
 def set_attribute(net: nn.Module, module: nn.Module, name: str, value: Any) -> Callable[[], None]:
     """Set it, and answer with how to take it back. Settings are replaced by a copy, wherever the net holds them."""
+    if name.endswith(_FIRST):
+        several = name.removesuffix(_FIRST)
+        return set_attribute(net, module, several, (value, *getattr(module, several)[1:]))
     holder, _, last = name.rpartition(".")
     if not holder:
         old = getattr(module, last)

@@ -4,10 +4,12 @@ import copy
 
 import pytest
 import torch
+from peoples_sequences import SEQUENCES
+from peoples_transformers import TRANSFORMERS, Sizes
 from torch import nn
 
 from autogrow.errors import GrowthError
-from autogrow.growth import Split, growth_sites, replay, widen
+from autogrow.growth import Split, deepen, growth_sites, replay, widen
 from autogrow.growth.modes import eval_mode
 from autogrow.growth.surgery.narrow import narrow
 from autogrow.growth.usefulness import remove_units, useful_units
@@ -102,3 +104,50 @@ def test_a_recipe_that_narrows_never_makes_wider():
     entry = {"op": "narrow", "shapes": {"0.weight": [9, 4]}, "attributes": {}}
     with pytest.raises(GrowthError, match="recorded on another net"):
         replay(net, [entry])
+
+
+@pytest.mark.parametrize(
+    "case", ["tagger, packed", "last state, packed", "lstm with projection", "seq2seq with attention"]
+)
+def test_of_recurrent_nets_too_what_was_added_can_be_taken_away(case):
+    build, inputs = SEQUENCES[case]
+    torch.manual_seed(0)
+    net, example = build(Sizes.drawn(1)).double().eval(), inputs(Sizes.drawn(1))
+    example = tuple(t.double() if t.is_floating_point() else t for t in example)
+    fresh, before = copy.deepcopy(net), net(*example)
+    entries = []
+    for name, size in growth_sites(net, example).sizes.items():
+        now = name.replace(f":{size}]", f":{size + 3}]")  # the names of several widths in one layer hold their sizes
+        entries.append(widen(net, name, size + 3, example=example).entry)
+        entries.append(narrow(net, {now: torch.arange(size)}, example=example).entry)
+        assert growth_sites(net, example).sizes[name] == size
+    torch.testing.assert_close(net(*example), before, atol=1e-12, rtol=0)
+    replay(fresh, entries)
+    fresh.load_state_dict(net.state_dict())
+    assert torch.equal(fresh.eval()(*example), net(*example))
+    assert all(
+        any(p is held for held in net.parameters())
+        for m in net.modules()
+        if isinstance(m, nn.RNNBase)
+        for p in m._flat_weights
+    )
+
+
+@pytest.mark.parametrize("case", ["tutorial encoder, post-norm", "llama"])
+def test_units_and_heads_of_an_inserted_block_can_be_taken_away(case):
+    build, inputs = TRANSFORMERS[case]
+    torch.manual_seed(0)
+    net, example = build(Sizes.drawn(1)).double().eval(), inputs(Sizes.drawn(1))
+    fresh, before = copy.deepcopy(net), net(*example)
+    blocks = next(name for name, site in growth_sites(net, example).depths.items() if "block" in site.kinds)
+    entries = [deepen(net, blocks, example=example).entry]
+    inserted = f"{blocks.removesuffix('0')}1."
+    names = [name for name in growth_sites(net, example).widths if name.startswith(inserted)]
+    assert names
+    for name in names:
+        units = growth_sites(net, example).width(name).units
+        entries.append(narrow(net, {name: torch.arange(max(1, units // 2))}, example=example).entry)
+    torch.testing.assert_close(net(*example), before, atol=1e-9, rtol=0)  # what it adds is nothing still
+    replay(fresh, entries)
+    fresh.load_state_dict(net.state_dict())
+    assert torch.equal(fresh.eval()(*example), net(*example))

@@ -14,6 +14,7 @@ from peoples_transformers import TRANSFORMERS, Sizes
 
 from autogrow.errors import GrowthError
 from autogrow.growth import Split, deepen, growth_sites, replay, widen
+from autogrow.growth.sites.numbers import SizeInt
 
 NETS = {**TRANSFORMERS, **IMAGES, **SEQUENCES}
 SEEDS = (1, 2)
@@ -29,6 +30,13 @@ def make(case, seed):
         net, example = build(sizes).double(), inputs(sizes)
     unsettle(net, torch.Generator().manual_seed(seed))
     return net, tuple(t.double() if t.is_floating_point() else t for t in example)
+
+
+def check_plain(value):
+    """No number of an entry remembers how it came about: it is to be written into a file."""
+    assert not isinstance(value, SizeInt)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        check_plain(item)
 
 
 BLOCKS = {"layers.0", "layers.1"}
@@ -52,7 +60,7 @@ OFFERED = {
     "mobilenet": ({"features.0.0", "features.1.conv.0", "features.1.conv.6.fc.0", "features.2.conv.7"}, set(), set(), {"features.1"}),
     "unet with attention": ({"embed.0", "down1.conv1", "pool", "down2.conv2", "up", "up1.conv2"}, {"down2.conv2[inner]"}, set(), set()),
     "gan": ({"fc", "body.2", "body.5"}, set(), set(), set()),
-    "vae": ({"encoder.0", "encoder.3"}, set(), set(), set()),
+    "vae": ({"encoder.0", "encoder.3", "enter"}, set(), set(), set()),
     "siamese": ({"cnn.0", "fc.0", "fc.2"}, set(), set(), set()),
     "swin": ({"blocks.0.mlp.0", "merge.reduction"}, set(), {"patch_embed.proj"}, {"blocks.0", "blocks.1"}),
     "seq2seq with attention": ({"encoder.embedding", "encoder.rnn", "encoder.fc_h", "embedding", "attention.attn"}, set(), set(), set()),
@@ -85,10 +93,33 @@ def test_whatever_is_offered_is_exact_and_replays_and_what_is_not_has_a_reason(c
     for grow in growths:
         grown, hollow = copy.deepcopy(net), copy.deepcopy(net)
         surgery = grow(grown)
+        check_plain(surgery.entry)
         assert surgery.receipt.max_abs_change < EXACT
         assert (surgery.receipt.max_abs_change_train or 0.0) < EXACT
         replay(hollow, [surgery.entry])
         hollow.load_state_dict(grown.state_dict())
+
+
+# name → a part of the reason
+REFUSED = {
+    "llama": ("layers.0.attention.q_proj[inner]", r"a rotation by position has its frequencies from it"),
+    "bert": ("word", "normalised by 'LayerNorm' and added to .post-norm; a norm in front of each branch allows any width"),
+    "convnext": ("stem", "'stages.0.dwconv' gives each channel weights of its own"),
+    "mixer": ("patch_embed.proj", "what 'blocks.0.tokens.2' answers for a new unit is no mean"),
+    "swin": ("patch_embed.proj", "'merge.norm' normalises 4 parts of it side by side"),
+}  # fmt: skip
+
+
+def _next_size(site):
+    return site.size + site.unit
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_stands_in_the_way_is_named(case):
+    net, example = make(case, 1)
+    name, reason = REFUSED[case]
+    with pytest.raises(GrowthError, match=reason):
+        widen(net, name, _next_size(growth_sites(net, example).fixed[name]), example=example)
 
 
 @pytest.mark.parametrize("case", [case for case, offered in OFFERED.items() if offered[2]])

@@ -61,8 +61,8 @@ def growth_sites(net: nn.Module, example: Example | None = None) -> Sites:
     widths = {n: s for n, s in named.items() if s.refused is None and (s.normed is None or s.normed.any_width)}
     fixed = {n: s for n, s in named.items() if n not in widths}
     if trace.numbers.either:
-        alone, inner = _inner(net, example, widths)
-        widths, fixed = widths | alone, {n: s for n, s in fixed.items() if n not in alone}
+        alone, inner, closed = _inner(net, example, widths)
+        widths, fixed = widths | alone, {n: s for n, s in fixed.items() if n not in alone} | closed
     else:
         inner = {}
     depths, no_depths = depth_sites(trace, sites)
@@ -89,10 +89,10 @@ def _looked_at(net: nn.Module, example: Example | None, *, inner: bool = False) 
 
 def _inner(
     net: nn.Module, example: Example | None, widths: Mapping[str, WidthSite]
-) -> tuple[dict[str, WidthSite], dict[str, WidthSite]]:
+) -> tuple[dict[str, WidthSite], dict[str, WidthSite], dict[str, WidthSite]]:
     """The widths that only the other choice finds, where heads are cut so that their size can grow.
 
-    Those that grow what no other width does, and the rest.
+    Those that grow what no other width does, the rest, and those that are refused where the number of heads can grow.
     """
     _, sites = _looked_at(net, example, inner=True)
     known = {_lying(site) for site in widths.values()}
@@ -101,7 +101,9 @@ def _inner(
     taken = {place for site in widths.values() for place in _touched(site)}
     alone = {s.name: s for s in other if taken.isdisjoint(_touched(s))}
     rest = [replace(s, name=f"{s.name}[inner]") for s in other if s.name not in alone]
-    return alone, {s.name: s for s in rest}
+    heads = {site.name for site in widths.values() if site.unit > 1}
+    closed = [replace(s, name=f"{s.name}[inner]") for s in sites.values() if s.name in heads and s.refused]
+    return alone, {s.name: s for s in rest}, {s.name: s for s in closed}
 
 
 def _touched(site: WidthSite) -> set[tuple[str, object]]:

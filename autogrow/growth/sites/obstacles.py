@@ -12,7 +12,10 @@ from autogrow.growth.sites.trace import Trace, function_name
 
 def obstacle_at(trace: Trace, norm: fx.Node, states: Mapping[fx.Node, str], free: str) -> str:
     """The reason at the nearest node behind which a new unit is `free`, though what it was made of was not."""
+    named = trace.notes[norm].module
     node = norm.all_input_nodes[0]
+    if states.get(node, free) != free:
+        return f"a new unit is zero behind {_last_norm(trace, node)!r}, and no mean of the others, and {named!r} normalises that"
     seen: set[fx.Node] = set()
     while node not in seen:
         seen.add(node)
@@ -20,7 +23,6 @@ def obstacle_at(trace: Trace, norm: fx.Node, states: Mapping[fx.Node, str], free
         if before is None or trace.notes[node].kind == "layer":
             break
         node = before
-    named = trace.notes[norm].module
     return f"{_why(trace, node)}, and {named!r} normalises that"
 
 
@@ -35,6 +37,13 @@ def _why(trace: Trace, node: fx.Node) -> str:
     if note.kind == "layer":
         return f"what {called} answers for a new unit is no mean of what it answers for the others"
     return f"{called} makes of a mean no mean"
+
+
+def _last_norm(trace: Trace, node: fx.Node) -> str | None:
+    """The nearest norm upstream."""
+    while node.all_input_nodes and not trace.notes[node].kind.startswith("norm:"):
+        node = node.all_input_nodes[0]
+    return trace.notes[node].module
 
 
 def _norm_before(trace: Trace, node: fx.Node) -> str | None:

@@ -124,6 +124,8 @@ class _Walk:
             self.trace.notes[n].kind for n in self.trace.graph.nodes if self.trace.notes.get(n, _NONE).module in later
         }
         own = dict(self.trace.net.get_submodule(norm).named_parameters(recurse=False))
+        if not zeros and not norm.startswith(f"{self.name}."):
+            raise GrowthError(f"{self.name!r} is a norm, and adds nothing to what it is given")
         plain = norm.startswith(f"{self.name}.") and self.trace.calls(norm) == 1 and "weight" in own
         if not plain or kinds not in ({"norm:layer"}, {"norm:rms"}) or norm in self.trace.bare_eps:
             raise PostNormError(_POST_NORM.format(f"in {norm!r}"))

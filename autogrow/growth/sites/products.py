@@ -146,7 +146,8 @@ def _rows(trace: Trace, node: fx.Node) -> Rows:
             raise _NotRowsError(f"what {named}() answers on the way there is used elsewhere as well")
         moves = node.op == "call_method" and named in _MOVES and len(node.all_input_nodes) == 1
         if not moves and not _kept(trace, node):
-            raise _NotRowsError(f"on its way there it goes through {named}()")
+            turned = " (a rotation by position has its frequencies from it)" if trace.notes[node].kind == "add" else ""
+            raise _NotRowsError(f"on its way there it goes through {named}(){turned}")
         node = node.all_input_nodes[0]
         path.append(node)
     module = str(trace.notes[node].module)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from autogrow.growth.sites.axes import fix, new_axis
+from autogrow.growth.sites.numbers import Count, SizeInt
 from autogrow.growth.sites.rules.attention import einsum, matmul, scaled_dot_product
 from autogrow.growth.sites.rules.parts import cat, expand, expand_as, meet, stack
 from autogrow.growth.sites.rules.pieces import chunk, extreme, glu, repeated, rolled, split, unbind
@@ -94,11 +95,21 @@ def _same_elements(call: Call) -> Value:
 
 
 def _unflatten(call: Call) -> Value:
-    given: Any = call.given(2, "sizes") if call.module is None else call.module.unflattened_size
+    given: Any = call.given(2, "sizes") if call.module is None else _kept_sizes(call, call.module)
     sizes: list[Any] = [None] * call.result.ndim
     dim = call.dim(1, 0) % len(call.before)
     sizes[dim : dim + len(given)] = _followed(given)
     return reshaped(call.numbers, call.value, call.before, call.result.shape, sizes)
+
+
+def _kept_sizes(call: Call, module: nn.Module) -> Sequence[Any]:
+    """Of `nn.Unflatten`: the first of the sizes that it keeps grows with what is cut."""
+    first, *rest = module.unflattened_size  # type: ignore[misc]
+    if first == -1 or -1 in rest:
+        return (first, *rest)
+    attribute = (str(call.node.target), "unflattened_size[0]")
+    call.numbers.attributes[attribute] = first
+    return (SizeInt.made(first, Count.of_attribute(attribute)), *rest)
 
 
 # -- orders of dimensions
