@@ -5,9 +5,10 @@
 
 Rows are drawn afresh for as long as a run lasts and go by once. Every arm has the product's own trainer: a constant
 rate, then three tenths of the FLOPs in which it decays. Fixed nets have three layers of a power of two, the growing one
-starts at 16-16-16 and doubles; its policy is not told the budget. Regret at a budget: the FLOPs that the growing net
-needs for the loss of the best fixed size there, over that budget (from its own losses at all budgets, as a line between
-neighbours in log FLOPs and log loss). One line per run is appended; runs that the file holds are skipped.
+starts at half the width that its inputs call for (16-16-16, of 28 inputs) and doubles; its policy is not told the
+budget. Regret at a budget: the FLOPs that the growing net needs for the loss of the best fixed size there, over that
+budget (from its own losses at all budgets, as a line between neighbours in log FLOPs and log loss). One line per run is
+appended; runs that the file holds are skipped.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Teacher:
 
 
 class Poker:
-    """Five cards of a deck by suit and rank, and what the hand is worth, as in the set of that name: 10 classes."""
+    """Five cards of a deck by suit and rank, and what the hand is worth, up to a flush or better: 6 classes."""
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         draw = np.random.default_rng(3)
@@ -155,7 +156,7 @@ def run_once(out: Path, what: dict[str, Any]) -> None:
 
 def spec_of(set: str, arm: str, seed: int, budget: float) -> FitSpec:
     """A run of one arm: the product's trainer and its life cycle, until the FLOPs are spent."""
-    growth = Growth(Never() if arm != GROWING else Envelope(), AllHidden(depth=3, start=16), Factor(2.0, cap=1024))
+    growth = Growth(Never() if arm != GROWING else Envelope(), AllHidden(depth=3, share=0.5), Factor(2.0, cap=1024))
     finish = Finish(0.3, of="flops", least_checks=1)
     return FitSpec(
         DataSpec(name=set, source="stream", batch_size=256, stream_rows=ROWS, first_rows=40_000, test_fraction=0.4),
@@ -176,10 +177,14 @@ def means(cells: list[dict[str, Any]]) -> dict[str, dict[float, list[float]]]:
 
 
 def flops_to(loss: float, curve: dict[float, float]) -> float:
-    """The FLOPs at which a curve (loss by FLOPs) reaches a loss; beyond its ends along its first or last piece."""
+    """The FLOPs at which a curve (loss by FLOPs) reaches a loss: before its first point along its first piece, beyond
+    its last not at all (infinite).
+    """
     points = [(math.log(flops), math.log(value)) for flops, value in sorted(curve.items())]
     pieces = list(itertools.pairwise(points))
-    piece = next((p for p in pieces if p[1][1] <= math.log(loss)), pieces[-1])
+    piece = next((p for p in pieces if p[1][1] <= math.log(loss)), None)
+    if piece is None:
+        return math.inf
     (x, y), (x_end, y_end) = piece
     return math.exp(x + (math.log(loss) - y) * (x_end - x) / (y_end - y))
 
@@ -200,7 +205,9 @@ def print_table(name: str, cells: list[dict[str, Any]]) -> None:
     for budget in budgets:
         fixed = {arm: mean(of[budget]) for arm, of in found.items() if arm != GROWING and of.get(budget)}
         best = min(fixed, key=lambda arm: fixed[arm]) if fixed else None
-        row.append("" if best is None else f"{flops_to(fixed[best], growing) / budget:.2f} ({best})")
+        needed = math.inf if best is None else flops_to(fixed[best], growing) / budget
+        said = f"{needed:.2f}" if math.isfinite(needed) else "not reached"
+        row.append("" if best is None else f"{said} ({best})")
     print("| regret (best fixed) | " + " | ".join(row) + " |")
 
 

@@ -84,21 +84,22 @@ def nothing_to_widen(options: Options, amount: Amount) -> str:
 class AllHidden:
     """Every hidden width at once.
 
-    A run that chooses its widths itself starts with `depth` layers, `start` wide (None: as its inputs call for).
+    A run that chooses its widths itself starts with `depth` layers, each `share` of the width that its inputs call for.
     """
 
     depth: int = 1
-    start: int | None = None
+    share: float = 1.0
     deepest: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
-        for name, value in (("depth", self.depth), ("start", self.start)):
-            if value is not None and value < 1:
-                raise ConfigError(f"growth.where.{name} must be at least 1, got {value}")
+        if self.depth < 1:
+            raise ConfigError(f"growth.where.depth must be at least 1, got {self.depth}")
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"growth.where.share must be in (0, 1], got {self.share}")
 
     def starts_at(self, width: int, amount: Amount, checks: float) -> int:
         """The first width of a run, for inputs that call for `width`."""
-        return width if self.start is None else self.start
+        return max(1, round(self.share * width))
 
     def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
         """All widths, or none at the cap."""

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from autogrow.errors import ConfigError
-from autogrow.policy import AllHidden, Envelope, Factor, Growth
+from autogrow.policy import AllHidden, Envelope, Factor, Growth, Never
+from autogrow.policy.needs import first_depth, first_width
 from autogrow.policy.when_envelope import rows_seen
 
 STEPS = 10
@@ -83,3 +84,15 @@ def test_losses_that_are_not_finite_decide_nothing(run):
 def test_settings_that_make_no_sense_are_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=f"growth.when.{next(iter(wrong))}"):
         Envelope(**wrong)
+
+
+def test_a_run_that_chooses_its_widths_starts_narrow_and_deep():
+    growth = Growth(Envelope(), AllHidden(depth=3, share=0.5), Factor(2.0))
+    assert (first_width(growth, 32, 40), first_depth(growth, 1)) == (16, 3)
+    assert (first_width(Growth(Never(), AllHidden(depth=3, share=0.5)), 32, 40), first_depth(Growth(), 1)) == (32, 1)
+
+
+@pytest.mark.parametrize("wrong", [{"depth": 0}, {"share": 0.0}, {"share": 1.5}])
+def test_a_start_that_makes_no_sense_is_refused_by_name(wrong):
+    with pytest.raises(ConfigError, match=f"growth.where.{next(iter(wrong))}"):
+        AllHidden(**wrong)

@@ -18,6 +18,7 @@ from autogrow.policy import (
     EarlyRamp,
     Factor,
     Finish,
+    FixedSchedule,
     GapCloses,
     GapStop,
     Growth,
@@ -426,3 +427,25 @@ def options(run, played, i):
 def test_nonsense_is_refused_with_its_name_and_value(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_an_anneal_is_a_share_of_the_steps_or_of_the_flops(run):
+    growth = Growth(FixedSchedule((9,)), AllHidden(), Factor(4.0, cap=4096))
+    lengths = {}
+    for of in ("steps", "flops"):
+        played = run(widths={"h0": 16, "h1": 16}, max_steps=400)
+        played.play(LifeCycle(growth, NeverStop(), Finish(0.3, of=of)), [1 / (1 + check) for check in range(60)])
+        annealed = next(row for row in played.rows if isinstance(row.action, Anneal))
+        rows = played.rows[: annealed.check + 1]
+        lengths[of] = (annealed.action.steps, rows)
+    steps, rows = lengths["steps"]
+    assert steps == pytest.approx(0.3 / 0.7 * rows[-1].step, abs=10)
+    steps, rows = lengths["flops"]
+    worth = rows[-1].train_flops / (rows[-1].train_flops - rows[-2].train_flops) * 10
+    assert steps == pytest.approx(0.3 / 0.7 * worth, abs=10)
+    assert steps < lengths["steps"][0]
+
+
+def test_what_an_anneal_is_a_share_of_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"finish\.of 'flop' is unknown; did you mean 'flops'"):
+        Finish(of="flop")

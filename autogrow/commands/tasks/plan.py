@@ -14,7 +14,7 @@ from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Ref
 from autogrow.policy.needs import never_stops
 from autogrow.show import words
 from autogrow.train.fit.process import quiet_lightning, threads
-from autogrow.train.fit.spec import FitSpec
+from autogrow.train.fit.spec import FitSpec, most_passes
 from autogrow.train.rehearse.rehearsal import Course, Limited, Rehearsal, rehearse
 
 
@@ -44,7 +44,7 @@ def report(found: Rehearsal, spec: FitSpec, prepared: Prepared) -> Iterator[str]
     if found.most is not None and not never_stops(spec.policy.stop):
         passes, flops, seconds = found.most
         yield (
-            f"At most, if no rule ended it: {words.passes(passes)} (trainer.max_epochs) at the largest size, "
+            f"At most, if no rule ended it: {words.passes(passes)} ({most_passes(spec.trainer)[0]}) at the largest size, "
             f"{words.flops(flops)}, {words.duration(seconds)}"
         )
     yield "Nothing was trained and nothing was written; seconds are of steps and looks alone, timed on this machine."
