@@ -47,7 +47,7 @@ def _write_page(task: Task, folder: Path) -> str:
     at = folder.resolve()
     failed = {o.job.folder.resolve().relative_to(at).as_posix(): why(o) for o in task.outcomes if o.state == FAILED}
     try:
-        return str(shown(write_sweep(at, read_sweep(at, failed))))
+        return str(write_sweep(folder, read_sweep(folder, failed)))
     except OSError as error:  # a full disk: what the jobs found is told all the same
         return f"{SWEEP_PAGE} could not be written: {error.strerror}"
 
