@@ -25,10 +25,11 @@ HELP_OF_KEYS = """autogrow keys: every key that can be typed, with its default, 
   autogrow keys growth/when=     those of one group's options
 """
 
-HELP_OF_REPORT = """autogrow report: build a run's page again; of a folder of runs, their comparison.
+HELP_OF_REPORT = """autogrow report: build a page again: a run's, a sweep's, or the comparison of runs.
 
   autogrow report RUN                     RUN/report.html
   autogrow report RUN picture=growth.svg  one picture for a document: the error above the growth of the layers
+  autogrow report SWEEP                   SWEEP/sweep.html: what each key does to validation error and cost
   autogrow report FOLDER                  compare the runs in it: compare.html, compare.json, rows.csv
 """
 

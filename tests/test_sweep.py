@@ -247,6 +247,9 @@ def test_one_failure_does_not_end_a_sweep_and_a_rerun_does_only_what_is_missing(
     assert "1 of 2 jobs failed in sweep: job 1 (seed=-1): seed must be a whole number" in capfd.readouterr().err
     before = written("sweep/seed-0/..")
     assert {p.name for p in before} >= {"log.txt", "result.json", "config.yaml", "report.html"}
+    page = Path("sweep/sweep.html").read_text(encoding="utf-8")
+    assert "seed must be a whole number of at least 0, got -1" in page
+    assert 'href="seed-0/report.html"' in page
     assert call(*sweep, "seed=0,1") == 0
     after = written("sweep")
     assert {p: t for p, t in after.items() if "seed-0" in str(p)} == {
@@ -257,6 +260,11 @@ def test_one_failure_does_not_end_a_sweep_and_a_rerun_does_only_what_is_missing(
     assert call(*sweep, "seed=0,1", "trainer.max_epochs=31") == 1  # another sweep: nothing is overwritten
     assert "holds a run of another config (there max_epochs: 30.0, now max_epochs: 31.0)" in capfd.readouterr().err
     assert written("sweep") == after
+    told = Path("sweep/sweep.html").read_text(encoding="utf-8")
+    assert "holds a run of another config" in told  # known to the sweep alone: it is in no log
+    assert call("report", "sweep") == 0
+    assert "2 runs of one setting on iris" in Path("sweep/sweep.html").read_text(encoding="utf-8")
+    assert not Path("sweep/compare.html").exists()  # one setting: nothing to compare
 
 
 LONG = ["data=digits", "stop=never", "growth=never", "trainer.checkpoint_seconds=0.1"]

@@ -1,4 +1,4 @@
-"""`autogrow report DIR`: build the page of a run folder again; of a folder of runs, their comparison."""
+"""`autogrow report DIR`: build the page of a run or of a sweep again; of a folder of runs, their comparison."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(rest: Sequence[str]) -> int:
     pictures = [word.removeprefix(PICTURE) for word in rest if word.startswith(PICTURE)]
     folders = [word for word in rest if not word.startswith(PICTURE)]
     if len(folders) != 1 or "=" in folders[0] or len(pictures) > 1:
-        raise ConfigError("report takes one run folder, or a folder of runs: autogrow report runs/fit/…")
+        raise ConfigError("report takes one run folder, a sweep's, or a folder of runs: autogrow report runs/fit/…")
     if pictures and not pictures[0].endswith(".svg"):
         raise ConfigError(f"picture={pictures[0]} is no SVG: autogrow report {folders[0]} picture=growth.svg")
     with importing():

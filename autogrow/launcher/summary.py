@@ -13,6 +13,7 @@ from rich.table import Table
 from autogrow.children.jobs import FAILED, FINISHED, Outcome
 from autogrow.launcher.task import Task, why
 from autogrow.show import words
+from autogrow.train.record.folder import SWEEP_PAGE
 from autogrow.train.record.progress import result_of
 
 _MOST = 60  # lines
@@ -33,19 +34,22 @@ def print_summary(task: Task, console: Console | None = None) -> None:
     done = sum(o.state in FINISHED for o in task.outcomes)
     wide.print(f"\n{done} of {len(task.outcomes)} jobs are done in {task.folder}", soft_wrap=True, highlight=False)
     if any(o.state in (*FINISHED, FAILED) for o in task.outcomes):
-        wide.print(f"{_write_page(task, task.folder)}", soft_wrap=True, highlight=False)
+        wide.print(_write_page(task, task.folder), soft_wrap=True, highlight=False, markup=False)
     if done > 1 and not task.chooses:
         wide.print(f"compare them: autogrow report {task.folder}", soft_wrap=True, highlight=False)
 
 
-def _write_page(task: Task, folder: Path) -> Path:
-    """Write the page of the sweep, with what is known here of the jobs that failed; its path."""
+def _write_page(task: Task, folder: Path) -> str:
+    """Write the page of the sweep, with what is known here of the jobs that failed; its path, or why there is none."""
     from autogrow.compare.read.sweep import read_sweep
     from autogrow.report.sweep.page import write_sweep
 
     at = folder.resolve()
     failed = {o.job.folder.resolve().relative_to(at).as_posix(): why(o) for o in task.outcomes if o.state == FAILED}
-    return shown(write_sweep(at, read_sweep(at, failed)))
+    try:
+        return str(write_sweep(folder, read_sweep(folder, failed)))
+    except OSError as error:  # a full disk: what the jobs found is told all the same
+        return f"{SWEEP_PAGE} could not be written: {error.strerror}"
 
 
 def summary_table(outcomes: Sequence[Outcome], splits: Sequence[str] = ("val", "test")) -> Table:

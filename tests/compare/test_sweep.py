@@ -103,3 +103,12 @@ def test_a_folder_without_jobs_is_said_to_be_one(tmp_path):
     assert not is_sweep(tmp_path)
     (tmp_path / "multirun.yaml").write_text("hydra: {}\n")
     assert is_sweep(tmp_path)
+
+
+def test_a_job_that_left_no_folder_is_told_and_varies_nothing(make_job):
+    for name in ("a", "b"):
+        sweep = make_job(name, f"growth={name}", error=0.1)
+    found = read_sweep(sweep, {"gone": "no machine took it"})
+    assert found["keys"] == ["growth"]
+    assert (found["jobs"], found["done"]) == (3, 2)
+    assert [f["message"] for f in found["failures"]] == ["no machine took it"]

@@ -66,7 +66,7 @@ def read_sweep(folder: Path, failed: Mapping[str, str] | None = None) -> dict[st
     jobs += [Swept(name, {}, None, why) for name, why in failed.items() if name not in there]
     if not jobs:
         raise ConfigError(f"{folder} holds no job of a sweep: neither a log nor a {RESULT} lies below it")
-    varied = varied_keys([job.typed for job in jobs])
+    varied = varied_keys([job.typed for job in jobs if job.typed])  # of some nothing is known but why they failed
     keys = [key for key in varied if key not in REPEATS]
     done = [job.run for job in jobs if job.run is not None]
     return {

@@ -84,13 +84,9 @@ def _target(facts: Plain) -> Cell:
     return (words.flops(reached[len(reached) // 2]), f"{missed} of {len(asked)} not reached" if missed else "")
 
 
-SHOWN = ("val_{}", "test_{}", "test_loss", "widths", "parameters", "train_flops", "seconds")
-"""Of a run's figures, those that matter; `rows.csv` has them all."""
-
-
 def run_heads(metric: str) -> list[tuple[str, bool]]:
-    """The columns of the table of runs."""
-    return [("run", True), *((name.format(metric).replace("_", " "), False) for name in SHOWN)]
+    """The columns of the table of runs: what matters; `rows.csv` has every figure."""
+    return [("run", True), *((name, False) for name, _, _ in _shown(metric))]
 
 
 def run_line(row: Mapping[str, Any], metric: str, folder: Path | None) -> list[str]:
@@ -99,13 +95,25 @@ def run_line(row: Mapping[str, Any], metric: str, folder: Path | None) -> list[s
     page = f"{row['folder']}/{REPORT}" if row.get("folder") else ""
     if folder is not None and page and (folder / page).is_file():
         name = Markup('<a href="{}">{}</a>').format(quote(page), name)
-    return [name, *(_figure(row.get(name.format(metric))) for name in SHOWN)]
+    return [name, *(_figure(row.get(key), say) for _, key, say in _shown(metric))]
 
 
-def _figure(value: Any) -> str:
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return NOTHING
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+def _shown(metric: str) -> list[tuple[str, str, Callable[[Any], str]]]:
+    """Of a run's figures, those that matter: their names, where a row has them, and how they are said."""
+    return [
+        (f"val {metric}", f"val_{metric}", lambda v: words.measure(metric, v)),
+        (f"test {metric}", f"test_{metric}", lambda v: words.measure(metric, v)),
+        ("test loss", "test_loss", words.number),
+        ("widths", "widths", str),
+        ("parameters", "parameters", words.count),
+        ("training", "train_flops", words.flops),
+        ("time", "seconds", words.duration),
+    ]
+
+
+def _figure(value: Any, say: Callable[[Any], str]) -> str:
+    nothing = value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+    return NOTHING if nothing else say(value)
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -49,27 +49,41 @@ def shortened(text: str, most: int) -> str:
     return f"{text[:before]}…{text[before + 1 - most :]}"
 
 
-def place(spots: Sequence[tuple[float, float, str]], room: Box) -> list[Placed]:
+def place(
+    spots: Sequence[tuple[float, float, str]], room: Box, others: Sequence[tuple[float, float]] = ()
+) -> list[Placed]:
     """The names of points `(x, y, name)` inside `room` (left, top, right, bottom), the first one first.
 
-    A name that has no room anywhere is left out.
+    A name keeps off the other points too where it can, and one that has no room anywhere is left out.
 
     >>> [(p.text, p.x, p.anchor) for p in place([(10, 50, "a"), (95, 50, "b")], (0, 0, 100, 100))]
     [('a', 17.0, 'start'), ('b', 88.0, 'end')]
     """
-    taken: list[Box] = [(x - MARKER, y - MARKER, x + MARKER, y + MARKER) for x, y, _ in spots]
+    taken, free = [_around_point(x, y) for x, y, _ in spots], [_around_point(x, y) for x, y in others]
     placed = []
     for x, y, text in spots:
-        wide = text_width(text)
-        for at, down, anchor in _around(x, y, room):
-            left = at if anchor == "start" else at - wide
-            box = (left, down - LINE / 2, left + wide, down + LINE / 2)
-            if _inside(box, room) and not any(_touch(box, other) for other in taken):
-                taken.append(box)
-                far = (x, y) if abs(down - y) > NEAR or abs(at - x) > NEAR else None
-                placed.append(Placed(text, round(at, 1), round(down + 4, 1), anchor, far))
-                break
+        found = _place_of(x, y, text, room, [*taken, *free]) or _place_of(x, y, text, room, taken)
+        if found is not None:
+            box, name = found
+            taken.append(box)
+            placed.append(name)
     return placed
+
+
+def _around_point(x: float, y: float) -> Box:
+    return (x - MARKER, y - MARKER, x + MARKER, y + MARKER)
+
+
+def _place_of(x: float, y: float, text: str, room: Box, taken: Sequence[Box]) -> tuple[Box, Placed] | None:
+    """The first place near a point where its name touches nothing; None where there is none."""
+    wide = text_width(text)
+    for at, down, anchor in _around(x, y, room):
+        left = at if anchor == "start" else at - wide
+        box = (left, down - LINE / 2, left + wide, down + LINE / 2)
+        if _inside(box, room) and not any(_touch(box, other) for other in taken):
+            far = (x, y) if abs(down - y) > NEAR or abs(at - x) > NEAR else None
+            return box, Placed(text, round(at, 1), round(down + 4, 1), anchor, far)
+    return None
 
 
 def _around(x: float, y: float, room: Box) -> Iterator[tuple[float, float, str]]:

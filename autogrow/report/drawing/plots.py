@@ -159,7 +159,8 @@ class Plot:
             for (x, y, _), name in zip(one.points, one.named, strict=False)
             if name
         ]
-        for it in place(spots, (self.left + 2, TOP, WIDTH, self.height - BOTTOM - 2)):
+        others = [self.at(x, y) for one in self.series if len(one.points) <= MANY for x, y, _ in one.points]
+        for it in place(spots, (self.left + 2, TOP, WIDTH, self.height - BOTTOM - 2), others):
             if it.far_from is not None:
                 yield f'<path class="leader" d="M{it.far_from[0]} {it.far_from[1]}L{it.x} {it.y - 4}"/>'
             yield f'<text class="name" x="{it.x}" y="{it.y}" text-anchor="{it.anchor}">{escape(it.text)}</text>'
