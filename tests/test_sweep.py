@@ -313,8 +313,9 @@ def test_ctrl_c_in_the_middle_leaves_what_is_done_and_the_rest_can_go_on(tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["submitit_local", "ray"])
-def test_an_engine_runs_the_jobs_and_ends_them_when_asked(executor, tmp_path):
+def test_an_engine_runs_the_jobs_and_ends_them_when_asked(executor, tmp_path, monkeypatch):
     pytest.importorskip(executor.partition("_")[0])
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 gets no turn where the cores are busy
     sweep = ["fit", "-m", *LONG, "trainer.max_epochs=800", "seed=0,-1", "hydra.sweep.dir=sweep"]
     sweep.append(f"hydra.launcher.executor={executor}")
     run = tmp_path / "sweep" / "seed-0"
