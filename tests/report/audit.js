@@ -34,6 +34,12 @@ const audit = (frame, asked) => {
   for (const table of all("[data-whole]"))
     if (table.scrollWidth > table.clientWidth + 1) say("room", `${name(table)} hides ${table.scrollWidth - table.clientWidth} px`);
 
+  for (const el of all("body *").filter(seen)) {
+    const style = view.getComputedStyle(el);
+    const cut = style.overflowY === "hidden" && style.webkitLineClamp === "none" && el.clientHeight > 2;
+    if (cut && el.scrollHeight > el.clientHeight + 2) say("room", `${name(el)} is cut at its foot by ${el.scrollHeight - el.clientHeight} px`);
+  }
+
   // -- labels: inside their picture, and not on one another
   const apart = (labels, where) => labels.forEach((a, i) => labels.slice(i + 1).forEach((b) => {
     const p = a.getBoundingClientRect(), q = b.getBoundingClientRect();

@@ -61,3 +61,32 @@ def test_the_csv_is_whole():
         "grow,0,0.1,",
         "fixed_256,0,nan,",
     ]
+
+
+def test_links_lead_to_what_is_there(tmp_path):
+    """A run to its page and a failure to its log, where the folder holds them; nothing else."""
+    rows = [{**row, "folder": f"{row['arm']}/seed_{row['seed']}"} for row in ROWS]
+    for there in ("grow/seed_0/report.html", "big_fixed/log.txt"):
+        (tmp_path / there).parent.mkdir(parents=True)
+        (tmp_path / there).write_text("")
+    page = render(CASES["an arm that failed"], rows, tmp_path)
+    links = re.findall(r'<a [^>]*href="(?!data:)([^"]*)"', page)
+    assert set(links) == {"grow/seed_0/report.html", "big_fixed/log.txt"}
+    assert all((tmp_path / link).is_file() for link in links)
+
+
+def test_the_front_of_costs_is_of_the_tables_split_with_intervals_and_names():
+    plain = CASES["regression"]
+    page = render(plain, ROWS)
+    pictures = re.findall(
+        r'<svg class="drawn"[^>]*aria-label="(test rmse of each arm against [^"]*)">(.*?)</svg>', page
+    )
+    assert [title.rpartition(" against ")[2] for title, _ in pictures] == [
+        "training FLOPs",
+        "parameters",
+        "FLOPs a row",
+    ]
+    for _, drawn in pictures:
+        names = re.findall(r'<text class="name"[^>]*>([^<]*)</text>', drawn)
+        assert sorted(names) == sorted(facts["label"] for facts in plain["arms"].values())
+        assert drawn.count('class="spread') == len(plain["arms"])
