@@ -68,6 +68,12 @@ _POST_NORM = (
 )
 
 
+_BATCH_NORM = (
+    "{!r} normalises the stream itself by what it has learnt of each channel, so that no weights of the block hand their "
+    "input on; the stream as it is beside its branches allows it"
+)
+
+
 def _ends_with(trace: Trace, node: fx.Node, norm: str) -> bool:
     """Whether a block answers with what a norm of it answers, and nobody else reads that."""
     while trace.notes[node].module != norm:
@@ -127,6 +133,8 @@ class _Walk:
         if not zeros and not norm.startswith(f"{self.name}."):
             raise GrowthError(f"{self.name!r} is a norm, and adds nothing to what it is given")
         plain = norm.startswith(f"{self.name}.") and self.trace.calls(norm) == 1 and "weight" in own
+        if not kinds <= {"norm:layer", "norm:rms"}:
+            raise PostNormError(_BATCH_NORM.format(norm))
         if not plain or kinds not in ({"norm:layer"}, {"norm:rms"}) or norm in self.trace.bare_eps:
             raise PostNormError(_POST_NORM.format(f"in {norm!r}"))
         self.norms[:] = later
