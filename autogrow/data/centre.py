@@ -50,7 +50,7 @@ def centring_of(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     seen = values[~gaps] if gaps.any() else values
     if not len(seen) or rounds_well(seen, precision=precision):
         return None
-    rounded = seen.astype(np.float32)
+    rounded = _single(seen)
     if is_constant(seen, precision=precision):
         return None if rounded.min() == rounded.max() else Centring(float(seen[0]), 0.0)
     std = spread_of(seen)
@@ -69,7 +69,7 @@ def rounding_is_harmless(values: np.ndarray, std: float) -> bool:
     """Whether values (n,) with this standard deviation can be rounded to 32 bits as they are."""
     if not SMALLEST <= std <= LARGEST:
         return False
-    return float(np.abs(values.astype(np.float32) - values).max()) <= KEPT * std
+    return float(np.abs(_single(values) - values).max()) <= KEPT * std
 
 
 def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).eps, kept: float = KEPT) -> bool:
@@ -105,4 +105,10 @@ def spread_of(values: np.ndarray) -> float:
 
 def told_apart(values: np.ndarray) -> np.ndarray:
     """The values (n,) in 32 bits where these tell them apart well enough, else as they are: for a fingerprint."""
-    return values.astype(np.float32) if centring_of(values) is None else values
+    return _single(values) if centring_of(values) is None else values
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what is beyond 32 bits is refused by name where it is encoded
+        rounded: np.ndarray = values.astype(np.float32)
+    return rounded

@@ -226,17 +226,20 @@ def test_parts_are_encoded_as_the_whole_is_and_columns_are_let_go():
 
 
 MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
 from autogrow.data import DataSpec, prepare
 
 def prepared(path):
     return prepare(DataSpec(name="parquet", source="parquet", path=path, target="y"))
 
+def kilobytes(key):
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if key in line)
+
 prepared(sys.argv[1])  # what is imported and kept is not measured
-pages = int(Path("/proc/self/statm").read_text().split()[1])
+before = kilobytes("VmRSS:")
 wide = prepared(sys.argv[2]).train.x.shape[1]
-print(wide, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - pages * resource.getpagesize())
+print(wide, 1024 * (kilobytes("VmHWM:") - before))
 """
 
 
