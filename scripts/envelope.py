@@ -135,7 +135,9 @@ def main() -> None:
     for name in dict.fromkeys(cell["set"] for cell in cells):
         print_table(name, [cell for cell in cells if cell["set"] == name])
     if options.picture is not None:
-        write_picture(options.picture, [cell for cell in cells if cell["set"] == options.sets], GROWING)
+        found = means([cell for cell in cells if cell["set"] == options.sets])
+        curves = {arm: {flops: mean(losses) for flops, losses in of.items()} for arm, of in found.items()}
+        write_picture(options.picture, curves, GROWING)
 
 
 def run_once(out: Path, what: dict[str, Any]) -> None:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from statistics import mean
-from typing import Any
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 400, 62, 96, 34, 46
 GREYS = ("#c9cdd2", "#aeb4bb", "#949ba4", "#79828c", "#606a75", "#48525e")
 INK, GROWN = "#2b3138", "#d9480f"
 
+Curves = Mapping[str, Mapping[float, float]]
 
-def write_picture(path: Path, cells: list[dict[str, Any]], growing: str) -> None:
-    """Write the picture of one set's cells."""
+
+def write_picture(path: Path, curves: Curves, growing: str) -> None:
+    """Write the picture of one set: the loss of each arm, by FLOPs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(_lines(cells, growing)) + "\n", encoding="utf-8")
+    path.write_text("\n".join(_lines(curves, growing)) + "\n", encoding="utf-8")
 
 
-def _lines(cells: list[dict[str, Any]], growing: str) -> Iterator[str]:
-    curves = _curves(cells)
+def _lines(curves: Curves, growing: str) -> Iterator[str]:
     flops = sorted({x for curve in curves.values() for x in curve})
     losses = [y for curve in curves.values() for y in curve.values()]
     low, high = min(losses) / 1.03, max(losses) * 1.03
@@ -50,17 +48,11 @@ def _lines(cells: list[dict[str, Any]], growing: str) -> Iterator[str]:
             + " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in points)
             + '"/>'
         )
+        yield from (f'<circle cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="3" fill="{colour}"/>' for x, y in points)
         label = "grows" if arm == growing else f"{arm} × 3"
         end_x, end_y = x_of(points[-1][0]) + 6, y_of(points[-1][1]) + 4
         yield _text(end_x, end_y, label, colour=GROWN if arm == growing else INK)
     yield "</svg>"
-
-
-def _curves(cells: list[dict[str, Any]]) -> dict[str, dict[float, float]]:
-    found: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for cell in cells:
-        found[cell["arm"]][cell["budget"]].append(cell["test"]["loss"])
-    return {arm: {budget: mean(values) for budget, values in of.items()} for arm, of in found.items()}
 
 
 def _ticks(low: float, high: float) -> list[float]:
