@@ -58,7 +58,7 @@ class TensorStream:
             if value < 1:
                 raise DataError(f"{name} must be at least 1, got {value}")
         self.x, self.y = x, y
-        self.parts = (x, y) if weight is None else (x, y, weight)
+        self.parts: tuple[Tensor, ...] = (x, y) if weight is None else (x, y, weight)
         self.batch_size = min(batch_size, len(x))
         self.steps_per_pass = len(x) // self.batch_size
         self.steps_per_check, self.burst = steps_per_check, min(burst, steps_per_check)
@@ -73,6 +73,18 @@ class TensorStream:
         Passes are still counted by the rows of before.
         """
         self.more, self._orders = tuple(part.to(self.x.device) for part in parts), {}
+
+    def move_to(self, device: torch.device) -> None:
+        """Keep the rows on a device: from here on batches are drawn there, and a burst copies nothing to it."""
+        self.parts = tuple(part.to(device) for part in self.parts)
+        self.x, self.y, *_ = self.parts
+        self.more = None if self.more is None else tuple(part.to(device) for part in self.more)
+        self._orders = {key: order.to(device) for key, order in self._orders.items()}
+
+    @property
+    def bytes(self) -> int:
+        """Of the rows that batches are drawn from."""
+        return sum(part.nbytes for part in (*self.parts, *(self.more or ())))
 
     @property
     def rows(self) -> int:
@@ -109,19 +121,18 @@ class TensorStream:
         """The batches of optimizer steps start … stop − 1: (S, [M,] B, …), from (seed, step) alone."""
         rows = torch.stack([self._rows(start, stop, member) for member in range(self.members)], dim=1)
         shape = (stop - start, self.batch_size) if self.members == 1 else (stop - start, self.members, self.batch_size)
-        rows = rows.flatten().to(self.x.device)
-        return tuple(part.view(*shape, *part.shape[1:]) for part in self._taken(rows))
+        return tuple(part.view(*shape, *part.shape[1:]) for part in self._taken(rows.flatten()))
 
     def _taken(self, rows: Tensor) -> list[Tensor]:
         """The rows of these numbers; those behind the last of `x` are of `more`, which is never copied to it."""
         if self.more is None:
             return [part.index_select(0, rows) for part in self.parts]
         own = len(self.x)
-        behind = (rows >= own).nonzero().squeeze(1)
+        first, second, behind = rows.clamp(max=own - 1), (rows - own).clamp(min=0), rows >= own
         taken = []
-        for part, more in zip(self.parts, self.more, strict=True):
-            values = part.index_select(0, rows.clamp(max=own - 1))
-            taken.append(values.index_copy_(0, behind, more.index_select(0, rows[behind] - own)))
+        for part, more in zip(self.parts, self.more, strict=True):  # how many are behind is not asked: a GPU would wait
+            chosen = behind.view(-1, *(1,) * (part.ndim - 1))
+            taken.append(torch.where(chosen, more.index_select(0, second), part.index_select(0, first)))
         return taken
 
     def _rows(self, start: int, stop: int, member: int) -> Tensor:
@@ -142,7 +153,7 @@ class TensorStream:
             if any(a_pass - known not in (0, 1) for known, _ in self._orders):  # keep this pass and the one before
                 self._orders = {k: v for k, v in self._orders.items() if a_pass - k[0] in (0, 1)}
             generator = torch.Generator().manual_seed(_mixed(self.seed, a_pass, member))
-            self._orders[key] = torch.randperm(self.rows, generator=generator)
+            self._orders[key] = torch.randperm(self.rows, generator=generator).to(self.x.device)
         return self._orders[key]
 
     def state_dict(self) -> dict[str, Any]:
