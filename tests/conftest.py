@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # makes `command_line` and `drawn_examples` importable
@@ -34,3 +35,11 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.setattr(sys, "argv", ["autogrow"])
     return tmp_path
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def accelerator(request):
+    """Lightning's name of each device that a law is held on, where there is one."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device here")
+    return {"cpu": "cpu", "cuda": "gpu"}[request.param]

@@ -162,7 +162,7 @@ class TensorStream(BatchStream):
             len(x), batch_size=batch_size, steps_per_check=steps_per_check, burst=burst, seed=seed, members=members
         )
         self.x, self.y = x, y
-        self.parts = (x, y) if weight is None else (x, y, weight)
+        self.parts: tuple[Tensor, ...] = (x, y) if weight is None else (x, y, weight)
         self._orders: dict[tuple[int, int], Tensor] = {}
 
     def learn_also(self, *parts: Tensor) -> None:
@@ -170,23 +170,34 @@ class TensorStream(BatchStream):
         super().learn_also(*(part.to(self.x.device) for part in parts))
         self._orders = {}
 
+    def move_to(self, device: torch.device) -> None:
+        """Keep the rows on a device: from here on batches are drawn there, and a burst copies nothing to it."""
+        self.parts = tuple(part.to(device) for part in self.parts)
+        self.x, self.y, *_ = self.parts
+        self.more = None if self.more is None else tuple(part.to(device) for part in self.more)
+        self._orders = {key: order.to(device) for key, order in self._orders.items()}
+
+    @property
+    def bytes(self) -> int:
+        """Of the rows that batches are drawn from."""
+        return sum(part.nbytes for part in (*self.parts, *(self.more or ())))
+
     def steps(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """As any stream's."""
         rows = torch.stack([self._rows(start, stop, member) for member in range(self.members)], dim=1)
         shape = (stop - start, self.batch_size) if self.members == 1 else (stop - start, self.members, self.batch_size)
-        rows = rows.flatten().to(self.x.device)
-        return tuple(part.view(*shape, *part.shape[1:]) for part in self._taken(rows))
+        return tuple(part.view(*shape, *part.shape[1:]) for part in self._taken(rows.flatten()))
 
     def _taken(self, rows: Tensor) -> list[Tensor]:
         """The rows of these numbers; those behind the last of `x` are of `more`, which is never copied to it."""
         if self.more is None:
             return [part.index_select(0, rows) for part in self.parts]
         own = len(self.x)
-        behind = (rows >= own).nonzero().squeeze(1)
+        first, second, behind = rows.clamp(max=own - 1), (rows - own).clamp(min=0), rows >= own
         taken = []
-        for part, more in zip(self.parts, self.more, strict=True):
-            values = part.index_select(0, rows.clamp(max=own - 1))
-            taken.append(values.index_copy_(0, behind, more.index_select(0, rows[behind] - own)))
+        for part, more in zip(self.parts, self.more, strict=True):  # how many are behind is not asked: a GPU would wait
+            chosen = behind.view(-1, *(1,) * (part.ndim - 1))
+            taken.append(torch.where(chosen, more.index_select(0, second), part.index_select(0, first)))
         return taken
 
     def _rows(self, start: int, stop: int, member: int) -> Tensor:
@@ -204,7 +215,7 @@ class TensorStream(BatchStream):
             if any(a_pass - known not in (0, 1) for known, _ in self._orders):  # keep this pass and the one before
                 self._orders = {k: v for k, v in self._orders.items() if a_pass - k[0] in (0, 1)}
             generator = torch.Generator().manual_seed(mixed(self.seed, a_pass, member))
-            self._orders[key] = torch.randperm(self.rows, generator=generator)
+            self._orders[key] = torch.randperm(self.rows, generator=generator).to(self.x.device)
         return self._orders[key]
 
 

@@ -87,6 +87,26 @@ def test_widening_keeps_the_function(growth, neurons):
     assert {name: after[name].size for name in widths} == widths
 
 
+@pytest.mark.parametrize("case", ["plain", "members", "conv"])
+def test_the_function_is_kept_and_proved_on_each_device(case, accelerator):
+    """What depends on the case and the draw is held above; here, that nothing is left behind on another device."""
+    device = torch.device({"cpu": "cpu", "gpu": "cuda"}[accelerator])
+    net, example = make(case, "relu")
+    net, example = net.to(device), example.to(device)
+    before = copy.deepcopy(net)
+    sites = growth_sites(net, example)
+    name = next(iter(sites.widths))
+    surgery = widen(net, name, sites.widths[name].size + sites.widths[name].unit, example=example)
+    assert surgery.receipt.max_abs_change < ROUNDING
+    assert change(before, net, example) < ROUNDING
+    optimizer = torch.optim.AdamW(net.parameters())
+    answers(net, example)[0].square().mean().backward()
+    optimizer.step()
+    assert {p.device.type for p in net.parameters()} == {device.type}
+    carry(optimizer, widen(net, name, sites.widths[name].size + 3 * sites.widths[name].unit, example=example))
+    assert {v.device.type for s in optimizer.state.values() for v in s.values() if v.ndim} == {device.type}
+
+
 NORMED = [(n, a, m) for n in ("layer", "rms") for a in ("relu", "gelu", "sigmoid") for m in (1, 2)]
 
 

@@ -103,10 +103,11 @@ def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, case):
 
 
 @pytest.mark.parametrize("leave_at", [1, 7, 23, 44])
-def test_bit_exact_after_an_interruption_within_a_check(make_spec, tmp_path, monkeypatch, leave_at):
+def test_bit_exact_after_an_interruption_within_a_check(make_spec, tmp_path, monkeypatch, leave_at, accelerator):
     """Ctrl-C between two bursts of any check; the trainer's own loop position is in the middle of an epoch."""
-    trainer = TrainerSpec(max_epochs=40, check_every=20, check_rows=300, burst=6)
-    whole = fit(make_spec(trainer=trainer))
+    trainer = TrainerSpec(max_epochs=40, check_every=20, check_rows=300, burst=6, accelerator=accelerator)
+    net = NetSpec(widths=[8], dropout=0.1)  # drawn on the device
+    whole = fit(make_spec(trainer=trainer, net=net))
     seen = {"batches": 0}
     original = controllers.LifeCycleController.on_train_batch_end
 
@@ -118,9 +119,9 @@ def test_bit_exact_after_an_interruption_within_a_check(make_spec, tmp_path, mon
 
     monkeypatch.setattr(controllers.LifeCycleController, "on_train_batch_end", leave)
     with pytest.raises(InterruptedRunError):
-        fit(make_spec(tmp_path / "run", trainer=trainer))
+        fit(make_spec(tmp_path / "run", trainer=trainer, net=net))
     monkeypatch.undo()
-    same(whole, fit(make_spec(tmp_path / "run", trainer=trainer), resume=True))
+    same(whole, fit(make_spec(tmp_path / "run", trainer=trainer, net=net), resume=True))
 
 
 def test_the_nets_it_passed_through_are_the_same_after_an_interruption(make_spec, tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ class LifeCycleController(pl.Callback):
     ) -> None:
         self.book = Book(policy, event=continues)
         self.policy, self.stream, self.measurer, self.max_steps = policy, stream, measurer, max_steps
-        self.observer = observer
+        self.observer, self.device = observer, measurer.device
         self.ledger, self.writer, self.display = ledger, writer, display
         self.snapshots: dict[int, Snapshot] = {}
         self.interrupted: int | None = None
@@ -65,6 +65,7 @@ class LifeCycleController(pl.Callback):
         self._started = time.perf_counter()
         self._check_seconds = 0.0
         self._random_state: torch.Tensor | None = None
+        self._random_state_of_device: torch.Tensor | None = None
 
     @property
     def rows(self) -> list[Row]:
@@ -81,6 +82,7 @@ class LifeCycleController(pl.Callback):
             "snapshots": self.snapshots,
             "random_state": torch.get_rng_state(),
             "seconds": self.seconds(),
+            **({"random_state_of_device": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -93,6 +95,7 @@ class LifeCycleController(pl.Callback):
             self.book.event = None if of_last else dataclasses.replace(event, flops=state_dict["event_eval_flops"])
         self.snapshots = {int(k): v for k, v in state_dict["snapshots"].items()}
         self._random_state = state_dict["random_state"]
+        self._random_state_of_device = state_dict.get("random_state_of_device")
         self._seconds_before = state_dict["seconds"]
 
     def seconds(self) -> float:
@@ -109,6 +112,8 @@ class LifeCycleController(pl.Callback):
         if self._random_state is not None:
             torch.set_rng_state(self._random_state)
             self._random_state = None
+            if self._random_state_of_device is not None and self.device.type == "cuda":
+                torch.cuda.set_rng_state(self._random_state_of_device, self.device)
             self.ledger.cut_back(self.rows)
             if trainer.is_global_zero:
                 self.writer.forget_from(len(self.rows))

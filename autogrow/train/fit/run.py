@@ -20,6 +20,7 @@ from autogrow.data import BatchStream, Prepared, prepare, prepare_stream
 from autogrow.errors import CheckpointError, ConfigError, GrowthError, TrainingError
 from autogrow.policy import deliverable, requires, stop_reason, validated
 from autogrow.policy.history import GROWTHS, Row
+from autogrow.train.fit.accelerator import choose, keep_there
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.continue_from import FinishedNet, continue_net, continuing, read_finished, write_split
 from autogrow.train.fit.controller import LifeCycleController
@@ -77,6 +78,7 @@ class _Fit:
     prepared: Prepared
     source: FinishedNet | None
     begun: Begun
+    where: str
 
 
 def fit(
@@ -125,7 +127,8 @@ def fit(
         held.enter_context(threads(spec))
         held.enter_context(quiet_lightning())
         run = _set_up(spec, prepared, display, source, held, begun)
-        display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}", prepared.card)
+        where = f", {run.where}" if run.where else ""
+        display.start(f"autogrow fit data={spec.data.name} seed={spec.seed}{where}", prepared.card)
         for line in run.begun.complaints:
             warnings.warn(f"{line}; using the one before it", stacklevel=2)
         with leave_on_signal(run.controller, spec.out), beside_others(run.trainer):
@@ -162,7 +165,12 @@ def _set_up(
     }
     if spec.net.members > 1 and prepared.task == "classification":
         module.delivery["mean"] = PROBABILITIES
+    chosen = choose(spec, module, stream)
+    if chosen.spec is not spec:
+        spec = chosen.spec
+        held.enter_context(threads(spec))
     trainer = _trainer(spec)
+    keep_there(stream, trainer.strategy.root_device)
     max_steps = step_limit(spec, stream)
     gauge = DeviceGauge(spec, prepared)
     check_run(spec, module, stream, gauge, continued=source is not None)
@@ -196,7 +204,7 @@ def _set_up(
         continues=continues,
     )
     trainer.callbacks.append(controller)  # type: ignore[attr-defined]
-    return _Fit(module, controller, stream, trainer, prepared, source, begun or Begun())
+    return _Fit(module, controller, stream, trainer, prepared, source, begun or Begun(), chosen.reason)
 
 
 def _trainer(spec: FitSpec) -> pl.Trainer:

@@ -29,7 +29,7 @@ class Measurer:
         self, prepared: Prepared, *, rows: int, temperature: bool, device: torch.device, metric: str = AUTO
     ) -> None:
         self.pipeline = prepared.pipeline
-        self.task, self.metric = prepared.task, metric
+        self.task, self.metric, self.device = prepared.task, metric, device
         self.temperature = temperature and prepared.task == "classification"
         self.target_std = None if prepared.target_scale is None else prepared.target_scale[1].float().to(device)
         self._train = _part(prepared.train, rows, device)

@@ -95,6 +95,7 @@ class LifeCycleState(TypedDict):
     event: Mapping[str, Any] | None
     event_eval_flops: NotRequired[Count]
     random_state: Tensor
+    random_state_of_device: NotRequired[Tensor]
     seconds: Amount
 
 
@@ -235,8 +236,8 @@ def _check_state(state: Mapping[str, Any], ours: Content) -> None:
     )
     if back_to is not None and back_to not in {int(key) for key in snapshots}:
         raise CheckpointError(f"it is to return to check {back_to}, whose net it does not hold")
-    random = state["random_state"]
-    if random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape:
+    random, drawn = state["random_state"], state.get("random_state_of_device", torch.zeros(0, dtype=torch.uint8))
+    if random.dtype != torch.uint8 or random.shape != torch.get_rng_state().shape or drawn.dtype != torch.uint8:
         raise CheckpointError("random_state is not one of torch's")
 
 

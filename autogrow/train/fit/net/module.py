@@ -86,14 +86,18 @@ class GrowingModule(pl.LightningModule):
         self.step_flops = sum(orthogonal_flops(p.shape) for p in hidden_matrices(self.spec, self.net))
         for net in (self.net, self.ema):
             set_dropout(net, self.spec.net.dropout, self.sites)
+        self.list_tensors()
+        if self.spec.trainer.compile:
+            torch._dynamo.reset()  # else growth after growth uses up the recompile limit, and training falls back to eager
+            self._compiled = [torch.compile(self.net)]
+
+    def list_tensors(self) -> None:
+        """What a step goes through: the tensors that are averaged, and the gradients that are written out."""
         self._live = [p.detach() for p in self.net.parameters()]
         self._averaged = [p.detach() for p in self.ema.parameters()]
         self._live_buffers = [b for b in self.net.buffers() if b.is_floating_point()]
         self._averaged_buffers = [b for b in self.ema.buffers() if b.is_floating_point()]
         self._written = written_gradients(self.net, self.task, self.spec.trainer.label_smoothing)
-        if self.spec.trainer.compile:
-            torch._dynamo.reset()  # else growth after growth uses up the recompile limit, and training falls back to eager
-            self._compiled = [torch.compile(self.net)]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GrowingModule:
         """Moving to a device replaces tensors: list them anew."""
