@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data.arrival.files import read_files
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.sources import delimited, idx, tables
 from autogrow.data.sources.storage import storage_for
@@ -148,10 +147,7 @@ READERS: dict[str, Callable[..., Raw]] = {
 def read_source(spec: DataSpec, *, centred: Collection[str] = ()) -> Raw:
     """The rows that a spec names, those of a table in no more bytes than they need.
 
-    centred: columns that a net which is there already knows in 64 bits. Several files are read as they are: what is
-    small enough for one need not be for all.
+    centred: columns that a net which is there already knows in 64 bits.
     """
     read = READERS[spec.source]
-    if spec.arrival == "files":
-        return read_files(spec, read)
     return read(spec, storage_for(spec, centred)) if spec.source in TABLES else read(spec)
