@@ -33,13 +33,13 @@ def events(rows):
     return [row.event.do for row in rows if row.event]
 
 
-def test_each_is_under_eighty_lines_and_the_readme_names_it():
-    readme = (FOLDER.parent / "README.md").read_text()
+def test_each_is_under_eighty_lines_and_the_guide_names_it():
+    guide = (FOLDER.parent / "docs" / "guests.md").read_text(encoding="utf-8")
     paths = sorted(FOLDER.glob("*.py"))
     assert len(paths) == 3
     for path in paths:
         assert len(path.read_text().splitlines()) < 80, path.name
-        assert f"examples/{path.name}" in readme
+        assert f"examples/{path.name}" in guide
 
 
 def test_a_gpt_grows_in_width_heads_and_blocks_beside_its_last_size_from_scratch(monkeypatch):
