@@ -53,6 +53,15 @@ def test_answers_stand_in_the_tables_order_beside_its_ids(made, alone, capsys):
     assert np.allclose(answers[["p_high", "p_low"]], net.predict_proba(table.drop(columns=["price"])), atol=1e-12)
 
 
+def test_blanks_around_names_of_columns_are_no_part_of_them(made, alone, capsys):
+    written = table_of().rename(columns={"label": "label ", "colour": " colour ", "key": "key "})
+    written.to_csv(alone / "blanks.csv", index=False)
+    assert call("evaluate", str(made / "classes"), str(alone / "blanks.csv")) == 0
+    predicted(made, capsys, "out=plain.csv")
+    predicted(made, capsys, "out=spaced.csv", table=alone / "blanks.csv")
+    assert (alone / "plain.csv").read_text() == (alone / "spaced.csv").read_text()
+
+
 @pytest.mark.parametrize("rows", [7, 239, 10_000])
 def test_the_size_of_the_chunks_changes_nothing(made, alone, capsys, rows):
     predicted(made, capsys, "out=a.parquet", f"chunk_rows={rows}")

@@ -95,20 +95,30 @@ class TableFile:
             with open_table(self.path) as file, warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # fields without a name would be cut off
                 form = self._format(file)
-                dtype: Any = str if as_text is None else {n if form.header else int(n): str for n in as_text}
+                how: dict[str, Any] = {
+                    "sep": form.separator, "encoding": form.encoding, "header": 0 if form.header else None,
+                    "skiprows": form.skip, "skipinitialspace": True, "index_col": False,
+                }  # fmt: skip
+                written = list(pd.read_csv(file, nrows=0 if form.header else 1, **how).columns)
+                file.seek(0)
+                called = {n: self._called(str(n)) for n in written}
+                dtype: Any = str if as_text is None else {n: str for n in written if called[n] in as_text}
                 reader = pd.read_csv(
-                    file, sep=form.separator, encoding=form.encoding, header=0 if form.header else None,
-                    skiprows=form.skip, skipinitialspace=True, keep_default_na=False, na_values=list(self.missing),
-                    index_col=False, low_memory=False, chunksize=rows, dtype=dtype, usecols=lambda n: wanted(str(n)),
+                    file, keep_default_na=False, na_values=list(self.missing), low_memory=False, chunksize=rows,
+                    dtype=dtype, usecols=lambda n: wanted(self._called(str(n))), **how,
                 )  # fmt: skip
                 for frame in reader:
-                    yield with_text_names(frame)
+                    yield with_text_names(frame.rename(columns=called))
         except UnicodeDecodeError as error:
             raise DataError(
                 f"cannot read {self.path} as CSV: {one_line(error)}; encoding=latin-1 reads any byte"
             ) from None
         except (pd.errors.ParserError, pd.errors.ParserWarning, *DAMAGED) as error:
             raise DataError(f"cannot read {self.path} as CSV: {one_line(error)}") from None
+
+    def _called(self, name: str) -> str:
+        """A column's name without blanks around it, as training read it, unless a net knows it with them."""
+        return name if name in self.names else name.strip()
 
     def _format(self, file: Any) -> FileFormat:
         """How the file is written; it is at its beginning again."""
