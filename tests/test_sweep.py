@@ -135,7 +135,7 @@ def test_jobs_share_the_cores(jobs, threads, started, monkeypatch):
     ("arguments", "message"),
     [
         (["seed=range(0)"], "the sweep has no jobs"),
-        (["seed=0,1", "growth=gap,nver"], "growth has no option 'nver'; did you mean 'never' or 'finer'?"),
+        (["seed=0,1", "growth=gap,nver"], "growth has no option 'nver'; did you mean 'never' or 'finer'"),
         (["seed=0,1", "tariner.max_epochs=3"], "unknown key 'tariner.max_epochs'"),
         (["optimizer.lr=interval(1e-4,1e-2)"], "hydra/sweeper=optuna"),
         (["seed=0,1", "hydra.launcher.jobs=-1"], "hydra.launcher.jobs must be at least 0"),

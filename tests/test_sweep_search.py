@@ -169,7 +169,7 @@ def test_test_figures_are_not_shown_where_a_choice_is_made(runs, capsys):
         (["hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials must be at least 1, got 0"),
         (["hydra.sweeper.sampler=tpee"], "did you mean 'tpe'?"),
         (["hydra.sweeper.n_trial=3"], "did you mean 'n_trials'"),
-        (["growth=gap,nver"], "growth has no option 'nver'; did you mean 'never' or 'finer'?"),
+        (["growth=gap,nver"], "growth has no option 'nver'; did you mean 'never' or 'finer'"),
         (["optimizer.lrr=interval(0,1)"], "unknown key 'optimizer.lrr'; did you mean 'lr'?"),
         (["optimizer.lr=interval(2,1)"], "optimizer.lr: "),
         (["optimizer.lr=0.1", "net.widths=[8]"], "there is nothing to search"),

@@ -27,7 +27,6 @@ from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw
-from autogrow.data.read_source import read_source
 from autogrow.data.row_weights import describe_weights, weights_of_column, weights_of_rows
 from autogrow.data.rules import checked
 from autogrow.data.spec import DataSpec

@@ -13,7 +13,6 @@ import numpy as np
 from autogrow.data.continued.known_rows import mark_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.raw import Raw
-from autogrow.data.read_source import read_source
 from autogrow.data.rules import checked
 from autogrow.data.spec import DataSpec
 from autogrow.data.streamed.reader import read_rows

@@ -14,7 +14,7 @@ from autogrow.train.fit.spec import FitSpec, NetSpec, TrainerSpec
 
 
 def prepared(rows: int) -> SimpleNamespace:
-    return SimpleNamespace(train=SimpleNamespace(x=range(rows)))
+    return SimpleNamespace(train_rows=rows, train=SimpleNamespace(x=range(rows)))
 
 
 @pytest.mark.parametrize(
