@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.sources import delimited, idx, tables
+from autogrow.data.sources.storage import storage_for
 from autogrow.data.spec import DataSpec, path_of
 from autogrow.errors import DataError, nearest
 
