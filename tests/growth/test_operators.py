@@ -201,6 +201,8 @@ def test_a_second_growth_does_not_repeat_the_first_ones_draw():
     [
         ({"hidden.0.linear": 6}, "has 6 channels and can only grow; 6 was asked for"),
         ({"hidden.0.linear": 3}, "can only grow"),
+        ({"hidden.0.linear": "8"}, "the new width of 'hidden.0.linear' must be a whole number, got '8'"),
+        ({"hidden.0.linear": 8.0}, r"must be a whole number, got 8\.0"),
         ({"hidden.0.linaer": 8}, r"no width is called 'hidden.0.linaer'; did you mean 'hidden.0.linear'"),
         ({"head": 8}, "'head' cannot be grown: it is the net's output"),
         ({}, "no width to grow"),

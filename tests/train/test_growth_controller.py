@@ -303,7 +303,7 @@ def test_a_policy_that_watches_the_error_is_welcome_where_there_is_one():
 MISTAKES = {
     "monitor": (
         {"val_monitor": "valid_loss"},
-        "'valid_loss' is not in what was logged per epoch; did you mean 'val_loss'",
+        "val_monitor='valid_loss' is not in what was logged per epoch; did you mean 'val_loss'",
     ),
     "measure": ({"measure": lambda module: {"train_loss": 1.0}}, "'val_loss' is not in what measure"),
     "net": ({"net": "modle"}, "did you mean 'model'"),

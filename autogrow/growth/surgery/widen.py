@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -91,6 +92,7 @@ def _chosen(sites: Sites, widths: Mapping[str, int]) -> list[tuple[WidthSite, in
         site = sites.width(name)
         if site.name in chosen:
             raise GrowthError(f"{name!r} and {site.name!r} are one width; name it once")
+        size = _whole(name, size)
         if size <= site.size:
             raise GrowthError(f"{name!r} has {site.size} channels and can only grow; {size} was asked for")
         if (size - site.size) % site.unit:
@@ -100,6 +102,14 @@ def _chosen(sites: Sites, widths: Mapping[str, int]) -> list[tuple[WidthSite, in
             )
         chosen[site.name] = (site, size)
     return list(chosen.values())
+
+
+def _whole(name: str, size: int) -> int:
+    """The size as an `int`: also NumPy's, and a tensor's of one whole number."""
+    try:
+        return operator.index(size)
+    except TypeError:
+        raise GrowthError(f"the new width of {name!r} must be a whole number, got {size!r}") from None
 
 
 def seeded(*words: Any) -> torch.Generator:

@@ -18,7 +18,13 @@ from autogrow.policy.book import Policy
 from autogrow.policy.needs import requires
 
 Measure = Callable[[pl.LightningModule], Mapping[str, float]]
-MEASURES = ("train_loss", "val_loss", "train_error", "val_error")
+OPTIONS = {  # the controller's option that names each
+    "train_loss": "train_monitor",
+    "val_loss": "val_monitor",
+    "train_error": "train_error",
+    "val_error": "val_error",
+}
+MEASURES = tuple(OPTIONS)
 
 
 class Monitors:
@@ -71,7 +77,8 @@ class Monitors:
         for measure, name in names.items():
             if name is not None:
                 if name not in given:
-                    raise ConfigError(f"{name!r} is not in {source}; {nearest(name, given)}")
+                    option = "" if self.measure is not None else f"{OPTIONS[measure]}="
+                    raise ConfigError(f"{option}{name!r} is not in {source}; {nearest(name, given)}")
                 summed = self.measure is None and name in self.sums
                 out[measure] = self._averaged(trainer, name) if summed else float(given[name])
         self.sums = {}
