@@ -112,3 +112,13 @@ def test_a_job_that_left_no_folder_is_told_and_varies_nothing(make_job):
     assert found["keys"] == ["growth"]
     assert (found["jobs"], found["done"]) == (3, 2)
     assert [f["message"] for f in found["failures"]] == ["no machine took it"]
+
+
+def test_its_command_names_the_folder_of_configs_that_was_typed(make_job):
+    sweep = make_job("a", "growth=still", error=0.1)
+    sources = [{"path": "/conf", "provider": "main"}, {"path": "/my conf", "provider": "command-line"}]
+    typed = {"task": ["growth=still"], "hydra": ["hydra.sweep.dir=x", "hydra.mode=MULTIRUN", "hydra.launcher.jobs=2"]}
+    written = {"hydra": {"overrides": typed, "runtime": {"config_sources": sources}}}
+    (sweep / "multirun.yaml").write_text(json.dumps(written))
+    expected = f"autogrow fit -m --config-dir '/my conf' growth=still hydra.launcher.jobs=2 hydra.sweep.dir={sweep}"
+    assert read_sweep(sweep)["command"] == expected

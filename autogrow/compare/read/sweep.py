@@ -218,9 +218,13 @@ def _command(folder: Path) -> str:
         whole = plain_yaml((folder / MULTIRUN).read_text(encoding="utf-8"), MULTIRUN)
         typed = whole["hydra"]["overrides"]
         given = [*typed["task"], *(word for word in typed["hydra"] if not word.startswith(_OF_THE_FOLDER))]
+        own = [source["path"] for source in whole["hydra"]["runtime"]["config_sources"] if source["provider"] == _TYPED]
+        given = [*(word for path in own for word in ("--config-dir", path)), *given]
     except (OSError, UnicodeDecodeError, CheckpointError, KeyError, TypeError):  # another launcher's, or none
         return ""
     return shlex.join(["autogrow", "fit", "-m", *map(str, given), f"hydra.sweep.dir={folder}"])
 
 
 _OF_THE_FOLDER = ("hydra.sweep.", "hydra.mode=")
+_TYPED = "command-line"
+"""What Hydra calls a folder of configs that was typed."""
