@@ -65,7 +65,7 @@ class TableFile:
     def sample(self) -> pd.DataFrame:
         """The first rows, every column. Raises DataError for a file that is no table, or has two columns of a name."""
         if self.parquet:
-            schema = _parquet(self.path).schema_arrow
+            schema = open_parquet(self.path).schema_arrow
             refuse_duplicates(list(schema.names), self.path)
             return next(self._parquet_chunks(LOOKED_AT, None), schema.empty_table().to_pandas())
         return next(self._csv(LOOKED_AT, lambda _: True, None))
@@ -81,7 +81,7 @@ class TableFile:
             yield from self._csv(rows, set(columns).__contains__, as_text)
 
     def _parquet_chunks(self, rows: int, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-        file, first = _parquet(self.path), 0
+        file, first = open_parquet(self.path), 0
         for batch in file.iter_batches(rows, columns=None if columns is None else list(columns)):
             frame = with_text_names(batch.to_pandas())
             yield frame.set_axis(range(first, first + len(frame)))
@@ -139,7 +139,8 @@ class TableFile:
         return form
 
 
-def _parquet(path: Path) -> Any:
+def open_parquet(path: Path) -> Any:
+    """The file, its rows not yet read. Raises DataError where it is no Parquet file, or pyarrow is not there."""
     try:
         import pyarrow
         from pyarrow import parquet

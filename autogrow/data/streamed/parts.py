@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autogrow.data.columns import refuse_duplicates, with_text_names
 from autogrow.data.found import files_of_stream
+from autogrow.data.sources.chunks import open_parquet
 from autogrow.data.sources.tables import one_line
 from autogrow.data.spec import DataSpec
 from autogrow.errors import DataError
@@ -35,7 +36,7 @@ class RowGroup:
         import pyarrow
 
         try:
-            with _open(self.path) as file:
+            with open_parquet(self.path) as file:
                 found = file.iter_batches(PIECE, row_groups=[self.number], columns=None if columns is None else columns)
                 for batch in found:
                     yield with_text_names(batch.to_pandas().reset_index(drop=True))
@@ -55,7 +56,7 @@ def row_groups_of(spec: DataSpec) -> list[RowGroup]:
     first: Any = None
     before = 0
     for path in files_of_stream(spec):
-        with _open(path) as file:
+        with open_parquet(path) as file:
             schema = file.schema_arrow
             refuse_duplicates(list(schema.names), path)
             first = first or (path, schema)
@@ -75,7 +76,7 @@ def fingerprint_of(groups: Sequence[RowGroup], first_part: str) -> str:
     """sha256 of what the files say of themselves, and of the rows of the first part."""
     digest = hashlib.sha256(first_part.encode())
     for group in groups:
-        with _open(group.path) as file:
+        with open_parquet(group.path) as file:
             found = file.metadata.row_group(group.number)
             digest.update(repr((group.path.name, group.number, group.rows, found.total_byte_size)).encode())
             for i in range(found.num_columns):
@@ -83,15 +84,3 @@ def fingerprint_of(groups: Sequence[RowGroup], first_part: str) -> str:
                 if statistics is not None and statistics.has_min_max:
                     digest.update(repr((statistics.min, statistics.max, statistics.null_count)).encode())
     return digest.hexdigest()
-
-
-def _open(path: Path) -> Any:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        raise DataError("Parquet needs the package pyarrow: pip install pyarrow") from None
-    try:
-        return parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"cannot read {path} as Parquet: {one_line(error)}") from None
