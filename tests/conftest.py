@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # makes `command_line` and `drawn_examples` importable
+sys.path.insert(0, str(Path(__file__).parent))  # makes `command_line`, `drawn_examples` and the others importable
 
 # the same examples at every run, so that a green commit stays green; new ones for as long as one likes with
 # ./scripts/test --hypothesis-profile=fresh

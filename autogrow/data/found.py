@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autogrow.data.spec import DataSpec, names_of, path_of
+from autogrow.data.spec import STREAM, DataSpec, names_of, path_of
 from autogrow.errors import DataError, nearest
 
 SUFFIXES = {"csv": (".csv", ".csv.gz", ".tsv"), "parquet": (".parquet", ".pq")}
@@ -16,7 +16,7 @@ def check_there(spec: DataSpec) -> None:
     """Raise DataError where the file, or the folder that files arrive in, is not there; other sources find theirs."""
     if spec.arrival == "files":
         watched_folder(spec)
-    elif spec.source == "stream":
+    elif spec.source == STREAM:
         files_of_stream(spec)
     elif spec.source in FILES:
         existing(spec)

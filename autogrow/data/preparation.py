@@ -29,12 +29,12 @@ from autogrow.data.prepared import Prepared, Split
 from autogrow.data.raw import Raw
 from autogrow.data.row_weights import describe_weights, weights_of_column, weights_of_rows
 from autogrow.data.rules import checked
-from autogrow.data.spec import DataSpec
+from autogrow.data.spec import STREAM, DataSpec
 from autogrow.data.split_rows import SplitData, describe_split, parts_named, sample_rows, split_rows, take_columns
 from autogrow.data.splits import PARTS, check_sizes
 from autogrow.data.streamed.first_part import streamed_tables
 from autogrow.data.streamed.own import FirstBatches, streamed_batches
-from autogrow.data.streamed.reader import STREAM, read_rows
+from autogrow.data.streamed.reader import read_rows
 from autogrow.data.target import Target, read_target
 from autogrow.errors import DataError
 

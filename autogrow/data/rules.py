@@ -12,10 +12,10 @@ from autogrow.data.arrival.stage import count_stages
 from autogrow.data.reading.numerals import DECIMALS, GROUPS
 from autogrow.data.row_weights import check_class_weight
 from autogrow.data.sources.text_format import check_encoding, check_separator
-from autogrow.data.spec import CHOICES, DataSpec, names_of
+from autogrow.data.spec import CHOICES, STREAM, DataSpec, names_of
 from autogrow.errors import DataError, nearest
 
-WITH_TARGET = ("csv", "parquet", "npz", "openml", "stream")
+WITH_TARGET = ("csv", "parquet", "npz", "openml", STREAM)
 AS_TEXT = ("separator", "encoding", "header", "decimal", "thousands")
 
 
@@ -87,7 +87,7 @@ def _check_source(spec: DataSpec) -> None:
         raise DataError(
             f"data={spec.name} is not read from a file; data.path goes with csv, parquet, npz, idx, torchvision"
         )
-    if spec.source == "stream":
+    if spec.source == STREAM:
         _check_stream(spec)
     _check_format(spec)
 
@@ -110,7 +110,7 @@ def _check_format(spec: DataSpec) -> None:
         if getattr(spec, key) is not None and spec.source != "csv" and not old:
             raise DataError(f"data.{key} goes with data=csv, got data={spec.name}")
     for key in ("missing", "numeric", "dates", "keep"):
-        if names_of(getattr(spec, key)) and spec.source not in ("csv", "parquet", "stream"):
+        if names_of(getattr(spec, key)) and spec.source not in ("csv", "parquet", STREAM):
             raise DataError(f"data.{key} goes with data=csv, data=parquet and data=stream, got data={spec.name}")
     check_separator(spec.separator, "data.separator")
     if spec.decimal is not None and spec.decimal not in DECIMALS:

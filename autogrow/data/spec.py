@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+STREAM = "stream"
+"""The source of rows that go by: see `streamed`."""
+
 
 @dataclass
 class DataSpec:
@@ -147,7 +150,7 @@ CHOICES = {
         "openml",
         "torchvision",
         "mlxtend",
-        "stream",
+        STREAM,
     ),
     "data.task": ("auto", "classification", "regression"),
     "data.split": ("random", "group", "time", "column", "file"),

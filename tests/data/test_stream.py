@@ -5,6 +5,7 @@ import torch
 from drawn_examples import up_to
 from hypothesis import given
 from hypothesis import strategies as st
+from row_numbers import batches
 
 from autogrow.data import TensorStream
 from autogrow.errors import CheckpointError, DataError
@@ -14,17 +15,6 @@ def stream(n=103, *, seed=0, **fields):
     given_fields = {"batch_size": 10, "steps_per_check": 7, "burst": 3} | fields
     x = torch.arange(n, dtype=torch.float32)[:, None].expand(n, 4).contiguous()
     return TensorStream(x, torch.arange(n), seed=seed, **given_fields)
-
-
-def batches(a_stream, checks):
-    """Row numbers (S, [M,] B) of every step of these checks, in order."""
-    out = []
-    for check in checks:
-        a_stream.set_epoch(check)
-        for xs, ys in a_stream:
-            assert torch.equal(xs[..., 0].long(), ys)
-            out.extend(ys)
-    return torch.stack(out)
 
 
 sizes = {"n": st.integers(1, 60), "batch_size": st.integers(1, 20), "members": st.integers(1, 3)}

@@ -11,6 +11,7 @@ import torch
 from drawn_examples import up_to
 from hypothesis import given
 from hypothesis import strategies as st
+from row_numbers import batches
 
 from autogrow.data import DataSpec, WindowStream, prepare, prepare_stream
 from autogrow.errors import CheckpointError, DataError
@@ -33,17 +34,6 @@ class Numbered:
 def stream(n=103, *, window=30, seed=0, **fields):
     given_fields = {"batch_size": 10, "steps_per_check": 7, "burst": 3} | fields
     return WindowStream(Numbered(n), window=window, seed=seed, **given_fields)
-
-
-def batches(a_stream, checks):
-    """Row numbers (S, [M,] B) of every step of these checks, in order."""
-    out = []
-    for check in checks:
-        a_stream.set_epoch(check)
-        for xs, ys in a_stream:
-            assert torch.equal(xs[..., 0].long(), ys)
-            out.extend(ys)
-    return torch.stack(out)
 
 
 sizes = {

@@ -23,7 +23,7 @@ from autogrow.data.arrival.when import (
     fractions_of,
     is_whole,
 )
-from autogrow.data.spec import DataSpec, names_of
+from autogrow.data.spec import STREAM, DataSpec, names_of
 from autogrow.data.split_rows import SplitData
 from autogrow.data.splits import Rows, check_sizes
 from autogrow.errors import DataError, nearest
@@ -97,7 +97,7 @@ def _check_settings(spec: DataSpec) -> None:
     kind = spec.arrival
     if kind not in SETTINGS:
         raise DataError(f"data.arrival {kind!r} is unknown; {nearest(str(kind), SETTINGS)}")
-    files = () if spec.source == "stream" else spec.files  # of a stream they need not arrive
+    files = () if spec.source == STREAM else spec.files  # of a stream they need not arrive
     given = {"stages": spec.stages, "stage": spec.stage, "arrival_column": spec.arrival_column, "files": files}
     for key, value in given.items():
         if key not in SETTINGS[kind] and names_of(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,12 +76,13 @@ def row_groups_of(spec: DataSpec) -> list[RowGroup]:
 def fingerprint_of(groups: Sequence[RowGroup], first_part: str) -> str:
     """sha256 of what the files say of themselves, and of the rows of the first part."""
     digest = hashlib.sha256(first_part.encode())
-    for group in groups:
-        with open_parquet(group.path) as file:
-            found = file.metadata.row_group(group.number)
-            digest.update(repr((group.path.name, group.number, group.rows, found.total_byte_size)).encode())
-            for i in range(found.num_columns):
-                statistics = found.column(i).statistics
-                if statistics is not None and statistics.has_min_max:
-                    digest.update(repr((statistics.min, statistics.max, statistics.null_count)).encode())
+    for path, own in groupby(groups, lambda group: group.path):
+        with open_parquet(path) as file:
+            for group in own:
+                found = file.metadata.row_group(group.number)
+                digest.update(repr((path.name, group.number, group.rows, found.total_byte_size)).encode())
+                for i in range(found.num_columns):
+                    statistics = found.column(i).statistics
+                    if statistics is not None and statistics.has_min_max:
+                        digest.update(repr((statistics.min, statistics.max, statistics.null_count)).encode())
     return digest.hexdigest()

@@ -7,10 +7,8 @@ from collections.abc import Collection
 from autogrow.data.arrival.files import read_files
 from autogrow.data.raw import Raw
 from autogrow.data.sources.readers import READERS, read_source
-from autogrow.data.spec import DataSpec
+from autogrow.data.spec import STREAM, DataSpec
 from autogrow.data.streamed.first_part import read_first_part
-
-STREAM = "stream"
 
 
 def read_rows(spec: DataSpec, *, centred: Collection[str] = ()) -> Raw:
