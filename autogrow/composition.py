@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.children.jobs import SINGLE
 from autogrow.children.server import own_process
-from autogrow.config import CONF_DIR, register_schema
-from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError, nearest
+from autogrow.config import CONF_DIR
+from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError
+from autogrow.explanation import explain
 from autogrow.help import help_of
 from autogrow.interruption import signal_of
-from autogrow.launcher import Task, check_sweeps, print_summary, register_launcher, register_sweeper
+from autogrow.launcher import Task, check_sweeps, print_summary
 from autogrow.overrides import key_of, options_first, quoted, quoted_if_needed
+from autogrow.registration import register
 from autogrow.run_mode import read_from
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -112,7 +111,7 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     if asks_help(arguments):
         print(help_of(command), end="")
         return 0
-    _register()
+    register()
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # Hydra raises instead of printing and exiting: the one line is ours
     arguments = _for_hydra(arguments)
@@ -142,7 +141,7 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
         with read_from(arguments):
             hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(whole)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(command, error, [a for a in arguments if a.startswith("hydra/")])) from error
+        raise ConfigError(explain(command, error, arguments)) from error
     except _Left as left:
         raise left.error from None
     except KeyboardInterrupt as interrupt:
@@ -162,13 +161,6 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
     print_summary(whole)
     whole.raise_failures()
     return 0
-
-
-def _register() -> None:
-    """What conf/ refers to and holds no file of."""
-    register_schema()
-    register_launcher()
-    register_sweeper()
 
 
 def _for_hydra(arguments: Sequence[str]) -> list[str]:
@@ -213,66 +205,3 @@ def readable(argument: str) -> str:
     except HydraException:
         return f"{key}={quoted(value)}"
     return argument
-
-
-def explain(command: str, error: BaseException, choices: Sequence[str] = ()) -> str:
-    """One line for a composition error: the wrong name, and the nearest right ones,
-    given the choices of Hydra's own groups.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MissingConfigException) and cause.options:
-            group, _, option = str(cause.missing_cfg_file).rpartition("/")
-            options = [o for o in cause.options if not o.startswith("_")]
-            return f"{group} has no option {option!r}; {nearest(option, options)}"
-        cause = cause.__cause__
-    text = " ".join(str(error).split())
-    if "BasicSweeper does not support sweep type" in text:
-        return "interval(…) has no end of values to try; search it with hydra/sweeper=optuna, or list values: key=a,b"
-    if isinstance(error, OverrideParseException):
-        first = str(error).splitlines()[0]
-        key, _, value = str(error.override).partition("=")
-        near = f"; quote its value: '{key}=\"{value}\"'" if value and value[0] not in "'\"[{" else ""
-        return f"cannot read the override {error.override!r}: {first}{near}".replace("\n", "\\n")
-    missing = re.search(r"Could not override '([^']+)'", text)
-    if missing:
-        keys = list(known_keys(command, choices, hydra_too=missing[1].startswith("hydra.")))
-        return f"unknown key {missing[1]!r}; {_near_key(missing[1], keys)}"
-    group_missing = re.search(r"Could not override '([^']+)'\. No match in the defaults list", text)
-    if group_missing:
-        return f"unknown group {group_missing[1]!r}"
-    root = error
-    while root.__cause__ is not None and isinstance(root.__cause__, OmegaConfBaseException):
-        root = root.__cause__
-    message = str(root).split("\n")[0].strip() if isinstance(root, OmegaConfBaseException) else text
-    full_key = getattr(root, "full_key", None)
-    return f"{full_key}: {message}" if full_key else message
-
-
-def _near_key(key: str, keys: Sequence[str]) -> str:
-    """The nearest keys: those of the same node first, by their last name."""
-    node, _, leaf = key.rpartition(".")
-    if key in keys or (node in keys and not any(k.startswith(f"{node}.") for k in keys)):  # a mapping without entries
-        return f"add the entries of {key if key in keys else node} with a plus: +{key if key not in keys else f'{key}.name'}=…"
-    siblings = [k for k in keys if k.rpartition(".")[0] == node]
-    if not siblings:
-        return nearest(key, [k for k in keys if k.split(".")[-1] == leaf] or sorted({k.split(".")[0] for k in keys}))
-    return nearest(leaf, [k.split(".")[-1] for k in siblings])
-
-
-def known_keys(command: str, choices: Sequence[str] = (), *, hydra_too: bool = False) -> Iterator[str]:
-    """Every key of the default composition of a command, dotted; with `hydra_too` those under hydra. as well."""
-    GlobalHydra.instance().clear()
-    _register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        cfg = compose(command, list(choices), return_hydra_config=hydra_too)
-    GlobalHydra.instance().clear()
-    yield from _dotted(OmegaConf.to_container(cfg, resolve=False), "")
-
-
-def _dotted(node: Any, prefix: str) -> Iterator[str]:
-    if not isinstance(node, dict):
-        return
-    for key, value in node.items():
-        yield f"{prefix}{key}"
-        yield from _dotted(value, f"{prefix}{key}.")

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import autogrow.policy
 from autogrow.chain.spec import StageSpec
+from autogrow.class_settings import checked_settings
 from autogrow.data.spec import DataSpec
 from autogrow.errors import ConfigError
 from autogrow.policy import Budget, LifeCycle
@@ -66,14 +67,15 @@ def instantiate(node: Any) -> Any:
     """Build what a `_target_` node describes; lists and mappings inside become plain ones.
 
     What the node looks up has been looked up by then, once. Raises ConfigError with the last cause of a chain, in one
-    line, and for text that Hydra would look up again.
+    line, for text that Hydra would look up again, and for a setting of another kind than its class says.
     """
     plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     for text in _texts(plain):
         if "${" in text:
             raise ConfigError(f"{text!r} cannot be a setting of a class: ${{…}} would be looked up in it")
+    settings = checked_settings(plain)
     try:
-        return hydra.utils.instantiate(plain, _convert_="all")
+        return hydra.utils.instantiate(settings, _convert_="all")
     except InstantiationException as error:
         cause: BaseException = error
         while cause.__cause__ is not None:

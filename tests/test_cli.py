@@ -156,6 +156,24 @@ def test_an_own_config_folder_adds_choices(tmp_path):
     assert json.loads((tmp_path / "run" / "result.json").read_text())["widths"] == [3]
 
 
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["growth=fixed", "growth.when.att=2"], "did you mean 'at'"),
+        (["growth.when.att=2", "growth/when=fixed"], "did you mean 'at'"),
+        (["--config-dir", "own", "growth=tenth", "growth.evry=5"], "did you mean 'every'"),
+        (["--config-dir=own", "growth=tenth", "growth.evry=5"], "did you mean 'every'"),
+        (["-m", "seed=0,1", "growth=fixed", "growth.when.att=2"], "did you mean 'at'"),
+        (["growth=fixed", "growth.when.att=2", "net.wdths=[2]"], "did you mean 'at'"),  # two that are wrong
+    ],
+)
+def test_a_wrong_key_is_told_from_the_keys_of_what_was_chosen(tmp_path, capsys, words, near):
+    (tmp_path / "own" / "growth").mkdir(parents=True)
+    (tmp_path / "own" / "growth" / "tenth.yaml").write_text("_target_: my_policies.Tenth\nevery: 10\n")
+    assert call("fit", *words) == 2
+    assert near in capsys.readouterr().err
+
+
 def test_the_stock_launcher_runs_a_sweep_too(tmp_path):
     assert (
         call(

@@ -53,7 +53,7 @@ class Moment:
 
 RUN, CONTROLLER = "autogrow.train.fit.run", "autogrow.train.fit.controller:LifeCycleController"
 MOMENTS_OF_FIT = [
-    Moment("autogrow.composition:register_schema"),
+    Moment("autogrow.composition:register"),
     Moment("hydra._internal.hydra:Hydra.compose_config"),
     Moment("autogrow.commands.tasks.fit:spec_from"),
     Moment(f"{RUN}:prepare"),

@@ -2,8 +2,8 @@
 
 from command_line import call
 
-from autogrow.composition import known_keys
 from autogrow.config import CONF_DIR
+from autogrow.explanation import known_keys
 from autogrow.help import MATTER
 from autogrow.keys import CHOICES, OF_HYDRA, entries_of, first_comment, groups, keys
 

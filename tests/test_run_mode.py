@@ -7,8 +7,8 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from autogrow.composition import _register
 from autogrow.config import CONF_DIR
+from autogrow.registration import register
 from autogrow.run_mode import is_settled, mode_of
 
 
@@ -26,7 +26,7 @@ from autogrow.run_mode import is_settled, mode_of
 )
 def test_words_that_settle_it_say_what_the_whole_config_says(words):
     assert is_settled(words)
-    _register()
+    register()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         assert mode_of(words) == GlobalHydra.instance().hydra.get_mode("fit", list(words))
 

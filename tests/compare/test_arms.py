@@ -13,11 +13,11 @@ from hydra.core.global_hydra import GlobalHydra
 
 from autogrow.compare.arms import EXAMPLE, Arm, arm_from, facts_of, key_of
 from autogrow.compare.read.runs import read_run
-from autogrow.composition import register_launcher, register_schema
 from autogrow.config import spec_from
 from autogrow.errors import ConfigError
 from autogrow.nets.knots import Knots
 from autogrow.policy.stop import NeverStop
+from autogrow.registration import register_launcher, register_schema
 from autogrow.train.fit.run import fit
 
 CONF = Path(__file__).parents[2] / "conf"
