@@ -241,13 +241,18 @@ def test_dates_as_people_write_them(texts):
     assert [str(v) for v in values] == [str(pd.Timestamp(v)) for v in DATES[texts]]
 
 
+MANY_DAYS = [f"{day:02}.04.2020" for day in range(1, 28)]
+
+
 @pytest.mark.parametrize(
     ("texts", "says"),
     [
         (("2020-01-01", "2020-13-40", "2020-02-02"), "reads? as ISO8601 but '2020-13-40' does not"),
         (("0000-01-01", "0000-01-02"), "'0000-01-01' does not"),
         (("13/02/2020", "02/13/2020"), "'02/13/2020' does not"),
-        (("31.04.2020", "01.04.2020"), "'31.04.2020' does not"),
+        (("31.04.2020", "01.04.2020"), "'31.04.2020' does not$"),
+        ((*MANY_DAYS, "k.A."), r"'k\.A\.' does not; data\.missing=\[k\.A\.\] would make it missing$"),
+        ((*MANY_DAYS, "not yet"), r"not; \"data\.missing=\['not yet'\]\" would make it missing$"),
     ],
 )
 def test_a_column_with_what_is_no_date_is_text_and_says_so(texts, says):

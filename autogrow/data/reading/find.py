@@ -5,6 +5,7 @@ u distinct texts of a column, in the order in which they come.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from autogrow.data.reading import dates, numerals
 from autogrow.data.reading.column import BOOLEANS, MISSING, MISSING_AMONG_NUMBERS, Reading, refuse_rows
 from autogrow.errors import DataError
+from autogrow.overrides import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,11 +156,18 @@ def _said(
 
 def _nearly_numbers(name: str, odd: pd.Series) -> str:
     shown = ", ".join(repr(text) for text in odd.iloc[:3])
-    marks = ",".join(odd.iloc[:3])
     return (
         f"column {name!r} is text: nearly all of its values are numbers, but {shown} "
-        f"{'are' if len(odd) > 1 else 'is'} not; data.missing=[{marks}] would make them missing"
+        f"{'are' if len(odd) > 1 else 'is'} not; {_missing(*odd.iloc[:3])}"
     )
+
+
+def _missing(*marks: str) -> str:
+    """What would make marks missing, as it is typed."""
+    listed = ",".join(mark if re.fullmatch(r"[\w.?-]+", mark) else quoted(mark) for mark in marks)
+    typed = f"data.missing=[{listed}]"
+    shown = f'"{typed}"' if "'" in typed else typed
+    return f"{shown} would make {'them' if len(marks) > 1 else 'it'} missing"
 
 
 def _dates(name: str, texts: pd.Series) -> Found | None:
@@ -167,7 +176,9 @@ def _dates(name: str, texts: pd.Series) -> Found | None:
         return None
     if isinstance(found, dates.Unreadable):
         like = f" as {', '.join(found.formats)}" if found.formats else ""
-        return Found(Reading("text"), (f"column {name!r} is text: its values read{like} but {found.text!r} does not",))
+        said = f"column {name!r} is text: its values read{like} but {found.text!r} does not"
+        is_mark = not any(sign.isdigit() for sign in found.text)
+        return Found(Reading("text"), (f"{said}; {_missing(found.text)}" if is_mark else said,))
     notes = (f"column {name!r}: {found.note}",) if found.note else ()
     return Found(Reading("date", formats=found.formats), notes)
 
