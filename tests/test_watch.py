@@ -82,6 +82,25 @@ def test_what_is_there_is_taken_in_and_what_does_not_fit_is_set_aside(tmp_path, 
     assert list(rows[0]["widths"].values()) == result["widths"]
 
 
+def test_what_is_new_in_a_file_is_named_once(tmp_path, capsys):
+    rows = range(120)
+    table = pd.DataFrame({"a": [i % 7 for i in rows], "k": [["x", "z"][i % 2] for i in rows]})
+    table["target"] = table["a"] > 3
+    table.to_csv(tmp_path / "drops" / "1.csv", index=False)
+    more = table.assign(a=table["a"] + 0.5, b=[i % 5 + 0.25 for i in rows], c=[i % 3 - 0.5 for i in rows])
+    more.to_csv(tmp_path / "drops" / "2.csv", index=False)
+    more.assign(a=more["a"] + 0.25, k=[["x", "z", "w", None][i % 4] for i in rows]).to_csv(
+        tmp_path / "drops" / "3.csv", index=False
+    )
+    assert call("watch", "drops", *QUICK, "watch.once=true") == 0
+    said = [line[10:] for line in capsys.readouterr().out.splitlines()]
+    assert said.count("  new columns: b, c") == 1
+    assert said[said.index("  new columns: b, c") - 1].startswith("2.csv: run_1 continues from run_0")
+    (line,) = [line for line in said if line.startswith("  new in column 'k': ")]
+    assert "w" in line.rpartition(": ")[2].split(", ")
+    assert not any(line.startswith("  stage") for line in said)
+
+
 def test_names_and_tables_of_any_kind_are_taken_in_or_set_aside(tmp_path, monkeypatch, capsys):
     """A name is data: nothing is looked up in it, and the disk's bytes need not be text. What a reader of tables raises
     is the file's own.

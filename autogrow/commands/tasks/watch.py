@@ -55,6 +55,7 @@ class _Learner:
 
     def __init__(self, cfg: DictConfig, inbox: Inbox) -> None:
         self.cfg, self.inbox = cfg, inbox
+        self.said: set[str] = set()
 
     def __call__(self, file: WatchedFile, copies: list[str], before: str | None) -> dict[str, Any]:
         out = self.inbox.out / file.run
@@ -69,22 +70,29 @@ class _Learner:
             files = ",".join(quoted(Path(copy)) for copy in copies)
             again = [f"data={cfg.data.source}", f"data.path={quoted_if_needed(Path(str(spec.data.path)))}"]
             with lock(out, "autogrow watch"):
-                with _Lines(f"{file.name}: {file.run} {'goes on' if begun else start}") as view:
+                with _Lines(f"{file.name}: {file.run} {'goes on' if begun else start}", self.said) as view:
                     result = fit(spec, display=view, resume=begun)
                 finish_folder(result, spec.config, [*again, "data.arrival=files", f"data.files=[{files}]"])
         return read_result(out)
 
 
 class _Lines(View):
-    """A run in a few lines: what it learns from, and each growth."""
+    """A run in a few lines: what it learns from, what is new in it, and each growth.
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    said: the notes that need not be said again; those of this run come to them.
+    """
+
+    def __init__(self, title: str, said: set[str]) -> None:
+        self.title, self.said = title, said
 
     def start(self, title: str, card: Mapping[str, Any]) -> None:
-        """Say how many rows there are."""
+        """Say how many rows there are, and of the notes on them those that are new."""
         splits = ", ".join(f"{part} {rows:,}" for part, rows in card["splits"].items())
         _say(f"{self.title}; {card['rows']:,} rows ({splits})")
+        for note in card["notes"]:
+            if note not in self.said and not note.startswith("stage "):  # which the file's name says
+                _say(f"  {note}")
+        self.said.update(card["notes"])
 
     def check(self, row: Row) -> None:
         """Say what was applied, if it made the net larger."""

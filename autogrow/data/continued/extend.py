@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PROBED = 512  # rows that the new preprocessing is compared on
+NAMED = 5  # columns and categories that a note names
 
 
 @dataclass(frozen=True)
@@ -176,15 +177,32 @@ def _furthest(values: Tensor, mean: float, scale: float) -> float:
     return float((values - mean).abs().max()) * scale if len(values) else 0.0
 
 
+def news_of(old: Encoder, new: Encoder) -> list[str]:
+    """Columns and categories that are new, in words."""
+    if isinstance(old, ImageEncoder) or isinstance(new, ImageEncoder):
+        return []
+    added = [name for name in new.columns if name not in old.columns]
+    notes = [f"new column{'s' * (len(added) > 1)}: {_listed(added)}"] if added else []
+    for name, values in old.categories.items():
+        fresh = [value for value in new.categories[name] if value not in values]
+        if fresh:
+            notes.append(f"new in column {name!r}: {_listed(fresh)}")
+    return notes
+
+
+def _listed(names: Sequence[Any]) -> str:
+    """The first few by name."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join('(missing)' if name is None else str(name) for name in names[:NAMED])}{more}"
+
+
 def extension_of(
-    before: Pipeline, rows: pd.DataFrame | np.ndarray, after: Tensor, source: Sequence[int], factor: Tensor,
-    shift: Tensor, *, labels: Sequence[Any],
+    before: Pipeline, encoder: Encoder, rows: pd.DataFrame | np.ndarray, after: Tensor, source: Sequence[int],
+    factor: Tensor, shift: Tensor, *, labels: Sequence[Any],
 ) -> Extension:  # fmt: skip
     """The extension, with net inputs of `rows` by both ways. after: what the new preprocessing makes of them (P, …)."""
     fresh = [label for label in labels if label not in before.labels]
     table = rows if isinstance(rows, np.ndarray) else rows[list(before.encoder.columns)]  # type: ignore[union-attr]
     notes = [f"new classes: {', '.join(map(str, fresh))}"] if fresh else []
-    added = sum(i < 0 for i in source)
-    if added:
-        notes.append(f"{added} new encoded columns")
+    notes += news_of(before.encoder, encoder)
     return Extension(tuple(source), factor, shift, len(fresh), before.inputs(table), after, tuple(notes))

@@ -104,7 +104,7 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     refitted = [name not in trained_on.refined for name, _ in encoder.encoded()[: encoder.quantities]]
     preprocess, factor, shift = refit_preprocess(before.preprocess, whole, train, source, refitted)
     extension = extension_of(
-        before, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
+        before, encoder, raw.x.iloc[probed], preprocess(whole[probed]), source, factor, shift, labels=target.labels
     )
     parts = (train, data.rows.val, data.rows.test)
     return Fitted(encoder, preprocess, [whole[rows] for rows in parts]), extension
