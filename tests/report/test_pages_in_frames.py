@@ -14,7 +14,7 @@ from fronts import POINTS
 from pages_in_frames import CHROMIUM, FRAMES, faults
 from stages import STAGES
 from sweeps import CASES as SWEEPS
-from test_report import answers_of
+from test_report import EFFECTS, answers_of
 
 from autogrow.report import write_report
 from autogrow.report.comparison.page import render as comparison_page
@@ -51,7 +51,9 @@ def test_the_page_of_a_run(run, regression_run, tmp_path):
     )
     cases = {
         "classes": endless,
-        "values": regression_run.but(result=regression_run.result | values["result"], curves=values["curves"]),
+        "values": regression_run.but(
+            result=regression_run.result | values["result"], curves=values["curves"] | {"effects": EFFECTS}
+        ),
         "no checks": run.but(rows=[]),
     }
     pages = {name: read(write_report(tmp_path, **case.arguments())) for name, case in cases.items()}

@@ -288,6 +288,40 @@ def test_the_page_draws_how_well_the_net_answers(run, regression_run, tmp_path, 
     assert all(-0.5 <= n <= 1000.5 for n in drawn)
 
 
+EFFECTS = [
+    {
+        "name": "a<b>",
+        "x": [0.0, 1.0, 2.0, 3.0, 90.0],
+        "lines": [{"label": k, "y": [0.1, 0.2, 0.3, 0.2, 0.9]} for k in "pq"],
+    },
+    {"name": "age", "x": [18.0, 40.0, 80.0], "lines": [{"label": k, "y": [0.5, 0.1, 0.0]} for k in "qr"]},
+]
+
+
+def test_the_page_draws_how_finer_columns_are_read(run, tmp_path):
+    page = page_of(run.but(curves={"effects": EFFECTS}), tmp_path)
+    assert "How it reads the columns it made finer" in page.text
+    assert [t for t in ("a<b>", "age") if t in page.text] == ["a<b>", "age"]
+    assert "4 pieces, the outer ones not drawn" in page.text  # the last is thirty times as long as the others
+    assert "2 pieces" in page.text
+    marks = [a["d"] for t, a in page.elements if t == "path" and a.get("class") == "knots"]
+    assert [d.count("M") for d in marks] == [3, 3]
+    looks = [a["class"] for t, a in page.elements if t == "path" and a.get("class", "").startswith("class-")]
+    assert set(looks) == {"class-0", "class-1", "class-2"}  # p, q and r: each has its own
+    drawn = [float(n) for t, a in page.elements if t == "path" for n in re.findall(r"-?\d+(?:\.\d+)?", a["d"])]
+    assert all(-30 <= n <= 1000.5 for n in drawn)
+
+
+def test_targets_of_several_units_have_scales_of_their_own(regression_run, tmp_path):
+    one = {"name": "u", "x": [0.0, 1.0], "lines": [{"label": "weight", "y": [1000.0, 2000.0]}]}
+    other = {"name": "v", "x": [0.0, 1.0], "lines": [{"label": "length", "y": [0.1, 0.2]}]}
+    page = page_of(regression_run.but(curves={"effects": [one, other]}), tmp_path)
+    lines = [a["d"] for t, a in page.elements if t == "path" and a.get("class", "").startswith("class-")]
+    heights = [abs(float(y[1]) - float(y[0])) for d in lines if len(y := re.findall(r" (\S+?)(?=L|$)", d)) == 2]
+    assert len(heights) == 2
+    assert min(heights) > 500
+
+
 def test_a_run_of_before_pictures_has_none(run, tmp_path):
     page = page_of(run, tmp_path)
     assert page.all("figure") == []

@@ -11,7 +11,7 @@ import torch
 
 import autogrow
 from autogrow.cli import main
-from autogrow.data import DataSpec
+from autogrow.data import DataSpec, prepare
 from autogrow.errors import ConfigError
 from autogrow.growth.sites.find import growth_sites
 from autogrow.nets import Knots
@@ -53,6 +53,47 @@ def run(tmp_path, make_spec):
         trainer=TrainerSpec(max_epochs=200, check_every=10, check_rows=300),
     )  # fmt: skip
     return fit(spec), tmp_path / "run", spec
+
+
+def test_the_answer_along_a_finer_column_is_the_mean_of_what_the_net_answers(run):
+    result, _, spec = run
+    effects = result.curves["effects"]
+    assert {effect["name"] for effect in effects} == {"income", "age", "rooms"} & set(result.summary["knots"])
+    assert effects
+    moves = [max(effect["lines"][0]["y"]) - min(effect["lines"][0]["y"]) for effect in effects]
+    assert moves == sorted(moves, reverse=True)
+    prepared = prepare(spec.data)
+    rows = table().drop(columns="y")
+    inputs = prepared.pipeline.inputs(rows)
+    rows = rows.iloc[[int((inputs == row).all(1).nonzero()[0]) for row in prepared.train.x[:64]]]
+    for effect in effects:
+        (line,) = effect["lines"]
+        assert line["label"] == "y"
+        assert effect["x"] == sorted(effect["x"])
+        assert len(effect["x"]) == result.summary["knots"][effect["name"]] + 1
+        means = [np.mean(result.net.predict(rows.assign(**{effect["name"]: value}))) for value in effect["x"]]
+        np.testing.assert_allclose(line["y"], means, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize(("classes", "drawn"), [(2, 1), (5, 3)])
+def test_what_is_drawn_of_classes(tmp_path, make_spec, classes, drawn):
+    rows = table()
+    rows["y"] = np.digitize(rows["y"], np.quantile(rows["y"], np.linspace(0, 1, classes + 1)[1:-1]))
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    data = DataSpec(name="t", source="csv", path=str(tmp_path / "t.csv"), target="y")
+    spec = make_spec(
+        tmp_path / "run", data=data, policy=eager_policy(growth=FINER), net=NetSpec(widths=[16]),
+        trainer=TrainerSpec(max_epochs=100, check_every=10, check_rows=300),
+    )  # fmt: skip
+    effects = fit(spec).curves["effects"]
+    assert {len(effect["lines"]) for effect in effects} == {drawn}
+    assert all(0 <= y <= 1 for effect in effects for line in effect["lines"] for y in line["y"])
+    if classes == 2:
+        assert {line["label"] for effect in effects for line in effect["lines"]} == {1}
+
+
+def test_a_net_without_knots_has_nothing_to_draw_of_columns(tmp_path, make_spec):
+    assert "effects" not in fit(make_spec(tmp_path / "run")).curves
 
 
 def test_a_run_refines_its_columns_and_says_so(run):

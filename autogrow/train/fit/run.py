@@ -26,6 +26,7 @@ from autogrow.train.fit.continue_from import FinishedNet, continue_net, continui
 from autogrow.train.fit.controller import LifeCycleController
 from autogrow.train.fit.hand_over import hand_over
 from autogrow.train.fit.looks.device import DeviceGauge
+from autogrow.train.fit.looks.effects import effects_of
 from autogrow.train.fit.looks.final import training_prior
 from autogrow.train.fit.looks.measurer import Measurer
 from autogrow.train.fit.looks.observe import Observer
@@ -277,4 +278,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         save_atomically(content, out / CHECKPOINTS / BEST)
         write_split(out, prepared)
         write_metrics(out, rows)
-    return Result(summary, rows, handed.net, prepared.card, content, out, {"split": shown, **found[shown].curves})
+    drawn = {"split": shown, **found[shown].curves}
+    if effects := effects_of(handed.net, prepared):
+        drawn["effects"] = effects
+    return Result(summary, rows, handed.net, prepared.card, content, out, drawn)
