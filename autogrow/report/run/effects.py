@@ -39,7 +39,9 @@ def _chart(effect: Plain, task: str, looks: Mapping[str, str], up: Scale | None)
     for line in lines:
         inside = [(across.at(a), up.from_top(b)) for a, b in zip(x, line["y"], strict=True) if low <= a <= high]
         label = str(line["label"])
-        drawn.append(Curve(label if several else "", looks[label], path(*zip(*inside, strict=True))))
+        drawn.append(
+            Curve(label if several else "", looks[label], path([a for a, _ in inside], [b for _, b in inside]))
+        )
     of = "its class" if several else str(lines[0]["label"])
     what = f"probability of {of}" if task == "classification" else of
     ticks = across.ticks(lambda v: f"{v:g}", 4, down=False)
