@@ -92,6 +92,20 @@ def test_new_units_are_drawn_beside_the_old_ones_where_they_were_looked_at(run, 
     assert any("the old ones', 1.000 at the end" in a.get("aria-label", "") for a in page.all("svg"))
 
 
+def test_how_fine_the_columns_are_is_drawn_where_some_became_finer(run, tmp_path):
+    title = "Pieces of the columns made finer, together"
+    assert title not in page_of(run, tmp_path).text
+    rows = [replace(row, knots={"age": 8} if row.check > 5 else {}) for row in run.rows]
+    rows[-1] = replace(rows[-1], knots={"age": 8, "income": 32})
+    page = page_of(run.but(rows=rows), tmp_path)
+    assert page.text.count(title) == 2  # on each axis
+    first, _ = [a["d"] for a in page.all("path", "pieces")]
+    heights = [float(y) for y in re.findall(r"(?:^M0 |V)([\d.]+)", first)]
+    assert len(heights) == len(rows)
+    assert sorted(set(heights)) == [0, 800, 1000]  # of 40 pieces: all, 8, none
+    assert any("2 columns finer at the end, read in 40 pieces" in a.get("aria-label", "") for a in page.all("svg"))
+
+
 def test_every_growth_has_a_card_with_reason_cost_and_proof(run, tmp_path):
     page = page_of(run, tmp_path)
     grown = [(a, b) for a, b in zip(run.rows, run.rows[1:], strict=False) if b.event and b.event.grew]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from autogrow.policy.history import History
 from autogrow.report.drawing.scale import Scale, Tick
 from autogrow.report.drawing.shapes import Axis, Figure, Mark, Phase
-from autogrow.report.run.panels import error_panel, gap_panel, loss_panel, newborns_panel, widths_panel
+from autogrow.report.run.panels import error_panel, gap_panel, loss_panel, newborns_panel, pieces_panel, widths_panel
 from autogrow.show import words
 from autogrow.show.check import in_trouble
 from autogrow.show.story import Episode, Story
@@ -21,13 +21,13 @@ def draw(rows: History, story: Story, axis: Axis, metric: str, test: float | Non
     baseline's.
     """
     marks = _marks(rows, story, axis)
-    newborns = newborns_panel(rows, axis)
+    pieces, newborns = pieces_panel(rows, axis), newborns_panel(rows, axis)
     panels = [
         loss_panel(rows, story, axis),
         error_panel(rows, story, axis, metric, test, base),
         gap_panel(rows, story, axis),
         widths_panel(rows, axis),
-        *([] if newborns is None else [newborns]),
+        *(panel for panel in (pieces, newborns) if panel is not None),
     ]
     return Figure(axis, panels, marks, _phases(rows, axis), 1 + max((m.level for m in marks), default=0))
 

@@ -125,6 +125,24 @@ def widths_panel(rows: History, axis: Axis) -> Panel:
     )
 
 
+def pieces_panel(rows: History, axis: Axis) -> Panel | None:
+    """The resolution of the input through time: pieces that the columns with knots are read in, all of them together;
+    None where no column has any.
+    """
+    pieces = [sum(row.knots.values()) for row in rows]
+    if not any(pieces):
+        return None
+    scale = Scale(0.0, float(max(pieces)))
+    line = "".join(
+        f"{'V' if i else f'M{10 * start:.0f} '}{10 * scale.from_top(here):.1f}H{10 * end:.0f}"
+        for i, (start, end, here) in enumerate(zip(axis.starts, axis.at, pieces, strict=True))
+    )
+    last = rows[-1].knots
+    summary = f"{words.times(len(last), 'column')} finer at the end, read in {pieces[-1]} pieces"
+    ticks = scale.ticks(_short, 3)
+    return Panel("Pieces of the columns made finer, together", summary, 80, ticks, [Curve("", "pieces", line)])
+
+
 def _spacing(scale: Scale, rows: History, value: Callable[[Row], float]) -> str:
     """What a title adds about a scale that is not the usual one."""
     if not scale.log:
