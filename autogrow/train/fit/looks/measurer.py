@@ -37,21 +37,21 @@ class Measurer:
         self.all_val = _part(prepared.val, len(prepared.val.x), device)
 
     def train(self, module: GrowingModule) -> Measured:
-        """The fixed part of the training split."""
-        return self._measure(module, self._train)[0]
+        """The fixed part of the training split. Its score is its loss: nothing is judged by training rows."""
+        return self._measure(module, self._train, temperature=False)[0]
 
     def val(self, module: GrowingModule, *, full: bool) -> Measured:
         """The fixed part of the validation split, or all of it."""
         split = self.all_val if full else self._val
-        found, z = self._measure(module, split)
+        found, z = self._measure(module, split, temperature=self.temperature)
         return found if self.metric == AUTO else dataclasses.replace(found, judged=self._judged(found, z, *split[1:]))
 
-    def _measure(self, module: GrowingModule, split: Looked) -> tuple[Measured, Tensor]:
+    def _measure(self, module: GrowingModule, split: Looked, *, temperature: bool) -> tuple[Measured, Tensor]:
         x, y, weight = split
         with eval_mode(module.ema):
             z = outputs_of(module.predict, x).float()
             found = measure_outputs(
-                z, y, task=self.task, target_std=self.target_std, temperature=self.temperature, weight=weight
+                z, y, task=self.task, target_std=self.target_std, temperature=temperature, weight=weight
             )
         return found, z
 
