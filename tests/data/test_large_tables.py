@@ -14,7 +14,8 @@ from autogrow.data import DataSpec, prepare, prepare_raw
 from autogrow.data.as_text import coded, texts
 from autogrow.data.centre import is_constant, rounding_is_harmless, rounds_well
 from autogrow.data.continued.follow import TrainedOn
-from autogrow.data.continued.known_rows import fingerprints
+from autogrow.data.continued.known_rows import KnownRows
+from autogrow.data.continued.marks import DIGESTS, SUMS, marks_of
 from autogrow.data.fit_encoder import fit_table_encoder
 from autogrow.data.rules import checked
 from autogrow.data.same_columns import holds_the_same
@@ -208,9 +209,54 @@ def test_rows_are_known_by_the_marks_that_older_runs_wrote():
         int.from_bytes(hashlib.blake2b((row + 0.0).numpy().tobytes() + one.tobytes(), digest_size=8).digest(), "little")
         for row, one in zip(x[:20], y[:20], strict=True)
     ]
-    marks = fingerprints(x, y)
+    marks = marks_of(x, y, DIGESTS)
     assert marks[:20].tolist() == wanted
-    assert (fingerprints(x[40_000:], y[40_000:]) == marks[40_000:]).all()
+    assert (marks_of(x[40_000:], y[40_000:], DIGESTS) == marks[40_000:]).all()
+
+
+def test_a_mark_is_the_sum_of_a_row_s_words_each_times_its_key():
+    """And not of its place: −0 is 0, rows that are equal have one mark, a bit or a swap makes another."""
+    x, y = torch.randn(30_000, 3), RNG.integers(0, 2, 30_000)
+    x[5, 1], x[6], y[6] = -0.0, x[5], y[5]
+    x[6, 1], x[7], y[7] = 0.0, x[5].flip(0), y[5]
+    keys = hashlib.shake_256(b"autogrow: marks of rows").digest(16 * 5)
+    keys = [int.from_bytes(keys[at : at + 8], "little") for at in range(0, len(keys), 8)]
+
+    def mark(row, one):
+        words = [*(row + 0.0).numpy().view(np.uint32).tolist(), *np.array([one]).view(np.uint32).tolist()]
+        upper, lower = (sum(w * k for w, k in zip(words, keys[way::2], strict=True)) % 2**64 for way in (0, 1))
+        return (upper >> 32 << 32) + (lower >> 32)
+
+    marks = marks_of(x, y)
+    assert marks[:20].tolist() == [mark(row, one) for row, one in zip(x[:20], y[:20].tolist(), strict=True)]
+    assert (marks_of(x[20_001:], y[20_001:]) == marks[20_001:]).all()
+    assert marks[5] == marks[6]
+    assert len(np.unique(marks)) == len(marks) - 1
+    turned = x.numpy().copy()
+    turned.view(np.uint32)[:, 2] ^= 1
+    assert not np.isin(marks_of(torch.from_numpy(turned), y), marks).any()
+    assert not np.isin(marks_of(x, 1 - y), marks).any()
+
+
+@pytest.mark.parametrize("way", [SUMS, DIGESTS])
+def test_a_net_goes_on_marking_rows_in_the_way_of_its_run(way, tmp_path):
+    """Also where that is an older one: every row is known again, and later rows are marked in the same way."""
+    table = pd.DataFrame({"x": RNG.normal(size=N), "y": ["u", "v"] * (N // 2)})
+    before = prepare(spec(stored(table, tmp_path / "table.parquet")))
+    parts = {part: getattr(before, part) for part in ("train", "val", "test")}
+    raw = {
+        part: torch.from_numpy(table["x"].to_numpy(np.float32)[split.rows])[:, None] for part, split in parts.items()
+    }
+    marked = KnownRows.of({part: marks_of(raw[part], split.y.numpy(), way) for part, split in parts.items()}, way)
+    known = KnownRows.from_bytes(marked.to_bytes())
+    assert known.way == way
+    more = pd.DataFrame({"x": RNG.normal(size=N), "y": ["v", "u"] * (N // 2)})
+    stored(pd.concat([more, table]), tmp_path / "table.parquet")
+    now = prepare(spec(tmp_path / "table.parquet"), TrainedOn(before.pipeline, known, card=before.card))
+    for part, split in parts.items():
+        assert set(N + split.rows.numpy()) <= set(getattr(now, part).rows.tolist())
+    assert now.known_rows().way == way
+    assert (known.parts_of(now.known_rows().marks) >= 0).sum() == N
 
 
 def test_parts_are_encoded_as_the_whole_is_and_columns_are_let_go():
