@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from autogrow.data.encode import Encoder, TableEncoder
+from autogrow.data.encode import Encoder, TableEncoder, standing
 from autogrow.data.encode_images import ImageEncoder
 from autogrow.data.fit_encoder import fit_table_encoder
 from autogrow.data.preprocess import Standardise, fit_images, fit_table
@@ -73,5 +74,6 @@ def encode_and_fit(inputs: Inputs, rows: Rows, encoder: Encoder, preprocess: Sta
         preprocess = preprocess or fit_images(inputs[rows.train])
         return Fitted(encoder, preprocess, [encoder.encode(inputs[part]) for part in parts])
     assert isinstance(encoder, TableEncoder)
-    encoded = encoder.encode_parts(inputs, parts)
-    return Fitted(encoder, preprocess or fit_table(encoded[0], encoder.quantities), encoded)
+    lying = encoder.encode_parts(inputs, parts)
+    preprocess = preprocess or fit_table(torch.from_numpy(lying[0]).T, encoder.quantities)  # columns lie together
+    return Fitted(encoder, preprocess, standing(lying))

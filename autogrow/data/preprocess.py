@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 CLIP = 10.0  # standard deviations; a lone outlier, or a spike in an almost constant column, stays a bounded input
 CELLS = 1 << 20  # of a table that are looked at together: a small one whole, of a large one some columns or rows
+_NEAR = 1 << 16  # cells that stay in a processor's cache with what is made of them on the way
 CONSTANT = 1e-6  # a channel's std below this share of its mean is rounding, of the sums that it comes from
 
 
@@ -44,7 +45,7 @@ class Standardise(nn.Module):
     def in_place(self, x: Tensor) -> Tensor:
         """As `forward`, into the encoded tensor itself, some rows at a time: a large one is not held twice."""
         with torch.no_grad():
-            for rows in x.split(max(1, CELLS // max(1, x[:1].numel()))):
+            for rows in x.split(max(1, _NEAR // max(1, x[:1].numel()))):
                 rows.copy_(self(rows))
         return x
 
@@ -75,12 +76,13 @@ def fit_table(x: Tensor, numeric: int) -> Standardise:
 
 def _statistics(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Of columns (n, d): what missing values are filled with, the mean and 1/std, (d,) float64 each."""
+    columns = columns.contiguous()  # sums do not depend on how the table lies
     gaps = torch.isnan(columns)
     some = bool(gaps.any())
     fill = torch.tensor([_median(column, gaps=some) for column in columns.T.numpy()], dtype=torch.float64)
     filled = torch.where(gaps, fill, columns.double()) if some else columns.double()
     mean = filled.mean(0)
-    std = (filled - mean).square().mean(0).sqrt()
+    std = (filled - mean).square_().mean(0).sqrt()
     varies = filled.amax(0) > filled.amin(0)  # what only rounding makes different, the encoder has made the same
     return fill, mean, torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
 
