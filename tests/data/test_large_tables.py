@@ -12,12 +12,15 @@ from far_columns import WITHIN, column
 
 from autogrow.data import DataSpec, prepare, prepare_raw
 from autogrow.data.as_text import coded, texts
-from autogrow.data.centre import is_constant, rounding_is_harmless, rounds_well
+from autogrow.data.centre import centring_of, is_constant, rounding_is_harmless, rounds_well, told_apart
+from autogrow.data.columns import doubles
+from autogrow.data.columns import stored as as_stored
 from autogrow.data.continued.follow import TrainedOn
 from autogrow.data.continued.known_rows import KnownRows
 from autogrow.data.continued.marks import DIGESTS, SUMS, marks_of
 from autogrow.data.encode import standing
 from autogrow.data.fit_encoder import fit_table_encoder
+from autogrow.data.left_out import _reason
 from autogrow.data.rules import checked
 from autogrow.data.same_columns import holds_the_same
 from autogrow.data.sources import assemble
@@ -270,6 +273,33 @@ def test_parts_are_encoded_as_the_whole_is_and_columns_are_let_go():
         torch.testing.assert_close(part, whole[own], rtol=0, atol=0, equal_nan=True)
     assert columns == {}
     assert list(table) == list(encoder.columns)  # the frame that was given is as it was
+
+
+@pytest.mark.parametrize("name", sorted(WITHIN))
+def test_what_is_asked_of_a_column_in_32_bits_is_what_is_asked_of_its_numbers_in_64(name):
+    values = column(name, np.arange(N)).astype(np.float32)
+    for kept in (values, np.where(np.arange(N) % 7 == 0, np.float32(np.nan), values)):
+        wide, narrow = (pd.Series(kept.astype(kind), name="x") for kind in (np.float64, np.float32))
+        assert centring_of(kept, precision=2.0**-23) == centring_of(wide.to_numpy(), precision=2.0**-23)
+        assert told_apart(kept).tobytes() == told_apart(wide.to_numpy()).tobytes()
+        assert _reason(narrow) == _reason(wide)
+        assert as_stored(narrow).dtype == np.float32
+        np.testing.assert_array_equal(doubles(narrow), wide)
+
+
+@pytest.mark.parametrize("coding", ["onehot", "embed"])
+def test_dates_and_categories_that_come_again_are_encoded_as_each_by_itself(coding):
+    moments = pd.Series(pd.Timestamp("2019-12-30") + pd.to_timedelta(RNG.integers(0, 9_000_000, 40), "s"))
+    moments[3] = pd.NaT
+    table = pd.DataFrame({"t": moments, "d": moments.dt.normalize(), "c": RNG.choice(["a", "b", None], 40)})
+    table = table.iloc[RNG.integers(0, 40, 500)].reset_index(drop=True)
+    encoder = fit_table_encoder(table, categorical=[], coding=coding, most=50, ignored=())
+    whole = encoder.encode(table)
+    for row in range(0, 500, 25):
+        one = encoder.encode(table.iloc[row : row + 1])
+        torch.testing.assert_close(one, whole[row : row + 1], rtol=0, atol=0, equal_nan=True)
+    names = [name for name, _ in encoder.encoded()]
+    assert names.count("t") > names.count("d") > 3
 
 
 MEASURED = """
