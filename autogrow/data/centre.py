@@ -16,7 +16,7 @@ KEPT = 1e-5  # of a standard deviation: rounding that moves no value by more cha
 SMALLEST, LARGEST = 1e-30, 1e30  # standard deviations whose inverse is a 32-bit float of full precision
 NOISE = 4  # last digits of the largest value: a column that varies by no more is constant but for rounding
 
-_LOOKED_AT = 1 << 16  # values that most columns are judged by
+_LOOKED_AT = 1 << 12, 1 << 16  # values that most columns are judged by, and most others
 _SURELY = 0.99  # of a standard deviation: what the rounding of its sum can be
 
 
@@ -77,14 +77,18 @@ def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     """Whether values (n,), none missing, are surely told apart in 32 bits: from their least and largest one and a part
     of them. A standard deviation is at least that of every k-th value over √k. False where only all of them can say.
     """
-    every = max(1, len(values) // _LOOKED_AT)
-    part = values[::every].astype(np.float64, copy=False)
     low, high = float(values.min()), float(values.max())
     size = max(abs(low), abs(high))
     if not np.isfinite(size) or high - low > LARGEST or high - low <= NOISE * precision * size:
         return False
-    std = float(part.std()) * (len(part) / len(values)) ** 0.5 * _SURELY
-    return bool(std >= SMALLEST and size * 2.0**-24 <= kept * std)
+    for looked_at in _LOOKED_AT:
+        part = values[:: max(1, len(values) // looked_at)].astype(np.float64, copy=False)
+        std = float(part.std()) * (len(part) / len(values)) ** 0.5 * _SURELY
+        if std >= SMALLEST and size * 2.0**-24 <= kept * std:
+            return True
+        if len(part) == len(values):
+            break
+    return False
 
 
 def scaled_values_round_well(mean: float, std: float) -> bool:

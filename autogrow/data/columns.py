@@ -70,7 +70,11 @@ def is_missing(column: pd.Series) -> np.ndarray:
     """Which values (n,) are missing; a blank text is."""
     missing: np.ndarray = column.isna().to_numpy()
     if is_text(column):
-        missing = missing | (column.astype("str").str.strip() == "").to_numpy(dtype=bool, na_value=False)
+        import pandas as pd
+
+        codes, different = pd.factorize(column)
+        blank = pd.Series(different, dtype="str").str.strip() == ""
+        missing = missing | np.append(blank.to_numpy(dtype=bool), False)[codes]
     return missing
 
 

@@ -39,7 +39,10 @@ from autogrow.errors import CheckpointError, DataError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-_TILE = 1024  # rows that are written at a time
+Lying = list[np.ndarray]
+"""Encoded columns (m,) float32, in the order of `TableEncoder.encoded`."""
+_NONE = np.empty(0, dtype=np.float32)
+_NEAR, _MOST = 1 << 18, 1 << 12  # cells, and rows, that are written at a time
 
 
 @dataclass(frozen=True)
@@ -99,17 +102,17 @@ class TableEncoder:
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
         frame = self.read(table)
-        (whole,) = standing(self.encode_parts(dict(frame.items()), [np.arange(len(frame))]))
+        (whole,) = standing(self.encode_parts(dict(frame.items()), [np.arange(len(frame))]), [len(frame)])
         return whole
 
-    def encode_parts(self, columns: dict[Any, pd.Series], parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The columns that `read` gives, encoded: for each part (m,) of row numbers its rows, lying, (D, m) float32.
+    def encode_parts(self, columns: dict[Any, pd.Series], parts: Sequence[np.ndarray]) -> list[Lying]:
+        """The columns that `read` gives, encoded: for each part (m,) of row numbers its D columns, (m,) float32 each.
 
         Columns are taken out of the mapping as they are encoded: where nobody else holds them, no more than the larger
-        one of table and parts is held. `standing` makes rows of the parts.
+        one of table and parts is held, in the very memory that is let go. `standing` makes rows of the parts.
         """
         where = {key: k for k, key in enumerate(self.encoded())}
-        lying = [np.empty((len(where), len(rows)), dtype=np.float32) for rows in parts]
+        lying: list[Lying] = [[_NONE] * len(where) for _ in parts]
         for name in self.columns:
             column = columns.pop(name)
             if name in self.categories and self.coding != "embed":
@@ -117,12 +120,12 @@ class TableEncoder:
                 for part, rows in zip(lying, parts, strict=True):
                     own = codes.take(rows)
                     for code, value in enumerate(self.categories[name]):
-                        np.equal(own, code, out=part[where[name, ("is", value)]])
+                        part[where[name, ("is", value)]] = (own == code).astype(np.float32)
                 continue
             for what, values in self._encoded_column(column):
                 values = values.astype(np.float32, copy=False)
-                for part, rows in zip(lying, parts, strict=True):  # rows are in range; to make sure, NumPy would copy
-                    values.take(rows, out=part[where[name, what]], mode="clip")
+                for part, rows in zip(lying, parts, strict=True):
+                    part[where[name, what]] = values.take(rows)
         return lying
 
     def _codes(self, column: pd.Series) -> np.ndarray:
@@ -245,15 +248,20 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
     )
 
 
-def standing(lying: list[np.ndarray]) -> list[Tensor]:
-    """Parts (D, m) as rows (m, D); each is let go before the next, and the list is empty in the end."""
+def standing(lying: list[Lying], sizes: Sequence[int]) -> list[Tensor]:
+    """Parts of m rows as rows (m, D); each is let go before the next, and the list is empty in the end. sizes: m."""
     lying.reverse()
-    return [_standing(lying.pop()) for _ in range(len(lying))]
+    return [_standing(lying.pop(), size) for size in sizes]
 
 
-def _standing(part: np.ndarray) -> Tensor:
-    """One of them, some rows at a time: each is read from where it lies together."""
-    rows = np.empty(part.shape[::-1], dtype=np.float32)
-    for first in range(0, len(rows), _TILE):
-        rows[first : first + _TILE] = part[:, first : first + _TILE].T
+def _standing(part: Lying, size: int) -> Tensor:
+    """One of them, so many rows at a time as stay in a processor's cache."""
+    together = min(_MOST, max(1, _NEAR // max(1, len(part))))
+    rows = np.empty((size, len(part)), dtype=np.float32)
+    tile = np.empty((len(part), together + 16), dtype=np.float32)  # columns a power of two apart share cache lines
+    for first in range(0, size, together):
+        count = min(together, size - first)
+        for own, column in zip(tile, part, strict=True):
+            own[:count] = column[first : first + count]
+        rows[first : first + count] = tile[:, :count].T
     return torch.from_numpy(rows)

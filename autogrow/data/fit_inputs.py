@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from autogrow.data.encode import Encoder, TableEncoder, standing
 from autogrow.data.encode_images import ImageEncoder
 from autogrow.data.fit_encoder import fit_table_encoder
-from autogrow.data.preprocess import Standardise, fit_images, fit_table
+from autogrow.data.preprocess import Standardise, fit_columns, fit_images
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import columns_away
@@ -75,5 +74,5 @@ def encode_and_fit(inputs: Inputs, rows: Rows, encoder: Encoder, preprocess: Sta
         return Fitted(encoder, preprocess, [encoder.encode(inputs[part]) for part in parts])
     assert isinstance(encoder, TableEncoder)
     lying = encoder.encode_parts(inputs, parts)
-    preprocess = preprocess or fit_table(torch.from_numpy(lying[0]).T, encoder.quantities)  # columns lie together
-    return Fitted(encoder, preprocess, standing(lying))
+    preprocess = preprocess or fit_columns(lying[0], encoder.quantities)
+    return Fitted(encoder, preprocess, standing(lying, [len(part) for part in parts]))
