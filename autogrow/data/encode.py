@@ -102,30 +102,26 @@ class TableEncoder:
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
         frame = self.read(table)
-        (whole,) = standing(self.encode_parts(dict(frame.items()), [np.arange(len(frame))]), [len(frame)])
+        (whole,) = standing(self.encode_rows(dict(frame.items()), np.arange(len(frame))), [len(frame)])
         return whole
 
-    def encode_parts(self, columns: dict[Any, pd.Series], parts: Sequence[np.ndarray]) -> list[Lying]:
-        """The columns that `read` gives, encoded: for each part (m,) of row numbers its D columns, (m,) float32 each.
+    def encode_rows(self, columns: dict[Any, pd.Series], rows: np.ndarray) -> Lying:
+        """Of the columns that `read` gives these rows (m,), in this order: D encoded columns, (m,) float32 each.
 
         Columns are taken out of the mapping as they are encoded: where nobody else holds them, no more than the larger
-        one of table and parts is held, in the very memory that is let go. `standing` makes rows of the parts.
+        one of table and rows is held, in the very memory that is let go. `standing` makes rows of what was encoded.
         """
         where = {key: k for k, key in enumerate(self.encoded())}
-        lying: list[Lying] = [[_NONE] * len(where) for _ in parts]
+        lying: Lying = [_NONE] * len(where)
         for name in self.columns:
             column = columns.pop(name)
             if name in self.categories and self.coding != "embed":
-                codes = self._codes(column)
-                for part, rows in zip(lying, parts, strict=True):
-                    own = codes.take(rows)
-                    for code, value in enumerate(self.categories[name]):
-                        part[where[name, ("is", value)]] = (own == code).astype(np.float32)
+                codes = self._codes(column).take(rows)
+                for code, value in enumerate(self.categories[name]):
+                    lying[where[name, ("is", value)]] = (codes == code).astype(np.float32)
                 continue
             for what, values in self._encoded_column(column):
-                values = values.astype(np.float32, copy=False)
-                for part, rows in zip(lying, parts, strict=True):
-                    part[where[name, what]] = values.take(rows)
+                lying[where[name, what]] = values.astype(np.float32, copy=False).take(rows)
         return lying
 
     def _codes(self, column: pd.Series) -> np.ndarray:
@@ -248,20 +244,20 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
     )
 
 
-def standing(lying: list[Lying], sizes: Sequence[int]) -> list[Tensor]:
-    """Parts of m rows as rows (m, D); each is let go before the next, and the list is empty in the end. sizes: m."""
-    lying.reverse()
-    return [_standing(lying.pop(), size) for size in sizes]
+def standing(lying: Lying, sizes: Sequence[int]) -> list[Tensor]:
+    """Encoded columns as rows, so many (m, D) of each size, one part after the other."""
+    ends = np.cumsum(sizes, dtype=np.int64).tolist()
+    return [_standing(lying, end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
 
-def _standing(part: Lying, size: int) -> Tensor:
-    """One of them, so many rows at a time as stay in a processor's cache."""
-    together = min(_MOST, max(1, _NEAR // max(1, len(part))))
-    rows = np.empty((size, len(part)), dtype=np.float32)
-    tile = np.empty((len(part), together + 16), dtype=np.float32)  # columns a power of two apart share cache lines
-    for first in range(0, size, together):
-        count = min(together, size - first)
-        for own, column in zip(tile, part, strict=True):
+def _standing(lying: Lying, begin: int, end: int) -> Tensor:
+    """These rows, as many at a time as stay in a processor's cache."""
+    together = min(_MOST, max(1, _NEAR // max(1, len(lying))))
+    rows = np.empty((end - begin, len(lying)), dtype=np.float32)
+    tile = np.empty((len(lying), together + 16), dtype=np.float32)  # columns a power of two apart share cache lines
+    for first in range(begin, end, together):
+        count = min(together, end - first)
+        for own, column in zip(tile, lying, strict=True):
             own[:count] = column[first : first + count]
-        rows[first : first + count] = tile[:, :count].T
+        rows[first - begin : first - begin + count] = tile[:, :count].T
     return torch.from_numpy(rows)

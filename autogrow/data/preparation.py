@@ -22,6 +22,7 @@ from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
 from autogrow.data.continued.marks import SUMS, marks_of
 from autogrow.data.fit_inputs import encode_and_fit, fit_encoder, inputs_for
+from autogrow.data.give_back import give_back
 from autogrow.data.left_out import leave_out_columns
 from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
@@ -134,6 +135,7 @@ def _transformed(
         return Split(fitted.preprocess.in_place(x), y, torch.from_numpy(numbered[own]), mean_of_one)
 
     train, val, test = map(part, fitted.encoded, parts)
+    give_back()
     labels, names = list(target.labels), list(target.names)
     readings = {name: written[name] for name in names if name in written}
     shape, outputs = tuple(train.x.shape[1:]), len(labels) or len(names)
