@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -72,8 +73,8 @@ class KnownRows:
 
     def to_bytes(self) -> bytes:
         """As a file of NumPy arrays, the marks named by their way; not packed: there is nothing to find in them."""
-        file = io.BytesIO()
-        np.savez(file, **{self.way: self.marks, "parts": self.parts})
+        file, arrays = io.BytesIO(), dict[str, Any](parts=self.parts)
+        np.savez(file, **arrays | {self.way: self.marks})
         return file.getvalue()
 
     @staticmethod
