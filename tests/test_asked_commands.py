@@ -217,7 +217,8 @@ def test_explain_looks_at_no_row_that_was_trained_on(made):
     net, table = autogrow.load(made / "classes"), table_of()
     y = read_truth(table, net.pipeline)
     rows = _to_judge_by(net, table, y)
-    parts = read_split(net.path).parts_of(mark_truth(table, y, net.pipeline))
+    known = read_split(net.path)
+    parts = known.parts_of(mark_truth(table, y, net.pipeline, known.way))
     assert len(rows) == ROWS * 0.2
     assert set(parts[rows]) == {1}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from autogrow.data.as_text import coded
 from autogrow.data.centre import told_apart
-from autogrow.data.columns import doubles, is_numeric
+from autogrow.data.columns import is_numeric, stored
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.raw import Raw
 from autogrow.data.split_rows import SplitData
@@ -32,7 +32,7 @@ def fingerprint(raw: Raw, target: Target) -> str:
             column = raw.x[name]
             digest.update(f"\0{name}\0".encode())
             if is_numeric(column):
-                digest.update(np.ascontiguousarray(told_apart(doubles(column))).data)
+                digest.update(np.ascontiguousarray(told_apart(stored(column))).data)
             else:
                 for part in coded(column).joined("\0", "\1"):
                     digest.update(part)

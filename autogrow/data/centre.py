@@ -16,7 +16,7 @@ KEPT = 1e-5  # of a standard deviation: rounding that moves no value by more cha
 SMALLEST, LARGEST = 1e-30, 1e30  # standard deviations whose inverse is a 32-bit float of full precision
 NOISE = 4  # last digits of the largest value: a column that varies by no more is constant but for rounding
 
-_LOOKED_AT = 1 << 16  # values that most columns are judged by
+_LOOKED_AT = 1 << 12, 1 << 16  # values that most columns are judged by, and most others
 _SURELY = 0.99  # of a standard deviation: what the rounding of its sum can be
 
 
@@ -37,7 +37,7 @@ class Centring:
 
 
 def centring_of(values: np.ndarray, *, precision: float = np.finfo(np.float64).eps) -> Centring | None:
-    """What a column (n,), float64, needs so that rounding to 32 bits takes nothing from it; None where it is nothing.
+    """What a column (n,), floats, needs so that rounding to 32 bits takes nothing from it; None where it is nothing.
 
     NaN is missing, other values are finite. precision: of the type that the column is stored in.
 
@@ -50,6 +50,7 @@ def centring_of(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     seen = values[~gaps] if gaps.any() else values
     if not len(seen) or rounds_well(seen, precision=precision):
         return None
+    seen = seen.astype(np.float64, copy=False)
     rounded = _single(seen)
     if is_constant(seen, precision=precision):
         return None if rounded.min() == rounded.max() else Centring(float(seen[0]), 0.0)
@@ -76,14 +77,18 @@ def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     """Whether values (n,), none missing, are surely told apart in 32 bits: from their least and largest one and a part
     of them. A standard deviation is at least that of every k-th value over √k. False where only all of them can say.
     """
-    every = max(1, len(values) // _LOOKED_AT)
-    part = values[::every]
     low, high = float(values.min()), float(values.max())
     size = max(abs(low), abs(high))
     if not np.isfinite(size) or high - low > LARGEST or high - low <= NOISE * precision * size:
         return False
-    std = float(part.std(dtype=np.float64)) * (len(part) / len(values)) ** 0.5 * _SURELY
-    return bool(std >= SMALLEST and size * 2.0**-24 <= kept * std)
+    for looked_at in _LOOKED_AT:
+        part = values[:: max(1, len(values) // looked_at)].astype(np.float64, copy=False)
+        std = float(part.std()) * (len(part) / len(values)) ** 0.5 * _SURELY
+        if std >= SMALLEST and size * 2.0**-24 <= kept * std:
+            return True
+        if len(part) == len(values):
+            break
+    return False
 
 
 def scaled_values_round_well(mean: float, std: float) -> bool:
@@ -105,10 +110,10 @@ def spread_of(values: np.ndarray) -> float:
 
 def told_apart(values: np.ndarray) -> np.ndarray:
     """The values (n,) in 32 bits where these tell them apart well enough, else as they are: for a fingerprint."""
-    return _single(values) if centring_of(values) is None else values
+    return _single(values) if centring_of(values) is None else values.astype(np.float64, copy=False)
 
 
 def _single(values: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # what is beyond 32 bits is refused by name where it is encoded
-        rounded: np.ndarray = values.astype(np.float32)
+        rounded: np.ndarray = values.astype(np.float32, copy=False)
     return rounded

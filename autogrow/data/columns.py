@@ -70,7 +70,11 @@ def is_missing(column: pd.Series) -> np.ndarray:
     """Which values (n,) are missing; a blank text is."""
     missing: np.ndarray = column.isna().to_numpy()
     if is_text(column):
-        missing = missing | (column.astype("str").str.strip() == "").to_numpy(dtype=bool, na_value=False)
+        import pandas as pd
+
+        codes, different = pd.factorize(column)
+        blank = pd.Series(different, dtype="str").str.strip() == ""
+        missing = missing | np.append(blank.to_numpy(dtype=bool), False)[codes]
     return missing
 
 
@@ -138,6 +142,13 @@ def numbers(column: pd.Series, *, date: bool = False) -> np.ndarray:
     return single(doubles(column, date=date), column.name)
 
 
+def stored(column: pd.Series, *, date: bool = False) -> np.ndarray:
+    """As `doubles`, but the 32-bit floats (n,) themselves where a column is kept in these: not to be written to."""
+    if not date and isinstance(column.dtype, np.dtype) and column.dtype == np.float32:
+        return column.to_numpy()
+    return doubles(column, date=date)
+
+
 def doubles(column: pd.Series, *, date: bool = False) -> np.ndarray:
     """As `numbers`, in float64 (n,): what a column holds before anything is rounded. Infinite values are kept."""
     import pandas as pd
@@ -159,9 +170,9 @@ def doubles(column: pd.Series, *, date: bool = False) -> np.ndarray:
 
 
 def single(values: np.ndarray, name: object) -> np.ndarray:
-    """float64 values (n,) of the column `name` as float32. Raises DataError for those that are infinite as such."""
+    """Values (n,) of the column `name` as float32. Raises DataError for those that are infinite as such."""
     with np.errstate(over="ignore"):
-        rounded: np.ndarray = values.astype(np.float32)
+        rounded: np.ndarray = values.astype(np.float32, copy=False)
     if np.isinf(rounded).any():
         infinite = np.flatnonzero(np.isinf(rounded))
         raise DataError(

@@ -15,6 +15,14 @@ ROUNDS = {"month": 12.0, "day": 31.0, "weekday": 7.0, "hour": 24.0}
 _MICROSECONDS = 86_400_000_000
 
 
+def different_days(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the different ones each day (n,) is, and these, a missing one last: rows often share their days."""
+    import pandas as pd
+
+    which, different = pd.factorize(days)
+    return which, np.append(different, np.nan)
+
+
 def varying_parts(days: np.ndarray) -> tuple[str, ...]:
     """The parts, year among them, that take more than one value in `days` (n,), days since 1970 with NaN for missing.
 

@@ -26,11 +26,12 @@ from autogrow.data.columns import (
     is_missing,
     refuse_duplicates,
     single,
+    stored,
     with_dates,
     with_text_names,
     without_marks,
 )
-from autogrow.data.date_parts import waves, years
+from autogrow.data.date_parts import different_days, waves, years
 from autogrow.data.encode_images import ImageEncoder
 from autogrow.data.reading.column import Reading
 from autogrow.errors import CheckpointError, DataError, nearest
@@ -38,7 +39,10 @@ from autogrow.errors import CheckpointError, DataError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-_TILE = 1024  # rows that are written at a time
+Lying = list[np.ndarray]
+"""Encoded columns (m,) float32, in the order of `TableEncoder.encoded`."""
+_NONE = np.empty(0, dtype=np.float32)
+_NEAR, _MOST = 1 << 18, 1 << 12  # cells, and rows, that are written at a time
 
 
 @dataclass(frozen=True)
@@ -98,49 +102,54 @@ class TableEncoder:
         Raises DataError for missing or unknown columns, text in a numeric column, and infinite values.
         """
         frame = self.read(table)
-        (whole,) = self.encode_parts(dict(frame.items()), [np.arange(len(frame))])
+        (whole,) = standing(self.encode_rows(dict(frame.items()), np.arange(len(frame))), [len(frame)])
         return whole
 
-    def encode_parts(self, columns: dict[Any, pd.Series], parts: Sequence[np.ndarray]) -> list[Tensor]:
-        """The columns that `read` gives, encoded: for each part (m,) of row numbers its rows, (m, D) float32.
+    def encode_rows(self, columns: dict[Any, pd.Series], rows: np.ndarray) -> Lying:
+        """Of the columns that `read` gives these rows (m,), in this order: D encoded columns, (m,) float32 each.
 
-        Columns are taken out of the mapping as they are encoded, and parts lie column by column until all are: where
-        nobody else holds the columns, no more than the larger one of table and parts is held, and a part.
+        Columns are taken out of the mapping as they are encoded: where nobody else holds them, no more than the larger
+        one of table and rows is held, in the very memory that is let go. `standing` makes rows of what was encoded.
         """
         where = {key: k for k, key in enumerate(self.encoded())}
-        lying = [np.empty((len(where), len(rows)), dtype=np.float32) for rows in parts]
+        lying: Lying = [_NONE] * len(where)
         for name in self.columns:
-            for what, values in self._encoded_column(columns.pop(name)):
-                for part, rows in zip(lying, parts, strict=True):
-                    part[where[name, what]] = values.take(rows)
-        lying.reverse()
-        return [_standing(lying.pop()) for _ in parts]
+            column = columns.pop(name)
+            if name in self.categories and self.coding != "embed":
+                codes = self._codes(column).take(rows)
+                for code, value in enumerate(self.categories[name]):
+                    lying[where[name, ("is", value)]] = (codes == code).astype(np.float32)
+                continue
+            for what, values in self._encoded_column(column):
+                lying[where[name, what]] = values.astype(np.float32, copy=False).take(rows)
+        return lying
+
+    def _codes(self, column: pd.Series) -> np.ndarray:
+        """The place (n,) of each category among those of its column, −1 for one that is not there."""
+        return coded(column).at({value: i for i, value in enumerate(self.categories[str(column.name)])}, -1)
 
     def _encoded_column(self, column: pd.Series) -> Iterator[tuple[Any, np.ndarray]]:
-        """What is made of a column, each (n,) with what it says."""
+        """What is made of a column that is not one-hot, each (n,) with what it says."""
         name = str(column.name)
         if name in self.categories:
-            values = self.categories[name]
-            codes = coded(column).at({value: i for i, value in enumerate(values)}, -1)
-            if self.coding == "embed":
-                yield "code", codes + 1
-            else:
-                yield from ((("is", value), codes == i) for i, value in enumerate(values))
+            yield "code", self._codes(column) + 1
             return
         yield "number", self._numbers(column)
         if name in self.indicators:
             yield "is missing", is_missing(column)
         if name in self.parts:
-            since, rounds = days(column), [part for part in self.parts[name] if part != "year"]
+            which, different = different_days(days(column))
+            rounds = [part for part in self.parts[name] if part != "year"]
             if "year" in self.parts[name]:
-                yield "year", years(since)
+                yield "year", years(different)[which]
             keys = ((wave, part) for part in rounds for wave in ("sine", "cosine"))
-            yield from zip(keys, waves(since, rounds).T, strict=True)
+            yield from zip(keys, (wave[which] for wave in waves(different, rounds).T), strict=True)
 
     def _numbers(self, column: pd.Series) -> np.ndarray:
         name = str(column.name)
-        values = doubles(column, date=name in self.dates)
-        return single(self.centred[name](values) if name in self.centred else values, name)
+        if name in self.centred:
+            return single(self.centred[name](doubles(column, date=name in self.dates)), name)
+        return single(stored(column, date=name in self.dates), name)
 
     def read(self, table: Any) -> pd.DataFrame:
         """The inputs with text read as it was in training, and what means missing as missing."""
@@ -235,9 +244,20 @@ def encoder_from_state(state: Mapping[str, Any]) -> Encoder:
     )
 
 
-def _standing(part: np.ndarray) -> Tensor:
-    """A part (D, m) as rows (m, D), some at a time: each is read from where it lies together."""
-    rows = np.empty(part.shape[::-1], dtype=np.float32)
-    for first in range(0, len(rows), _TILE):
-        rows[first : first + _TILE] = part[:, first : first + _TILE].T
+def standing(lying: Lying, sizes: Sequence[int]) -> list[Tensor]:
+    """Encoded columns as rows, so many (m, D) of each size, one part after the other."""
+    ends = np.cumsum(sizes, dtype=np.int64).tolist()
+    return [_standing(lying, end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def _standing(lying: Lying, begin: int, end: int) -> Tensor:
+    """These rows, as many at a time as stay in a processor's cache."""
+    together = min(_MOST, max(1, _NEAR // max(1, len(lying))))
+    rows = torch.empty(end - begin, len(lying)).numpy()  # NumPy's asks for huge pages, which take longer to be cleared
+    tile = np.empty((len(lying), together + 16), dtype=np.float32)  # columns a power of two apart share cache lines
+    for first in range(begin, end, together):
+        count = min(together, end - first)
+        for own, column in zip(tile, lying, strict=True):
+            own[:count] = column[first : first + count]
+        rows[first - begin : first - begin + count] = tile[:, :count].T
     return torch.from_numpy(rows)

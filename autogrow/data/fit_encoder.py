@@ -9,8 +9,8 @@ import numpy as np
 
 from autogrow.data.as_text import coded
 from autogrow.data.centre import Centring, centring_of
-from autogrow.data.columns import days, doubles, is_date, is_missing, is_numeric, single
-from autogrow.data.date_parts import varying_parts
+from autogrow.data.columns import days, is_date, is_missing, is_numeric, single, stored
+from autogrow.data.date_parts import different_days, varying_parts
 from autogrow.data.encode import TableEncoder
 from autogrow.data.reading.written import Written
 
@@ -45,7 +45,7 @@ def fit_table_encoder(
             indicators.append(name)
         if is_date(column):
             dates.append(name)
-            if several := varying_parts(days(column)):
+            if several := varying_parts(different_days(days(column))[1]):
                 parts[name] = several
     written = written or Written()
     return TableEncoder(
@@ -70,7 +70,7 @@ def _commonest(column: pd.Series, most: int) -> tuple[str | None, ...]:
 
 
 def _centring(column: pd.Series) -> Centring | None:
-    values = doubles(column)
+    values = stored(column)
     single(values, column.name)  # what is infinite has no mean
     return centring_of(values, precision=_precision(column))
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from autogrow.data.encode import Encoder, TableEncoder
+from autogrow.data.encode import Encoder, TableEncoder, standing
 from autogrow.data.encode_images import ImageEncoder
 from autogrow.data.fit_encoder import fit_table_encoder
-from autogrow.data.preprocess import Standardise, fit_images, fit_table
+from autogrow.data.give_back import give_back
+from autogrow.data.preprocess import Standardise, fit_columns, fit_images
 from autogrow.data.raw import Raw
 from autogrow.data.spec import DataSpec
 from autogrow.data.split_rows import columns_away
@@ -66,12 +67,14 @@ def inputs_for(encoder: Encoder, raw: Raw) -> Inputs:
 def encode_and_fit(inputs: Inputs, rows: Rows, encoder: Encoder, preprocess: Standardise | None = None) -> Fitted:
     """All parts by the encoder, and the preprocessing that the training rows ask for where none is given.
 
-    A table's columns are taken out of `inputs` one by one: see `TableEncoder.encode_parts`.
+    A table's columns are taken out of `inputs` one by one: see `TableEncoder.encode_rows`.
     """
     parts = (rows.train, rows.val, rows.test)
     if isinstance(inputs, np.ndarray):
         preprocess = preprocess or fit_images(inputs[rows.train])
         return Fitted(encoder, preprocess, [encoder.encode(inputs[part]) for part in parts])
     assert isinstance(encoder, TableEncoder)
-    encoded = encoder.encode_parts(inputs, parts)
-    return Fitted(encoder, preprocess or fit_table(encoded[0], encoder.quantities), encoded)
+    lying = encoder.encode_rows(inputs, np.concatenate(parts))
+    preprocess = preprocess or fit_columns([column[: len(rows.train)] for column in lying], encoder.quantities)
+    give_back()
+    return Fitted(encoder, preprocess, standing(lying, [len(part) for part in parts]))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autogrow.data.as_text import coded
-from autogrow.data.columns import doubles, is_numeric
+from autogrow.data.columns import is_numeric, stored
 from autogrow.data.raw import Raw
 from autogrow.data.same_columns import Known
 from autogrow.data.spec import DataSpec
@@ -107,7 +107,7 @@ def _reason(column: pd.Series) -> str:
     if not given.any():
         return "holds no value"
     if is_numeric(column):
-        return _reason_of_numbers(doubles(column), str(column.name), given)
+        return _reason_of_numbers(stored(column), str(column.name), given)
     counts = coded(column).counts()
     counts.pop(None, None)
     rows, distinct = sum(counts.values()), len(counts)
@@ -124,7 +124,7 @@ def _reason_of_numbers(values: np.ndarray, name: str, given: np.ndarray) -> str:
     least, most = float(values.min()), float(values.max())
     if least == most:
         return f"is {least:g} in every row"
-    if not _numbered(values) or _TIME.search(name):
+    if not _whole(values[:_FIRST]) or not _numbered(values.astype(np.float64, copy=False)) or _TIME.search(name):
         return ""
     if _ID.search(name.strip()) or name.startswith("Unnamed:"):
         return f"{_NUMBERS_ROWS} (an id: its name says so, and every value is another)"
@@ -136,7 +136,7 @@ def _reason_of_numbers(values: np.ndarray, name: str, given: np.ndarray) -> str:
 
 def _numbered(values: np.ndarray) -> bool:
     """Whether these are whole numbers, each another, of so many rows that this is no chance."""
-    if len(values) < FEW or not _whole(values[:_FIRST]) or not np.isfinite(values).all() or not _whole(values):
+    if len(values) < FEW or not np.isfinite(values).all() or not _whole(values):
         return False
     return values.max() - values.min() >= len(values) - 1 and len(np.unique(values)) == len(values)
 

@@ -20,8 +20,9 @@ from autogrow.data.arrival.stage import at_stage
 from autogrow.data.card import fingerprint, make_card
 from autogrow.data.centre import is_constant, rounding_is_harmless
 from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
-from autogrow.data.continued.known_rows import fingerprints
+from autogrow.data.continued.marks import SUMS, marks_of
 from autogrow.data.fit_inputs import encode_and_fit, fit_encoder, inputs_for
+from autogrow.data.give_back import give_back
 from autogrow.data.left_out import leave_out_columns
 from autogrow.data.missing_target import leave_out_rows
 from autogrow.data.pipeline import Pipeline
@@ -124,7 +125,8 @@ def _transformed(
         del data  # from here on only the columns are held that are not encoded yet
         fitted = encode_and_fit(inputs, rows, encoder, preprocess)
     parts = (rows.train, rows.val, rows.test)
-    marks = [fingerprints(x, target.values[own]) for x, own in zip(fitted.encoded, parts, strict=True)]
+    way = SUMS if trained_on is None or trained_on.known is None else trained_on.known.way
+    marks = [marks_of(x, target.values[own], way) for x, own in zip(fitted.encoded, parts, strict=True)]
 
     def part(x: Tensor, own: np.ndarray) -> Split:
         weight = None if weights is None or not len(own) else torch.from_numpy(weights[own])
@@ -133,6 +135,7 @@ def _transformed(
         return Split(fitted.preprocess.in_place(x), y, torch.from_numpy(numbered[own]), mean_of_one)
 
     train, val, test = map(part, fitted.encoded, parts)
+    give_back()
     labels, names = list(target.labels), list(target.names)
     readings = {name: written[name] for name in names if name in written}
     shape, outputs = tuple(train.x.shape[1:]), len(labels) or len(names)

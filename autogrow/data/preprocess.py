@@ -7,7 +7,7 @@ B batch, D encoded columns, C channels, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 CLIP = 10.0  # standard deviations; a lone outlier, or a spike in an almost constant column, stays a bounded input
 CELLS = 1 << 20  # of a table that are looked at together: a small one whole, of a large one some columns or rows
+_NEAR = 1 << 16  # cells that stay in a processor's cache with what is made of them on the way
 CONSTANT = 1e-6  # a channel's std below this share of its mean is rounding, of the sums that it comes from
 
 
@@ -44,7 +45,7 @@ class Standardise(nn.Module):
     def in_place(self, x: Tensor) -> Tensor:
         """As `forward`, into the encoded tensor itself, some rows at a time: a large one is not held twice."""
         with torch.no_grad():
-            for rows in x.split(max(1, CELLS // max(1, x[:1].numel()))):
+            for rows in x.split(max(1, _NEAR // max(1, x[:1].numel()))):
                 rows.copy_(self(rows))
         return x
 
@@ -60,10 +61,16 @@ class Standardise(nn.Module):
 
 def fit_table(x: Tensor, numeric: int) -> Standardise:
     """Fitted on the encoded training rows (n, D): the first `numeric` columns are filled (median) and standardised."""
-    width = max(1, CELLS // max(1, len(x)))
-    found = [_statistics(x[:, start : min(start + width, numeric)]) for start in range(0, numeric, width)]
+    return fit_columns(list(x.T.numpy()), numeric)
+
+
+def fit_columns(columns: Sequence[np.ndarray], numeric: int) -> Standardise:
+    """As `fit_table`, of encoded columns (n,) that each lie together."""
+    width = max(1, CELLS // max(1, len(columns[0])))
+    firsts = range(0, numeric, width)
+    found = [_statistics(np.stack(columns[k : min(k + width, numeric)], axis=1)) for k in firsts]
     fill, mean, scale = (torch.cat(parts) for parts in zip(*found, strict=True)) if found else torch.zeros(3, 0)
-    passed = x.shape[1] - numeric
+    passed = len(columns) - numeric
 
     def padded(values: Tensor, rest: float) -> Tensor:
         return torch.cat([values.float(), torch.full((passed,), rest)])
@@ -73,15 +80,16 @@ def fit_table(x: Tensor, numeric: int) -> Standardise:
     )
 
 
-def _statistics(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _statistics(table: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
     """Of columns (n, d): what missing values are filled with, the mean and 1/std, (d,) float64 each."""
+    columns = torch.from_numpy(table)
     gaps = torch.isnan(columns)
     some = bool(gaps.any())
-    fill = torch.tensor([_median(column, gaps=some) for column in columns.T.numpy()], dtype=torch.float64)
+    fill = torch.tensor([_median(column, gaps=some) for column in table.T], dtype=torch.float64)
     filled = torch.where(gaps, fill, columns.double()) if some else columns.double()
     mean = filled.mean(0)
-    std = (filled - mean).square().mean(0).sqrt()
     varies = filled.amax(0) > filled.amin(0)  # what only rounding makes different, the encoder has made the same
+    std = filled.sub_(mean).square_().mean(0).sqrt()  # in place: fresh memory takes longer than the arithmetic
     return fill, mean, torch.where(varies, 1 / std.clamp_min(torch.finfo(torch.float32).tiny), 0.0)
 
 

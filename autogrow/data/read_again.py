@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autogrow.data.continued.known_rows import mark_rows
+from autogrow.data.continued.marks import mark_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.raw import Raw
 from autogrow.data.rules import checked
@@ -33,8 +33,11 @@ class ReadAgain:
         return self.raw.x[rows] if isinstance(self.raw.x, np.ndarray) else self.raw.x.iloc[rows]
 
 
-def read_again(spec: DataSpec, pipeline: Pipeline) -> ReadAgain:
-    """Read what `spec` names for a net of this pipeline. Raises DataError where it is not there, or another table."""
+def read_again(spec: DataSpec, pipeline: Pipeline, way: str) -> ReadAgain:
+    """Read what `spec` names for a net of this pipeline. way: how its run marks rows.
+
+    Raises DataError where it is not there, or another table.
+    """
     spec = checked(spec)
     spec = replace(spec, categorical=(*spec.categorical, *pipeline.categories))  # they stay the texts that they were
     raw = read_rows(spec, centred=pipeline.centred)
@@ -44,4 +47,4 @@ def read_again(spec: DataSpec, pipeline: Pipeline) -> ReadAgain:
     if not isinstance(raw.x, np.ndarray):
         raw = replace(raw, x=raw.x[[name for name in raw.x.columns if name in pipeline.columns]])
     target = Target(pipeline.task, y, tuple(pipeline.labels), tuple(pipeline.targets), "the net's")
-    return ReadAgain(raw, y, mark_rows(pipeline.encoder, raw, target))
+    return ReadAgain(raw, y, mark_rows(pipeline.encoder, raw, target, way))

@@ -28,8 +28,9 @@ def stratified_order(classes: np.ndarray, rng: np.random.Generator) -> np.ndarra
     class.
     """
     shuffled = rng.permutation(len(classes))
-    by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
     counts = np.bincount(classes)
+    short = classes.astype(np.uint16) if len(counts) < 1 << 16 else classes  # of which NumPy sorts by digits
+    by_class = shuffled[np.argsort(short[shuffled], kind="stable")]
     rank = np.arange(len(classes)) - np.repeat(np.cumsum(counts) - counts, counts)
     place = (rank + np.repeat(rng.random(len(counts)), counts)) / np.repeat(counts, counts)
     place[rank == 0] = 0.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autogrow.data.columns import with_text_names
-from autogrow.data.continued.known_rows import mark_rows
+from autogrow.data.continued.marks import mark_rows
 from autogrow.data.pipeline import Pipeline
 from autogrow.data.raw import Raw
 from autogrow.data.target import Target, codes_of
@@ -52,8 +52,8 @@ def has_truth(y: np.ndarray) -> np.ndarray:
     return there
 
 
-def mark_truth(table: pd.DataFrame, y: np.ndarray, pipeline: Pipeline) -> np.ndarray:
-    """Fingerprints (n,) of rows with their targets `y`, by which the splits of a run know them."""
+def mark_truth(table: pd.DataFrame, y: np.ndarray, pipeline: Pipeline, way: str) -> np.ndarray:
+    """Marks (n,) of rows with their targets `y`, by which the splits of a run know them. way: that of the run."""
     table = with_text_names(table)
     target = Target(pipeline.task, y, tuple(pipeline.labels), tuple(pipeline.targets), "the net's")
-    return mark_rows(pipeline.encoder, Raw(table, table[list(pipeline.targets)], "the table"), target)
+    return mark_rows(pipeline.encoder, Raw(table, table[list(pipeline.targets)], "the table"), target, way)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sk
 
 from autogrow.evaluation.evaluate import Plain
+from autogrow.evaluation.ranking import Ranking
 
 POINTS = 80  # of a curve
 BINS = 10  # of a calibration
@@ -47,17 +47,15 @@ def curves(
 
 
 def _one_against_rest(labels: list[Any], p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> Plain:
-    there = np.unique(y)
+    there = np.flatnonzero(np.bincount(y))
     if len(there) < 2:
         return {"roc": [], "precision_recall": []}
-    drawn = [1]
-    if len(labels) > 2:
-        worst = sorted(there, key=lambda c: sk.roc_auc_score(y == c, p[:, c], sample_weight=weights))
-        drawn = sorted(worst[:CURVES])
+    ranked = {c: Ranking.of(y == c, p[:, c], weights) for c in ([1] if len(labels) == 2 else there.tolist())}
+    worst = sorted(ranked, key=lambda c: ranked[c].area_under_roc()) if len(ranked) > 1 else list(ranked)
     roc, precision_recall = [], []
-    for c in drawn:
-        false, true, _ = sk.roc_curve(y == c, p[:, c], sample_weight=weights)
-        precision, recall, _ = sk.precision_recall_curve(y == c, p[:, c], sample_weight=weights)
+    for c in sorted(worst[:CURVES]):
+        false, true, _ = ranked[c].roc()
+        precision, recall = ranked[c].precision_recall()
         roc.append(_curve(labels[c], false, true))
         precision_recall.append(_curve(labels[c], recall[::-1], precision[::-1]))
     return {"roc": roc, "precision_recall": precision_recall}

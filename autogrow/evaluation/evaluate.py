@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn import metrics as sk
 
+from autogrow.evaluation.ranking import Ranking
+
 Plain = dict[str, Any]
 
 MOST_CONFUSED = 5
@@ -64,24 +66,23 @@ def _of_classes(
     labels: list[Any], p: np.ndarray, y: np.ndarray, weights: np.ndarray | None, threshold: float | None
 ) -> Plain:
     codes, k = answers(p, threshold), len(labels)
-    confusion = sk.confusion_matrix(y, codes, labels=range(k), sample_weight=weights)
-    precision, recall, f1, _ = sk.precision_recall_fscore_support(
-        y, codes, labels=range(k), sample_weight=weights, zero_division=np.nan
-    )
+    confusion = np.bincount(y * k + codes, weights, minlength=k * k).reshape(k, k)
+    precision, recall, f1 = _of_answers(codes, y, weights, k)
     rows = np.bincount(y, minlength=k)
     there = np.flatnonzero(rows)
+    rankings = _rankings(p, y, weights)
     found: Plain = {
         "rows": len(y),
-        "log_loss": float(sk.log_loss(y, _normed(p), labels=range(k), sample_weight=weights)),
-        "error": float(1 - sk.accuracy_score(y, codes, sample_weight=weights)),
+        "log_loss": _log_loss(p, y, weights),
+        "error": float(1 - np.average(y == codes, weights=weights)),
         "balanced_accuracy": float(recall[there].mean()),
         "f1": _known(f1[1] if k == 2 else f1[there].mean()),
-        "auroc": area_under_roc(p, y, weights),
-        "average_precision": average_precision(p, y, weights),
+        "auroc": _mean([one.area_under_roc() for one in rankings]),
+        "average_precision": _mean([one.average_precision() for one in rankings]),
     }
     if k == 2:
         found |= {
-            "brier": float(sk.mean_squared_error(y, p[:, 1], sample_weight=weights)),
+            "brier": float(np.average((y - p[:, 1]) ** 2, weights=weights)),
             "positive": labels[1],
             "threshold": HALF if threshold is None else float(threshold),
         }
@@ -99,31 +100,47 @@ def area_under_roc(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None = No
     """Area under the ROC curve: of the second of two classes, else the mean over the classes in `y`,
     one against the rest; None where `y` has one class only.
     """
-    return _mean_over_classes(sk.roc_auc_score, p, y, weights)
+    return _mean([one.area_under_roc() for one in _rankings(p, y, weights)])
 
 
 def average_precision(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float | None:
-    """Area under the curve of precision against recall, as scikit-learn sums it; classes as in `area_under_roc`."""
-    return _mean_over_classes(sk.average_precision_score, p, y, weights)
+    """Area under the curve of precision against recall, by steps; classes as in `area_under_roc`."""
+    return _mean([one.average_precision() for one in _rankings(p, y, weights)])
 
 
-def _mean_over_classes(metric: Any, p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float | None:
-    there = np.unique(y)
+def _rankings(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> list[Ranking]:
+    """Of the second of two classes, else of each class that occurs; none where one class only does."""
+    there = np.flatnonzero(np.bincount(y))
     if len(there) < 2:
-        return None
-    of = [1] if p.shape[1] == 2 else there
-    return float(np.mean([metric(y == c, p[:, c], sample_weight=weights) for c in of]))
+        return []
+    return [Ranking.of(y == c, p[:, c], weights) for c in ([1] if p.shape[1] == 2 else there)]
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _of_answers(
+    codes: np.ndarray, y: np.ndarray, weights: np.ndarray | None, k: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision, recall and f1 of each class (k,), NaN where there is nothing that it is a share of."""
+    right = y == codes
+    hits = np.bincount(y[right], None if weights is None else weights[right], minlength=k)
+    answered, true = (np.bincount(which, weights, minlength=k) for which in (codes, y))
+    answered, true = hits + (answered - hits), hits + (true - hits)  # sums of weights as scikit-learn has them
+    with np.errstate(invalid="ignore"):
+        return hits / answered, hits / true, 2.0 * hits / (true + answered)
+
+
+def _log_loss(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> float:
+    """The mean of −log of what each row's own class is given, of rows that sum to one in 64 bits."""
+    own, eps = p[np.arange(len(y)), y] / p.sum(1), np.finfo(np.float64).eps
+    return float(np.average(-np.log(own.clip(eps, 1 - eps)), weights=weights))
 
 
 def _known(value: float) -> float | None:
     """None for a share of nothing: the precision of a class that was never answered, the recall of one without rows."""
     return None if np.isnan(value) else float(value)
-
-
-def _normed(p: np.ndarray) -> np.ndarray:
-    """Rows that sum to one in 64 bits: scikit-learn warns of what 32 bits leave."""
-    normed: np.ndarray = p / p.sum(1, keepdims=True)
-    return normed
 
 
 def _most_confused(labels: list[Any], confusion: np.ndarray) -> list[Plain]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sk
 
 from autogrow.errors import ConfigError, nearest
 from autogrow.evaluation.evaluate import HALF, evaluate
+from autogrow.evaluation.ranking import Ranking
 
 AUTO = "auto"
 """The loss leads; of nets that the finish puts side by side the one with the least error, then the least loss."""
@@ -78,7 +78,7 @@ def best_threshold(name: str, p: np.ndarray, y: np.ndarray, weights: np.ndarray 
     good places the one nearest to one half. `y` (N,): 0 or 1, both occur.
     """
     weights = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
-    false, true, cuts = sk.roc_curve(y, p, sample_weight=weights, drop_intermediate=False)
+    false, true, cuts = Ranking.of(y == 1, p, weights).roc(corners=False)
     lower, upper = np.append(cuts[1:], 0.0), np.append(1.0, cuts[1:])  # answers are the same between the two
     places = np.where((lower < HALF) & (upper >= HALF), HALF, (lower + upper) / 2)
     usable = (places > lower) & (places <= upper)  # above a probability of 1 there is no place

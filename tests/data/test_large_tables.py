@@ -12,10 +12,15 @@ from far_columns import WITHIN, column
 
 from autogrow.data import DataSpec, prepare, prepare_raw
 from autogrow.data.as_text import coded, texts
-from autogrow.data.centre import is_constant, rounding_is_harmless, rounds_well
+from autogrow.data.centre import centring_of, is_constant, rounding_is_harmless, rounds_well, told_apart
+from autogrow.data.columns import doubles
+from autogrow.data.columns import stored as as_stored
 from autogrow.data.continued.follow import TrainedOn
-from autogrow.data.continued.known_rows import fingerprints
+from autogrow.data.continued.known_rows import KnownRows
+from autogrow.data.continued.marks import DIGESTS, SUMS, marks_of
+from autogrow.data.encode import standing
 from autogrow.data.fit_encoder import fit_table_encoder
+from autogrow.data.left_out import _reason
 from autogrow.data.rules import checked
 from autogrow.data.same_columns import holds_the_same
 from autogrow.data.sources import assemble
@@ -208,9 +213,55 @@ def test_rows_are_known_by_the_marks_that_older_runs_wrote():
         int.from_bytes(hashlib.blake2b((row + 0.0).numpy().tobytes() + one.tobytes(), digest_size=8).digest(), "little")
         for row, one in zip(x[:20], y[:20], strict=True)
     ]
-    marks = fingerprints(x, y)
+    marks = marks_of(x, y, DIGESTS)
     assert marks[:20].tolist() == wanted
-    assert (fingerprints(x[40_000:], y[40_000:]) == marks[40_000:]).all()
+    assert (marks_of(x[40_000:], y[40_000:], DIGESTS) == marks[40_000:]).all()
+
+
+def test_a_mark_is_the_sum_of_a_row_s_words_each_times_its_key():
+    """And not of its place: −0 is 0, rows that are equal have one mark, a bit or a swap makes another."""
+    x, y = torch.randn(30_000, 3), RNG.integers(0, 2, 30_000)
+    x[5, 1], x[6], y[6] = -0.0, x[5], y[5]
+    x[6, 1], x[7], y[7] = 0.0, x[5].flip(0), y[5]
+    keys = hashlib.shake_256(b"autogrow: marks of rows").digest(16 * 5)
+    keys = [int.from_bytes(keys[at : at + 8], "little") for at in range(0, len(keys), 8)]
+
+    def mark(row, one):
+        words = [*(row + 0.0).numpy().view(np.uint32).tolist(), *np.array([one]).view(np.uint32).tolist()]
+        upper, lower = (sum(w * k for w, k in zip(words, keys[way::2], strict=True)) % 2**64 for way in (0, 1))
+        return (upper >> 32 << 32) + (lower >> 32)
+
+    marks = marks_of(x, y)
+    assert marks[:20].tolist() == [mark(row, one) for row, one in zip(x[:20], y[:20].tolist(), strict=True)]
+    assert (marks_of(x[20_001:], y[20_001:]) == marks[20_001:]).all()
+    assert marks[5] == marks[6]
+    assert len(np.unique(marks)) == len(marks) - 1
+    turned = x.numpy().copy()
+    turned.view(np.uint32)[:, 2] ^= 1
+    assert not np.isin(marks_of(torch.from_numpy(turned), y), marks).any()
+    assert not np.isin(marks_of(x, 1 - y), marks).any()
+
+
+@pytest.mark.parametrize("way", [SUMS, DIGESTS])
+def test_a_net_goes_on_marking_rows_in_the_way_of_its_run(way, tmp_path):
+    """Also where that is an older one: every row is known again, and later rows are marked in the same way."""
+    table = pd.DataFrame({"x": RNG.normal(size=N), "y": ["u", "v"] * (N // 2)})
+    before = prepare(spec(stored(table, tmp_path / "table.parquet")))
+    parts = {part: getattr(before, part) for part in ("train", "val", "test")}
+    raw = {
+        part: torch.from_numpy(table["x"].to_numpy(np.float32)[split.rows])[:, None] for part, split in parts.items()
+    }
+    marked = KnownRows.of({part: marks_of(raw[part], split.y.numpy(), way) for part, split in parts.items()}, way)
+    known = KnownRows.from_bytes(marked.to_bytes())
+    assert known.way == way
+    more = pd.DataFrame({"x": RNG.normal(size=N), "y": ["v", "u"] * (N // 2)})
+    stored(pd.concat([more, table]), tmp_path / "table.parquet")
+    now = prepare(spec(tmp_path / "table.parquet"), TrainedOn(before.pipeline, known, card=before.card))
+    for part, split in parts.items():
+        assert set(N + split.rows.numpy()) <= set(getattr(now, part).rows.tolist())
+    later = now.known_rows()
+    assert later.way == way
+    assert ((known.parts_of(later.marks) >= 0).sum(), len(later.marks)) == (N, 2 * N)
 
 
 def test_parts_are_encoded_as_the_whole_is_and_columns_are_let_go():
@@ -219,10 +270,38 @@ def test_parts_are_encoded_as_the_whole_is_and_columns_are_let_go():
     whole = encoder.encode(table)
     rows = [RNG.permutation(N)[:70], np.arange(0, N, 3), np.array([], dtype=np.int64)]
     columns = dict(encoder.read(table).items())
-    for part, own in zip(encoder.encode_parts(columns, rows), rows, strict=True):
+    parts = standing(encoder.encode_rows(columns, np.concatenate(rows)), [len(own) for own in rows])
+    for part, own in zip(parts, rows, strict=True):
         torch.testing.assert_close(part, whole[own], rtol=0, atol=0, equal_nan=True)
     assert columns == {}
     assert list(table) == list(encoder.columns)  # the frame that was given is as it was
+
+
+@pytest.mark.parametrize("name", sorted(WITHIN))
+def test_what_is_asked_of_a_column_in_32_bits_is_what_is_asked_of_its_numbers_in_64(name):
+    values = column(name, np.arange(N)).astype(np.float32)
+    for kept in (values, np.where(np.arange(N) % 7 == 0, np.float32(np.nan), values)):
+        wide, narrow = (pd.Series(kept.astype(kind), name="x") for kind in (np.float64, np.float32))
+        assert centring_of(kept, precision=2.0**-23) == centring_of(wide.to_numpy(), precision=2.0**-23)
+        assert told_apart(kept).tobytes() == told_apart(wide.to_numpy()).tobytes()
+        assert _reason(narrow) == _reason(wide)
+        assert as_stored(narrow).dtype == np.float32
+        np.testing.assert_array_equal(doubles(narrow), wide)
+
+
+@pytest.mark.parametrize("coding", ["onehot", "embed"])
+def test_dates_and_categories_that_come_again_are_encoded_as_each_by_itself(coding):
+    moments = pd.Series(pd.Timestamp("2019-12-30") + pd.to_timedelta(RNG.integers(0, 9_000_000, 40), "s"))
+    moments[3] = pd.NaT
+    table = pd.DataFrame({"t": moments, "d": moments.dt.normalize(), "c": RNG.choice(["a", "b", None], 40)})
+    table = table.iloc[RNG.integers(0, 40, 500)].reset_index(drop=True)
+    encoder = fit_table_encoder(table, categorical=[], coding=coding, most=50, ignored=())
+    whole = encoder.encode(table)
+    for row in range(0, 500, 25):
+        one = encoder.encode(table.iloc[row : row + 1])
+        torch.testing.assert_close(one, whole[row : row + 1], rtol=0, atol=0, equal_nan=True)
+    names = [name for name, _ in encoder.encoded()]
+    assert names.count("t") > names.count("d") > 3
 
 
 MEASURED = """

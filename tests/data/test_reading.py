@@ -15,6 +15,7 @@ import torch
 from autogrow.data import DataSpec, Pipeline, prepare
 from autogrow.data.reading import numerals
 from autogrow.data.reading.find import Asked, find_reading
+from autogrow.data.sources import text_format
 from autogrow.data.sources.text_format import find_encoding, find_format
 from autogrow.errors import DataError
 
@@ -436,3 +437,17 @@ def test_text_in_a_typed_file_stays_text_and_is_named(tmp_path):
     spec = {"name": "parquet", "source": "parquet", "path": str(tmp_path / "t.parquet"), "target": "y"}
     assert any("data.numeric=[a] reads it" in note for note in prepare(DataSpec(**spec)).card["notes"])
     assert prepare(DataSpec(**spec, numeric="a")).encoder.numeric == ("a", "b")
+
+
+CELLS = ("1", "12", "1.5", "1,5", "1.234", "1,234", "1,234.5", "1.234,5", "-3", "word", "1 234", "0.12345", "2e3")
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_which_sign_a_column_votes_for_is_what_counting_all_its_cells_says(seed):
+    rng = np.random.default_rng(seed)
+    cells = [str(cell) for cell in rng.choice(rng.choice(CELLS, rng.integers(1, 5)), rng.integers(1, 30))]
+    counts = {sign: sum(bool(p.fullmatch(cell)) for cell in cells) for sign, p in text_format._PLAIN.items()}
+    fits = text_format._fits(cells)
+    assert max(fits.values()) == max(counts.values())
+    assert (fits["."] == fits[","]) == (counts["."] == counts[","])
+    assert max(fits, key=fits.__getitem__) == max(counts, key=counts.__getitem__)

@@ -23,7 +23,8 @@ from autogrow.data.continued.extend import (
     extension_of,
     refit_preprocess,
 )
-from autogrow.data.continued.known_rows import KnownRows, mark_rows
+from autogrow.data.continued.known_rows import KnownRows
+from autogrow.data.continued.marks import mark_rows
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.fit_inputs import Fitted, encode_and_fit
 from autogrow.data.pipeline import Pipeline
@@ -57,7 +58,7 @@ def keep_known(data: SplitData, trained_on: TrainedOn, spec: DataSpec) -> SplitD
     target = extend_target(data.target, trained_on.pipeline, new_classes=spec.new_classes)
     rows = data.rows
     if trained_on.known is not None:
-        marks = mark_rows(trained_on.pipeline.encoder, data.raw, target)
+        marks = mark_rows(trained_on.pipeline.encoder, data.raw, target, trained_on.known.way)
         if trained_on.card is not None and spec.max_rows is None:
             _check_none_gone(replace(data, target=target), marks, trained_on.known, trained_on.card)
         rows = trained_on.known.keep(rows, marks)
@@ -113,7 +114,9 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
 def known_rows_of(marks: Sequence[np.ndarray], trained_on: TrainedOn | None) -> KnownRows:
     """Which rows are in which split, and were: what a net that learns from these data will know.
 
-    marks: the fingerprints of the training, validation and test rows.
+    marks: of the training, validation and test rows, made in the way in which the net knows rows.
     """
-    now = KnownRows.of(dict(zip(PARTS, marks, strict=True)))
-    return now if trained_on is None or trained_on.known is None else trained_on.known.joined(now)
+    of_parts = dict(zip(PARTS, marks, strict=True))
+    if trained_on is None or trained_on.known is None:
+        return KnownRows.of(of_parts)
+    return trained_on.known.joined(KnownRows.of(of_parts, trained_on.known.way))

@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from autogrow.data.encode import Encoder, TableEncoder
-from autogrow.data.raw import Raw
+from autogrow.data.continued.marks import DIGESTS, SUMS
 from autogrow.data.splits import PARTS, Rows
-from autogrow.data.target import Target
-
-_HASHED = 1 << 14  # rows at a time
 
 
 @dataclass(frozen=True)
 class KnownRows:
-    """Fingerprints (m,) uint64 of rows, sorted, and the split (m,) each belongs to, as an index into `PARTS`."""
+    """Marks (m,) uint64 of rows, sorted, and the split (m,) each belongs to, as an index into `PARTS`.
+
+    way: how rows are marked here (see `marks`); only rows that are marked in the same way can be looked up.
+    """
 
     marks: np.ndarray
     parts: np.ndarray
+    way: str = SUMS
 
     @staticmethod
-    def of(marks: Mapping[str, np.ndarray]) -> KnownRows:
-        """From the fingerprints of each split. A row that occurs in several belongs to test before val before train."""
-        every = np.concatenate([marks[part] for part in PARTS])
-        where = np.concatenate([np.full(len(marks[part]), i, dtype=np.uint8) for i, part in enumerate(PARTS)])
-        order = np.lexsort((-where.astype(np.int64), every))
-        unique, first = np.unique(every[order], return_index=True)
-        return KnownRows(unique, where[order][first])
+    def of(marks: Mapping[str, np.ndarray], way: str = SUMS) -> KnownRows:
+        """From the marks of each split. A row that occurs in several belongs to test before val before train."""
+        every = np.sort(np.concatenate([marks[part] for part in PARTS]))
+        every = every[np.append(every[1:] != every[:-1], True)[: len(every)]]
+        where = np.zeros(len(every), dtype=np.uint8)
+        for i, part in enumerate(PARTS):
+            where[np.searchsorted(every, np.sort(marks[part]))] = i
+        return KnownRows(every, where, way)
 
     def joined(self, later: KnownRows) -> KnownRows:
         """These and later ones; what was known before stays where it was."""
         fresh = ~np.isin(later.marks, self.marks)
         marks = np.concatenate([self.marks, later.marks[fresh]])
         order = np.argsort(marks, kind="stable")
-        return KnownRows(marks[order], np.concatenate([self.parts, later.parts[fresh]])[order])
+        return KnownRows(marks[order], np.concatenate([self.parts, later.parts[fresh]])[order], self.way)
 
     def parts_of(self, marks: np.ndarray) -> np.ndarray:
         """The split of each row, as an index into `PARTS`, −1 for one that is not known: int64 (n,).
 
-        marks: fingerprints (n,).
+        marks: of rows (n,), made in the same way.
         """
         if not len(self.marks):
             return np.full(len(marks), -1)
@@ -54,7 +54,7 @@ class KnownRows:
         return parts
 
     def keep(self, rows: Rows, marks: np.ndarray) -> Rows:
-        """`rows` with every known row in the split that it was in. marks: fingerprints (n,) of all rows."""
+        """`rows` with every known row in the split that it was in. marks: those (n,) of all rows."""
         now = np.empty(len(marks), dtype=np.int64)
         now.fill(-1)
         for i, part in enumerate(PARTS):
@@ -72,19 +72,20 @@ class KnownRows:
         return Rows(*kept)
 
     def to_bytes(self) -> bytes:
-        """As a file of NumPy arrays, not packed: there is nothing to find in fingerprints."""
-        file = io.BytesIO()
-        np.savez(file, marks=self.marks, parts=self.parts)
+        """As a file of NumPy arrays, the marks named by their way; not packed: there is nothing to find in them."""
+        file, arrays = io.BytesIO(), dict[str, Any](parts=self.parts)
+        np.savez(file, **arrays | {self.way: self.marks})
         return file.getvalue()
 
     @staticmethod
     def from_bytes(content: bytes) -> KnownRows:
         """The inverse of `to_bytes`. Raises ValueError for what is no such file; nothing is read but what it holds."""
         with zipfile.ZipFile(io.BytesIO(content)) as whole:
-            marks, parts = (_array(whole, name, kind) for name, kind in (("marks", np.uint64), ("parts", np.uint8)))
+            way = SUMS if f"{SUMS}.npy" in whole.namelist() else DIGESTS
+            marks, parts = (_array(whole, name, kind) for name, kind in ((way, np.uint64), ("parts", np.uint8)))
         if len(marks) != len(parts) or (parts >= len(PARTS)).any() or (marks[1:] <= marks[:-1]).any():
             raise ValueError("marks and parts do not go together")
-        return KnownRows(marks, parts)
+        return KnownRows(marks, parts, way)
 
 
 def _array(whole: zipfile.ZipFile, name: str, kind: type[np.generic]) -> np.ndarray:
@@ -97,26 +98,3 @@ def _array(whole: zipfile.ZipFile, name: str, kind: type[np.generic]) -> np.ndar
     if dtype != kind or len(shape) != 1 or shape[0] * dtype.itemsize + file.tell() != len(content):
         raise ValueError(f"{name} should be a list of {np.dtype(kind)}, and is {dtype} of shape {shape}")
     return np.frombuffer(content, dtype=dtype, offset=file.tell()).copy()
-
-
-def mark_rows(encoder: Encoder, raw: Raw, target: Target) -> np.ndarray:
-    """Fingerprints (n,) of all rows, by the columns that the encoder knows."""
-    if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
-        return fingerprints(encoder.encode(raw.x[[c for c in raw.x.columns if c in encoder.columns]]), target.values)
-    return fingerprints(encoder.encode(raw.x), target.values)
-
-
-def fingerprints(encoded: Tensor, target: np.ndarray) -> np.ndarray:
-    """One number (n,) uint64 for each row: of its encoded values (n, …), not standardised, and its target (n, …)."""
-    marks = np.empty(len(encoded), dtype=np.uint64)
-    for start in range(0, len(encoded), _HASHED):
-        x = (encoded[start : start + _HASHED] + 0.0).flatten(1).numpy()  # −0 becomes 0
-        y = np.ascontiguousarray(target[start : start + _HASHED]).reshape(len(x), -1)
-        both = np.concatenate([x.view(np.uint8), y.view(np.uint8)], axis=1)
-        content, width = both.tobytes(), both.shape[1]
-        digests = [
-            hashlib.blake2b(content[first : first + width], digest_size=8).digest()
-            for first in range(0, len(content), width)
-        ]
-        marks[start : start + _HASHED] = np.frombuffer(b"".join(digests), dtype=np.uint64)
-    return marks

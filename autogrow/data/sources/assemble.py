@@ -33,8 +33,8 @@ def assembled(read: Callable[..., Any], storage: Storage) -> pd.DataFrame:
         columns = [Column(shrink=storage.may_shrink(str(name).strip())) for name in names]
         rows = max(LEAST, CELLS // max(1, len(names)))
         while part is not None:
-            for k, column in enumerate(columns):
-                column.add(part.iloc[:, k])
+            for column, (_, values) in zip(columns, part.items(), strict=True):
+                column.add(values)
             try:
                 part = parts.get_chunk(rows)
             except StopIteration:
@@ -120,11 +120,12 @@ def _as_doubles(parts: list[np.ndarray]) -> np.ndarray:
 
 def _kind_of(part: pd.Series) -> str:
     if part.dtype == np.float64:
-        return "" if np.isnan(part.iloc[0]) and part.isna().all() else "numbers"
-    if not part.notna().any():
-        return ""
-    if part.dtype == bool:
-        return "booleans"
+        values = part.to_numpy()
+        return "" if np.isnan(values[0]) and np.isnan(values).all() else "numbers"
     if part.dtype == np.int64:
         return "numbers"
+    if part.dtype == bool:
+        return "booleans"
+    if not part.notna().any():
+        return ""
     return "text" if is_text(part) else "other"

@@ -55,6 +55,7 @@ def read_parquet(spec: DataSpec, storage: Storage = AS_READ) -> Raw:
                 columns[str(column.name)] = storage.kept(marked[1])
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"cannot read {path} as Parquet: {one_line(error)}") from None
+    pyarrow.default_memory_pool().release_unused()
     table = pd.DataFrame(columns, index=pd.RangeIndex(rows), copy=False)
     written = Written(readings=readings, missing=spec.missing)
     return from_table(table, spec, str(path), (*notes, *ask_about_sentinels(table)), written)

@@ -195,6 +195,14 @@ def _has_header(records: Sequence[Sequence[str]], names: Sequence[str]) -> bool:
     return votes >= 0
 
 
+def _fits(cells: Sequence[str]) -> dict[str, int]:
+    """How many cells each sign reads; where one reads all and another does not, of that one at most as many."""
+    every = {sign: len(cells) * all(map(p.fullmatch, cells)) for sign, p in _PLAIN.items()}
+    if any(every.values()):
+        return every
+    return {sign: sum(bool(p.fullmatch(cell)) for cell in cells) for sign, p in _PLAIN.items()}
+
+
 def _find_decimal(records: Sequence[Sequence[str]], separator: str) -> str | None:
     """The decimal sign that cells of the sample can only be read with, by columns; None where none says.
 
@@ -204,7 +212,7 @@ def _find_decimal(records: Sequence[Sequence[str]], separator: str) -> str | Non
     votes: Counter[str] = Counter()
     for column in zip(*(r for r in records if len(r) == len(records[0])), strict=True) if records else ():
         cells = [cell for cell in set(column) if cell not in MISSING and cell not in MISSING_AMONG_NUMBERS]
-        fits = {sign: sum(bool(p.fullmatch(cell)) for cell in cells) for sign, p in _PLAIN.items()}
+        fits = _fits(cells)
         if not cells or max(fits.values()) < 0.9 * len(cells):
             continue
         if fits["."] == fits[","]:

@@ -98,7 +98,7 @@ def own_rows(net: PortableNet, data: DataSpec | None, checkpoint: Path) -> OwnRo
     if data is None or known is None:
         return OwnRows(none, None, f"{checkpoint} does not say where the rows are that it learned from")
     try:
-        again = read_again(data, net.delivered.pipeline)
+        again = read_again(data, net.delivered.pipeline, known.way)
     except (DataError, CheckpointError) as error:
         return OwnRows(none, None, f"its data cannot be read again: {str(error).partition('; ')[0]}")
     parts = known.parts_of(again.marks)

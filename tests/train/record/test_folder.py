@@ -166,6 +166,9 @@ def test_which_rows_are_in_which_split(tmp_path):
     back = read_split(tmp_path / "best.ckpt")
     assert (back.marks == known.marks).all()
     assert (back.parts == known.parts).all()
+    (tmp_path / "best.split.npz").write_bytes(of_arrays(marks=known.marks, parts=known.parts))  # by an older version
+    back = read_split(tmp_path / "best.ckpt")
+    assert (back.way, back.marks.tolist()) == ("marks", known.marks.tolist())
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def take_final_look(
     )
     weights = _weights(split)
     answers, y = in_words_of_the_task(pipeline, z, split.y)
-    before, _ = in_words_of_the_task(pipeline, z * temperature, split.y)
+    before = None if temperature == 1 else in_words_of_the_task(pipeline, z * temperature, split.y)[0]
     labels, targets = pipeline.labels, pipeline.targets
     metrics = evaluate(task, labels, answers, y, weights=weights, threshold=net.threshold, names=targets)
     error = found.error if net.threshold is None else metrics["error"]
@@ -61,9 +61,7 @@ def take_final_look(
         },
         metrics=metrics,
         baseline=baseline(task, labels, net.prior, y, weights=weights, names=targets),
-        curves=curves(
-            task, labels, answers, y, before=None if temperature == 1 else before, weights=weights, names=targets
-        ),
+        curves=curves(task, labels, answers, y, before=before, weights=weights, names=targets),
         outputs=z,
     )
 

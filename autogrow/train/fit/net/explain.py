@@ -67,7 +67,7 @@ def _to_judge_by(net: Answering, table: pd.DataFrame, y: np.ndarray) -> np.ndarr
     there = np.flatnonzero(has_truth(y))
     known = None if net.path is None else read_split(net.path)
     if known is not None and len(there):
-        part = known.parts_of(mark_truth(table.iloc[there], y[there], net.pipeline))
+        part = known.parts_of(mark_truth(table.iloc[there], y[there], net.pipeline, known.way))
         val = there[part == PARTS.index("val")]
         there = val if len(val) else there[part != PARTS.index("train")]
     if not len(there):
