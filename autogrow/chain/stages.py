@@ -101,9 +101,7 @@ def check_stages(spec: FitSpec, stage: StageSpec) -> int:
 def stage_spec(spec: FitSpec, stage: StageSpec, number: int, count: int, before: Path | None) -> FitSpec:
     """The spec of one stage's run, which continues from `before`."""
     assert spec.out is not None
-    own = replace(
-        spec, data=replace(spec.data, stage=number), out=stage_folder(spec.out, number), continue_from=before
-    )
+    own = replace(spec, data=replace(spec.data, stage=number), out=stage_folder(spec.out, number), continue_from=before)
     if number < count - 1:
         return replace(own, policy=spec.policy.shortened(patience=stage.patience, finish=stage.finish))
     # a warm start that is asked for is every stage's
