@@ -176,9 +176,12 @@ def print_tables(cells: Sequence[Cell]) -> None:
                 seconds = np.mean([sum(a["seconds"]) / sum(b["seconds"]) for a, b in pairs])
                 line += f"   {mean:+.2f} pp [{low:+.2f}, {high:+.2f}]   FLOPs {ratio:.2f}x   seconds {seconds:.2f}x"
             print(line)
-        receipts = [c["receipt"]["max_abs_change"] for cell in own for c in cell["continued"] if c and c.get("receipt")]
-        if receipts:
-            print(f"  outputs at the hand-over changed by at most {max(receipts):.2g} ({len(receipts)} receipts)")
+        receipts = [c["receipt"] for cell in own for c in cell["continued"] if c and c.get("receipt")]
+        kept = [receipt["max_abs_change"] for receipt in receipts if receipt["promise"] is not None]
+        if kept:
+            print(
+                f"  where the function was to be kept, outputs changed by at most {max(kept):.2g} ({len(kept)} receipts)"
+            )
 
 
 def interval(differences: Sequence[float]) -> tuple[float, float, float]:
