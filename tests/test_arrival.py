@@ -36,8 +36,9 @@ def test_a_chain_leaves_a_folder_with_everything(tmp_path, capsys):
     # a stage's config says how that stage was trained
     first, last = (OmegaConf.load(out / f"stage_{k}" / "config.yaml") for k in range(2))
     assert (first.data.stage, last.data.stage) == (0, 1)
-    assert (first.stop.checks, last.stop.checks) == (2, 4)
+    assert (first.stop.checks, last.stop.checks) == (1, 4)
     assert last.continue_from.endswith("run/stage_0")
+    assert [(own.warm_start.shrink, own.warm_start.perturb) for own in (first, last)] == [(1.0, 0.0), (0.4, 0.1)]
     (out / "report.html").unlink()
     assert call("report", "run") == 0
     assert (out / "report.html").read_text() == page

@@ -30,7 +30,7 @@ def call(*arguments):
             ["by the clock\n", "in all 160 passes"],
         ),
         (["growth=score"], ["all candidates are alike"]),
-        (["net.members=2", "growth=accurate"], ["widened"]),
+        (["experiment=accurate"], ["widened"]),
     ],
 )
 def test_says_what_may_happen_and_writes_nothing(arguments, said, capsys, tmp_path):

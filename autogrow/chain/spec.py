@@ -8,13 +8,18 @@ from pathlib import Path
 
 @dataclass
 class StageSpec:
-    """How every stage but the last trains: its net is only where the next one starts, so it need not be finished.
+    """How stages train.
 
-    patience: a factor on the stop rule's patience.  finish: a factor on the length of the anneal, 0 for none.
+    patience, finish: of every stage but the last, whose net is only where the next one starts, so that it need not be
+    finished: factors on the stop rule's patience and on the length of the anneal, 0 for none.  shrink, perturb: of the
+    last, whose net is what counts: the shares of the old weights and of a fresh draw in what it starts from (see
+    `WarmStart`; 1 and 0: the same function, as chains of before these keys have it).
     """
 
-    patience: float = 0.5
-    finish: float = 0.5
+    patience: float = 0.25
+    finish: float = 0.25
+    shrink: float = 1.0
+    perturb: float = 0.0
 
 
 @dataclass

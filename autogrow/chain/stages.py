@@ -20,7 +20,7 @@ from autogrow.errors import ConfigError, InterruptedRunError
 from autogrow.policy.event import Event
 from autogrow.train.fit.run import Result, fit
 from autogrow.train.fit.setup import check_judges
-from autogrow.train.fit.spec import FitSpec
+from autogrow.train.fit.spec import FitSpec, WarmStart, check_warm_start
 from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import copy_file, write_atomically, write_json
 from autogrow.train.record.folder import (
@@ -69,7 +69,7 @@ def fit_stages(
     records: list[Plain] = []
     before = spec.continue_from
     for number in range(count):
-        own = configure(_stage(spec, stage, number, count, before))
+        own = configure(stage_spec(spec, stage, number, count, before))
         assert own.out is not None
         if not is_complete(own.out):
             with lock(own.out, "autogrow fit"), view(own) as display:
@@ -90,6 +90,7 @@ def check_stages(spec: FitSpec, stage: StageSpec) -> int:
     for name, value in (("patience", stage.patience), ("finish", stage.finish)):
         if not 0 <= value <= 1 or (name == "patience" and value == 0):
             raise ConfigError(f"stage.{name} must be {'above 0' if name == 'patience' else '0'} to 1, got {value}")
+    check_warm_start(WarmStart(stage.shrink, stage.perturb), "stage")
     if spec.trainer.devices != 1:
         raise ConfigError(f"data.arrival goes with trainer.devices=1, got {spec.trainer.devices}")
     if spec.out is None:
@@ -97,17 +98,14 @@ def check_stages(spec: FitSpec, stage: StageSpec) -> int:
     return count_stages(spec.data)
 
 
-def _stage(spec: FitSpec, stage: StageSpec, number: int, count: int, before: Path | None) -> FitSpec:
+def stage_spec(spec: FitSpec, stage: StageSpec, number: int, count: int, before: Path | None) -> FitSpec:
+    """The spec of one stage's run, which continues from `before`."""
     assert spec.out is not None
-    return replace(
-        spec,
-        data=replace(spec.data, stage=number),
-        policy=spec.policy
-        if number == count - 1
-        else spec.policy.shortened(patience=stage.patience, finish=stage.finish),
-        out=stage_folder(spec.out, number),
-        continue_from=before,
-    )
+    own = replace(spec, data=replace(spec.data, stage=number), out=stage_folder(spec.out, number), continue_from=before)
+    if number < count - 1:
+        return replace(own, policy=spec.policy.shortened(patience=stage.patience, finish=stage.finish))
+    # a warm start that is asked for is every stage's
+    return replace(own, warm_start=WarmStart(stage.shrink, stage.perturb)) if spec.warm_start.exact else own
 
 
 def _record(folder: Path, number: int, before: list[Plain]) -> Plain:

@@ -105,7 +105,8 @@ def embedded() -> None:
 
 
 def stages() -> None:
-    fit("run", "data=digits data.arrival=fraction data.stages=[0.4,0.7,1.0] trainer.max_epochs=25 seed=6")
+    as_kept = "stage.patience=0.5 stage.finish=0.5 stage.shrink=1 stage.perturb=0"
+    fit("run", f"data=digits data.arrival=fraction data.stages=[0.4,0.7,1.0] {as_kept} trainer.max_epochs=25 seed=6")
 
 
 def continued() -> None:

@@ -68,9 +68,6 @@ def test_what_the_presets_are(composed):
     assert composed("growth=small").growth == GapCloses(
         Growth(LossPaced(fall=0.05), policy.Cycle("DWWWDWWW", max_depth=3), Factor(1.5, multiple=1, cap=512))
     )
-    assert composed("growth=accurate").growth == GapCloses(
-        Finer(Growth(where=policy.Cycle(worth=0.05), amount=Factor(1.5, multiple=8, cap=168)), turn=True)
-    )
     assert composed("growth.guards.gap_closes.max_gap=0.2", "growth.amount.cap=64").growth == GapCloses(
         Finer(Growth(LossPaced(), policy.Cycle(worth=0.05), Factor(cap=64)), turn=True), max_gap=0.2
     )

@@ -12,12 +12,13 @@ import torch
 
 import autogrow
 from autogrow.chain.spec import StageSpec
-from autogrow.chain.stages import check_stages, fit_stages
+from autogrow.chain.stages import check_stages, fit_stages, stage_spec
 from autogrow.data import DataSpec, prepare
 from autogrow.errors import ConfigError, DataError
 from autogrow.policy import LifeCycle
 from autogrow.policy.finish import Finish, NoFinish
 from autogrow.policy.stop import NeverStop, Patience
+from autogrow.train.fit.spec import WarmStart
 from autogrow.train.fit.view import Silent, View
 from autogrow.train.record.files import write_json
 from autogrow.train.record.folder import CARD
@@ -53,8 +54,11 @@ def complete(result, own):
     result.write()
 
 
-def chain(spec, view=None, *, resume=False):
-    return fit_stages(spec, StageSpec(), lambda own: own, complete, lambda _: view or Silent(), resume=resume)
+RENEWED = StageSpec(shrink=0.4, perturb=0.1)
+
+
+def chain(spec, view=None, *, stage=RENEWED, resume=False):
+    return fit_stages(spec, stage, lambda own: own, complete, lambda _: view or Silent(), resume=resume)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +93,30 @@ def test_every_stage_is_a_run_of_its_own_that_begins_where_the_last_one_ended(wh
         assert after["rows"]["train"] > before["rows"]["train"]
     assert stages[-1]["parameters"] > stages[0]["parameters"]
     assert stages[-1]["test"]["error"] < 0.12
+
+
+def test_the_last_stage_alone_starts_from_shrunk_and_perturbed_weights(whole):
+    _, result = whole
+    first, middle, last = (s["continued"] for s in result["stages"])
+    assert first is None
+    assert middle["receipt"]["max_abs_change"] <= middle["receipt"]["promise"]
+    assert (last["shrink"], last["perturb"], last["receipt"]["promise"]) == (0.4, 0.1, None)
+    assert last["receipt"]["max_abs_change"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("asked", "stage", "wanted"),
+    [
+        (WarmStart(), StageSpec(), [(1.0, 0.0)] * 3),
+        (WarmStart(), RENEWED, [(1.0, 0.0), (1.0, 0.0), (0.4, 0.1)]),
+        (WarmStart(0.8, 0.2), RENEWED, [(0.8, 0.2)] * 3),
+        (WarmStart(0.8, 0.2), StageSpec(), [(0.8, 0.2)] * 3),
+    ],
+)
+def test_what_each_stage_starts_from(asked, stage, wanted, make_chain, tmp_path):
+    spec = make_chain(tmp_path, warm_start=asked)
+    own = [stage_spec(spec, stage, number, 3, None).warm_start for number in range(3)]
+    assert [(start.shrink, start.perturb) for start in own] == wanted
 
 
 def test_the_folder_above_sums_up(whole):
@@ -137,7 +165,7 @@ def test_finished_stages_are_not_trained_again(whole, make_chain):
 
 def test_new_classes_extend_the_net_and_old_answers_stay(make_chain, tmp_path):
     data = DataSpec(name="digits", source="sklearn", arrival="class", stages=[[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]])
-    result = chain(make_chain(tmp_path / "run", data))
+    result = chain(make_chain(tmp_path / "run", data), stage=StageSpec())
     assert [s["classes"] for s in result["stages"]] == [5, 10]
     assert result["stages"][0]["widths"] == result["stages"][1]["start_widths"]
     nets = [autogrow.load(tmp_path / "run" / f"stage_{k}" / "checkpoints" / "best.ckpt") for k in range(2)]
@@ -173,6 +201,9 @@ def test_other_rules_stay_as_they_are():
     [
         ({"patience": 0.0}, {}, "stage.patience must be above 0 to 1, got 0.0"),
         ({"finish": 1.5}, {}, "stage.finish must be 0 to 1, got 1.5"),
+        ({"shrink": 1.5}, {}, "stage.shrink must be 0 to 1, got 1.5"),
+        ({"perturb": -0.1}, {}, "stage.perturb must be 0 to 1, got -0.1"),
+        ({"shrink": 0.0}, {}, "stage.shrink and stage.perturb must not both be 0: no weight would be left"),
         ({}, {"out": None}, "data.arrival needs a run folder"),
         ({}, {"devices": 2}, "data.arrival goes with trainer.devices=1, got 2"),
     ],

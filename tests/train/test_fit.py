@@ -13,7 +13,7 @@ from autogrow.errors import ConfigError
 from autogrow.growth.cost import cost
 from autogrow.policy.history import GROWTHS, Anneal, Stop
 from autogrow.train.fit.run import fit
-from autogrow.train.fit.spec import NetSpec, OptimizerSpec, TrainerSpec
+from autogrow.train.fit.spec import NetSpec, OptimizerSpec, TrainerSpec, WarmStart
 from autogrow.train.record.ledger import read_ledger
 
 
@@ -145,6 +145,8 @@ def test_a_rate_that_explodes_ends_with_the_best_net_kept(make_spec):
         ({"optimizer": OptimizerSpec(lr=0)}, "optimizer.lr must be above 0, got 0"),
         ({"optimizer": OptimizerSpec(name="adamm")}, "did you mean 'adamw' or 'adam'|did you mean 'adam' or 'adamw'"),
         ({"trainer": TrainerSpec(max_epochs=-1)}, "trainer.max_epochs must be above 0, got -1"),
+        ({"warm_start": WarmStart(shrink=2.0)}, "warm_start.shrink must be 0 to 1, got 2.0"),
+        ({"warm_start": WarmStart(0.0, 0.0)}, "warm_start.shrink and warm_start.perturb must not both be 0"),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"metrics": ("r2",)}, "'r2' is not for a classification task"),
         ({"metrics": ("acuracy",)}, "did you mean 'accuracy'"),

@@ -106,6 +106,7 @@ def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:
     kept.resume = None
     kept.data.stage = own.data.stage
     kept.continue_from = None if own.continue_from is None else as_text(str(own.continue_from))
+    kept.warm_start.shrink, kept.warm_start.perturb = own.warm_start.shrink, own.warm_start.perturb
     kept.stop, kept.finish = described(own.policy.stop, cfg.stop), described(own.policy.finish, cfg.finish)
     return kept
 

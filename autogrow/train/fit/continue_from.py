@@ -138,13 +138,12 @@ def continue_net(module: GrowingModule, source: FinishedNet, prepared: Prepared,
     net = rebuild(source.ours["builder"], source.ours["recipe"], example)
     net.load_state_dict(dict(source.weights))
     start = spec.warm_start
-    exact = start.shrink == 1.0 and start.perturb == 0.0
     with counting() as counted:
         answers = outputs64(net, extension.before, members)
         entries = extend_net(net, extension, example)
-        if not exact:
+        if not start.exact:
             shrink_and_perturb(net, start.shrink, start.perturb)
-        proof = receipt(answers, outputs64(net, extension.after, members), exact=exact)
+        proof = receipt(answers, outputs64(net, extension.after, members), exact=start.exact)
     module.install(net.train(), None, [*source.ours["recipe"], *entries])
     done = Continued(
         source=str(source.path),
@@ -152,8 +151,8 @@ def continue_net(module: GrowingModule, source: FinishedNet, prepared: Prepared,
         rows_before=0 if source.before.known is None else int((source.before.known.parts == 0).sum()),
         new_inputs=extension.inputs,
         new_outputs=extension.outputs,
-        shrink=None if exact else start.shrink,
-        perturb=None if exact else start.perturb,
+        shrink=None if start.exact else start.shrink,
+        perturb=None if start.exact else start.perturb,
     )
     return Event(done, receipt=proof.to_plain(), flops=counted.flops)
 

@@ -85,6 +85,11 @@ class WarmStart:
     shrink: float = 1.0
     perturb: float = 0.0
 
+    @property
+    def exact(self) -> bool:
+        """Whether the net starts as the same function."""
+        return self.shrink == 1 and self.perturb == 0
+
 
 @dataclass
 class FitSpec:
@@ -170,7 +175,17 @@ def validate(spec: FitSpec) -> None:
     for key, value in (("trainer.check_every", trainer.check_every), ("trainer.threads", trainer.threads)):
         if value != AUTO:
             _positive(key, value)
+    check_warm_start(spec.warm_start)
     _check_seed(spec.seed)
+
+
+def check_warm_start(start: WarmStart, key: str = "warm_start") -> None:
+    """Raise ConfigError for shares that leave no net. key: the config node that they stand in."""
+    for name, share in (("shrink", start.shrink), ("perturb", start.perturb)):
+        if not 0 <= share <= 1:
+            raise ConfigError(f"{key}.{name} must be 0 to 1, got {share}")
+    if start.shrink == start.perturb == 0:
+        raise ConfigError(f"{key}.shrink and {key}.perturb must not both be 0: no weight would be left")
 
 
 def most_passes(trainer: TrainerSpec) -> tuple[str, float | None]:
