@@ -35,7 +35,9 @@ NONE = "none"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--packages", type=Path, required=True, help="the folder of vega-datasets-*.tgz and names_dataset-*.whl")
+    parser.add_argument(
+        "--packages", type=Path, required=True, help="the folder of vega-datasets-*.tgz and names_dataset-*.whl"
+    )
     parser.add_argument("--out", type=Path, required=True, help="a folder to make for each set")
     parser.add_argument("--sets", default=",".join(SETS))
     options = parser.parse_args()

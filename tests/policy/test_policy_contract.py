@@ -72,7 +72,7 @@ WHENS = [
     DataArrival(),
     Envelope(first=1.0, least=1.0),
 ]
-WHERES = [AllHidden(), AllHidden(depth=2, share=0.5), RoundRobin(), Cycle(), WidestGain(), RandomSite()]
+WHERES = [AllHidden(), AllHidden(depth=2, width=8), RoundRobin(), Cycle(), WidestGain(), RandomSite()]
 AMOUNTS = [Factor(), Fixed(), ProportionalToGain()]
 DEFAULT = Growth(LossPaced(cooldown=1))
 GUARDED = [
