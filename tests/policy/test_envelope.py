@@ -7,7 +7,8 @@ import math
 import pytest
 
 from autogrow.errors import ConfigError
-from autogrow.policy import AllHidden, Envelope, Factor, Growth, Never
+from autogrow.policy import AllHidden, Budget, Envelope, Factor, Finish, Growth, LifeCycle, Never, NeverStop
+from autogrow.policy.history import Widen
 from autogrow.policy.needs import first_depth, first_width
 
 STEPS = 10
@@ -105,6 +106,20 @@ def test_it_does_not_ask_for_the_budget_and_leaves_new_units_time_where_there_is
     assert late, free.grew_at()
     assert bound.grew_at() == [check for check in free.grew_at() if free.rows[check].step <= 1000]
     assert bound.rows[-1].reason == "kept, because step 6000 is behind 0.5 of the run's 2000 steps"
+
+
+@pytest.mark.parametrize(("limit", "grows"), [(2.5e5, True), (1.5e5, False)])
+def test_a_budget_of_flops_leaves_the_larger_net_as_many_steps_as_the_run_has_had(run, limit, grows):
+    """14 checks of 4-4 take 50,400 FLOPs; as many steps of 8-8 take 128,000: the anneal alone would fit in both."""
+    growth = Growth(Envelope(first=8e5), AllHidden(), Factor(2.0, multiple=1))
+    life = LifeCycle(growth, NeverStop(), Finish(0.05, least_checks=1), Budget(train_flops=limit))
+    made = run(widths={"h0": 4, "h1": 4})
+    for check in range(14):
+        made.measure(1.0 - 0.01 * check)
+        decision = made.decide(life)
+    assert made.rows[-1].train_flops == 14 * 3600
+    assert isinstance(decision.action, Widen) is grows
+    assert grows or "train_flops would be" in decision.reason
 
 
 def test_losses_that_are_not_finite_decide_nothing(run):
