@@ -7,6 +7,7 @@ rows, or a share more parameters.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,8 +53,12 @@ class Envelope:
 
     No width w is left before the run has spent `first`·(w/16)² FLOPs, w being the mean of the widths: a net twice as
     wide is the best at four times the budget at the earliest, as it asks for twice the rows and twice the FLOPs of
-    each. The first growth comes then, as there is none to learn from. Where steps or FLOPs have a limit, a growth comes
-    within the first `latest` of the steps that the larger net could then end with, or not at all: new units need time.
+    each. The first growth comes then, as there is none to learn from. A few checks may measure a growth badly: one that
+    seems to have brought nothing is followed by another once rows bring half of what they brought this size at first;
+    two in a row are believed.
+
+    Where steps or FLOPs have a limit, a growth comes within the first `latest` of the steps that the larger net could
+    then end with, or not at all: new units need time.
     """
 
     first: float = 4.5e9
@@ -87,35 +92,54 @@ class Envelope:
         rows = branch(history)
         began = sizes_began(rows)
         if len(began) > 1:
-            return self._compared(rows[began[-2] : began[-1]], rows[began[-1] :])
+            return self._compared([rows[a:b] for a, b in itertools.pairwise((*began, len(rows)))])
         known = len(_latest(rows, STRAIGHT))
         if known < LEAST:
             return Verdict(False, f"{known} checks of this size are too few to put a line through ({LEAST})")
         return Verdict(True, f"{now.train_flops:.3g} FLOPs are spent (the first growth comes at {needed:.3g})")
 
-    def _compared(self, before: Sequence[Row], here: Sequence[Row]) -> Verdict:
+    def _compared(self, sizes: Sequence[Sequence[Row]]) -> Verdict:
+        """By the rows of each size, in turn."""
+        before, here = sizes[-2:]
         grown, step = before[-1].step, here[-1].step
         if step < TOLD * grown:
             return Verdict(
                 False, f"step {step}: what the growth at {grown} brings is told from {TOLD:g} times as many on"
             )
-        old, now = _latest(before, STRAIGHT), _latest([row for row in here if row.step >= SETTLED * grown])
-        then = _latest([row for row in here if SETTLED * grown <= row.step <= FAR * grown])
-        few = min(len(old), len(now), len(then))
-        if few < LEAST:
-            return Verdict(False, f"{few} checks of this size or the last are too few to put a line through ({LEAST})")
-        by_rows = -_line(now).slope
-        when = math.log(then[-1].step)
-        larger = math.log(here[-1].parameters / before[-1].parameters)
-        gained = _line(old).at(when) - _line(then).at(when)
-        had = 1 - grown / then[-1].step
-        by_size = self.ratio * gained / (had * larger) if larger > 0 else 0.0
+        now, brought = _latest(_since(here, grown)), _brought(before, here)
+        if len(now) < LEAST or brought is None:
+            return Verdict(False, f"too few checks of this size or the last to put a line through ({LEAST})")
+        by_rows, by_size = -_line(now).slope, self.ratio * brought
         fires = by_size > by_rows
-        return Verdict(
-            fires,
+        said = (
             f"an e-fold of parameters promises {100 * by_size:.3g} % of the score ({self.ratio:g} × what the last growth "
-            f"brings), {'' if fires else 'not '}more than an e-fold of rows, {100 * by_rows:.3g} %",
+            f"brings), {'' if fires else 'not '}more than an e-fold of rows, {100 * by_rows:.3g} %"
         )
+        if fires or brought > 0 or (len(sizes) > 2 and not (_brought(*sizes[-3:-1]) or 0.0) > 0):
+            return Verdict(fires, said)
+        early = _since(here, grown, SETTLED * SPAN)
+        spent = step > SETTLED * SPAN * grown and len(early) >= LEAST and by_rows < -_line(early).slope / 2
+        return Verdict(
+            spent, f"{said}{', but half of what rows brought this size at first: once more' if spent else ''}"
+        )
+
+
+def _since(here: Sequence[Row], grown: int, until: float = math.inf) -> list[Row]:
+    """The rows of a size that the growth at a step has settled in, up to so many times its steps."""
+    return [row for row in here if SETTLED * grown <= row.step <= until * grown]
+
+
+def _brought(before: Sequence[Row], here: Sequence[Row]) -> float | None:
+    """By how much a growth lowers the logarithm of the score, per e-fold of parameters and over the share of the
+    steps that the larger net has had; None where the checks are too few.
+    """
+    grown = before[-1].step
+    old, then = _latest(before, STRAIGHT), _latest(_since(here, grown, FAR))
+    larger = math.log(here[-1].parameters / before[-1].parameters)
+    if min(len(old), len(then)) < LEAST or not larger > 0:
+        return None
+    when = math.log(then[-1].step)
+    return (_line(old).at(when) - _line(then).at(when)) / (1 - grown / then[-1].step) / larger
 
 
 def sizes_began(rows: Sequence[Row]) -> tuple[int, ...]:

@@ -17,8 +17,8 @@ FIRST = 2e5
 """FLOPs for a width of 16: a net of 4-4 spends a sixteenth of them in four checks."""
 
 
-def played(run, checks, when, *, max_steps=None, widths=None, size=1.0, data=1.0, power=0.4):
-    """A run whose loss is 0.2 + size/N^power + data/D^power, of the rows D that it has seen and its parameters N.
+def played(run, checks, when, *, max_steps=None, widths=None, size=1.0, data=1.0, power=0.4, floor=0.2):
+    """A run whose loss is floor + size/N^power + data/D^power, of the rows D that it has seen and its parameters N.
 
     What a growth brings comes in proportion to the share of the steps that it has had. With equal powers the best net
     has as much to gain from parameters as from rows.
@@ -34,7 +34,7 @@ def played(run, checks, when, *, max_steps=None, widths=None, size=1.0, data=1.0
             grown, before = (step - STEPS, by_size) if parameters else (0, size / now**power)
             parameters = now
         by_size = before + (size / now**power - before) * (1 - grown / step)
-        made.measure(0.2 + by_size + data / step**power)
+        made.measure(floor + by_size + data / step**power)
         made.decide(growth)
     return made
 
@@ -56,6 +56,14 @@ def test_it_stays_where_size_brings_nothing(run):
     assert (
         "promises 0 % of the score" in made.rows[-1].reason or "not more than an e-fold of rows" in made.rows[-1].reason
     )
+
+
+def test_a_growth_that_seems_to_have_brought_nothing_is_tried_once_more_and_two_are_believed(run):
+    """What rows bring halves four times on the way."""
+    made = played(run, 700, Envelope(first=FIRST), size=0.0, data=30.0, power=0.8, floor=2.0)
+    _, again = made.grew_at()
+    assert "promises -" in made.rows[again].reason
+    assert "half of what rows brought this size at first: once more" in made.rows[again].reason
 
 
 def test_a_world_that_asks_for_larger_nets_gets_them_sooner(run):
