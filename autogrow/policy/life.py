@@ -10,7 +10,7 @@ from autogrow.policy.finish import Finish, FinishRule
 from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
 from autogrow.policy.history import Anneal, Decision, History, Options, Stop
-from autogrow.policy.needs import never_stops, shortened
+from autogrow.policy.needs import never_stops, room, shortened
 from autogrow.policy.signals import annealing, best, refitting
 from autogrow.policy.stop import Patience, StopRule
 from autogrow.policy.where import Cycle
@@ -61,7 +61,8 @@ class LifeCycle:
         if steps_left(self.budget, history, options, at=target, after=check)[0] < anneal:
             why = f"the budget of {limit} leaves {max(0, int(left))} steps (a check takes {check}, the anneal {anneal})"
             return self.finish.start(history, options, left=left, why=why)
-        return WithinBudget(self.growth, self.budget, reserve=anneal)(history, options)
+        reserve = max(anneal, room(self.growth, now.step))
+        return WithinBudget(self.growth, self.budget, reserve=reserve)(history, options)
 
     def shortened(self, *, patience: float, finish: float) -> LifeCycle:
         """That of a stage that is not the last: its stop and finish rules as they shorten themselves."""

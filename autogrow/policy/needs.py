@@ -6,7 +6,7 @@ does not say is taken for no. `needs`: names of what it must be shown (see `requ
 `never_stops`: true or false, and `anneals` of a finish rule (what does not say may). `over(row, max_steps)`: of a
 schedule, whether growth is over. `shortened(factor)`: of a stop or finish rule, itself for a stage that is not the
 last. `first_width(width, checks)`, `first_depth(depth)`: of a growth policy, the width and the number of layers that a
-run starts with.
+run starts with. `room(step)`: of its `when`, the steps that a growth must leave the larger net in a run's budget.
 """
 
 from __future__ import annotations
@@ -97,6 +97,12 @@ def first_depth(policy: object, depth: int) -> int:
         return depth
     said = (part.first_depth(depth) for part in guarded(policy) if hasattr(part, "first_depth"))
     return int(next(said, depth))
+
+
+def room(policy: object, step: int) -> int:
+    """The steps that a growth after `step` of them must leave the larger net, as far as a growth policy says."""
+    said = (part.room(step) for part in guarded(policy) if hasattr(part, "room"))
+    return int(next(said, 0))
 
 
 def shortened(rule: Rule, factor: float) -> Rule:

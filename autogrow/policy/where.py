@@ -84,22 +84,22 @@ def nothing_to_widen(options: Options, amount: Amount) -> str:
 class AllHidden:
     """Every hidden width at once.
 
-    A run that chooses its widths itself starts with `depth` layers, each `share` of the width that its inputs call for.
+    A run that chooses its widths itself starts with `depth` layers of `width`; None: of what its inputs call for.
     """
 
     depth: int = 1
-    share: float = 1.0
+    width: int | None = None
     deepest: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if self.depth < 1:
             raise ConfigError(f"growth.where.depth must be at least 1, got {self.depth}")
-        if not 0 < self.share <= 1:
-            raise ConfigError(f"growth.where.share must be in (0, 1], got {self.share}")
+        if self.width is not None and self.width < 1:
+            raise ConfigError(f"growth.where.width must be at least 1, got {self.width}")
 
     def starts_at(self, width: int, amount: Amount, checks: float) -> int:
         """The first width of a run, for inputs that call for `width`."""
-        return max(1, round(self.share * width))
+        return width if self.width is None else self.width
 
     def __call__(self, history: History, options: Options, amount: Amount) -> Proposal:
         """All widths, or none at the cap."""

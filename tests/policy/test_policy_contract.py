@@ -70,9 +70,9 @@ WHENS = [
     FittingRisk(risk="loss"),
     Score(),
     DataArrival(),
-    Envelope(first=1.0, least=1.0),
+    Envelope(first=1.0),
 ]
-WHERES = [AllHidden(), AllHidden(depth=2, share=0.5), RoundRobin(), Cycle(), WidestGain(), RandomSite()]
+WHERES = [AllHidden(), AllHidden(depth=2, width=8), RoundRobin(), Cycle(), WidestGain(), RandomSite()]
 AMOUNTS = [Factor(), Fixed(), ProportionalToGain()]
 DEFAULT = Growth(LossPaced(cooldown=1))
 GUARDED = [

@@ -77,7 +77,7 @@ POLICIES = {
     "gap": LifeCycle(Hysteresis(Growth(when=GapPaced(max_gap=0.99))), stop=GapStop(max_gap=0.99)),
     "risk": LifeCycle(Growth(when=FittingRisk(risk="loss")), stop=NeverStop()),
     "score": LifeCycle(Growth(when=Score()), stop=NeverStop()),
-    "envelope": LifeCycle(Growth(when=Envelope(first=1.0, least=1e9)), stop=NeverStop()),
+    "envelope": LifeCycle(Growth(when=Envelope(first=4e6)), stop=NeverStop()),
     "trial": LifeCycle(Trial(Growth(), checks=2), stop=NeverStop()),
     "never": LifeCycle(Growth(when=Never()), stop=NeverStop(), finish=NoFinish()),
 }
