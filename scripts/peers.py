@@ -51,7 +51,7 @@ def main() -> None:
     matched = dict(_named(text) for text in options.matched)
     methods = [*options.methods.split(","), *(_named(t)[0] for t in (*options.arm, *options.matched))]
     done = {_key(cell): cell for cell in cells}
-    for split in range(options.splits):
+    for split in range(options.first, options.first + options.splits):
         for name in options.sets.split(","):
             for method in dict.fromkeys(m for m in methods if m):
                 where = {"set": name, "split": split, "method": method}
@@ -82,7 +82,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--arm", action="append", default=[], help="NAME=overrides, parted by spaces")
     parser.add_argument("--matched", action="append", default=[], help="the same, on the net and FLOPs of --source")
     parser.add_argument("--source", default="default")
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=5, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="number of the first split; nothing was chosen on 5 to 7")
     parser.add_argument("--against", default="default")
     parser.add_argument("--tables", type=Path, default=Path("runs/peers/tables"), help="where the CSV files are")
     return parser.parse_args()
