@@ -42,7 +42,7 @@ def call(*arguments):
 def parts(run):
     with np.load(run / "checkpoints" / "best.split.npz") as file:
         return {
-            part: set(file["marks"][file["parts"] == i].tolist()) for i, part in enumerate(("train", "val", "test"))
+            part: set(file["sums"][file["parts"] == i].tolist()) for i, part in enumerate(("train", "val", "test"))
         }
 
 
