@@ -106,7 +106,14 @@ def test_it_is_replayed(mine, capsys):
 
 
 def test_its_stages_are_shortened_as_it_says_and_go_on_with_it(mine):
-    arguments = [*OWN, "data.arrival=fraction", "data.stages=[0.6,1]", "finish=none", "hydra.run.dir=run"]
+    arguments = [
+        *OWN,
+        "data.arrival=fraction",
+        "data.stages=[0.6,1]",
+        "stage.patience=0.5",
+        "finish=none",
+        "hydra.run.dir=run",
+    ]
     assert call("fit", *arguments) == 0
     first, last = (events_of(f"run/stage_{n}")[0] for n in (0, 1))
     assert (len(first), len(last)) == (6, 12)
