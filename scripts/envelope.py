@@ -203,15 +203,12 @@ def means(cells: list[dict[str, Any]]) -> dict[str, dict[float, list[float]]]:
 
 def flops_to(loss: float, curve: dict[float, float]) -> float:
     """The FLOPs at which a curve (loss by FLOPs) reaches a loss: before its first point along its first piece, beyond
-    its last not at all (infinite).
+    its last along its last one (infinite where that does not fall).
     """
     points = [(math.log(flops), math.log(value)) for flops, value in sorted(curve.items())]
     pieces = list(itertools.pairwise(points))
-    piece = next((p for p in pieces if p[1][1] <= math.log(loss)), None)
-    if piece is None:
-        return math.inf
-    (x, y), (x_end, y_end) = piece
-    return math.exp(x + (math.log(loss) - y) * (x_end - x) / (y_end - y))
+    (x, y), (x_end, y_end) = next((p for p in pieces if p[1][1] <= math.log(loss)), pieces[-1])
+    return math.exp(x + (math.log(loss) - y) * (x_end - x) / (y_end - y)) if y_end < y else math.inf
 
 
 def print_table(name: str, cells: list[dict[str, Any]]) -> None:
@@ -231,7 +228,7 @@ def print_table(name: str, cells: list[dict[str, Any]]) -> None:
         fixed = {arm: mean(of[budget]) for arm, of in found.items() if arm != GROWING and of.get(budget)}
         best = min(fixed, key=lambda arm: fixed[arm]) if fixed else None
         needed = math.inf if best is None else flops_to(fixed[best], growing) / budget
-        said = f"{needed:.2f}" if math.isfinite(needed) else "over 1"
+        said = "about " * (needed > budgets[-1] / budget) + f"{needed:.2f}"
         row.append("" if best is None else f"{said} ({best})")
     print("| regret (best fixed) | " + " | ".join(row) + " |")
 

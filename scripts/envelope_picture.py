@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 400, 62, 96, 34, 46
+ROOM = 13
+"""Between two labels below each other."""
 GREYS = ("#c9cdd2", "#aeb4bb", "#949ba4", "#79828c", "#606a75", "#48525e")
 INK, GROWN = "#2b3138", "#d9480f"
 
@@ -41,6 +43,7 @@ def _lines(curves: Curves, growing: str) -> Iterator[str]:
         yield f'<line x1="{LEFT}" y1="{y_of(value):.1f}" x2="{WIDTH - RIGHT}" y2="{y_of(value):.1f}" stroke="#eceef0"/>'
         yield _text(LEFT - 8, y_of(value) + 4, f"{value:g}", anchor="end")
     fixed = sorted((arm for arm in curves if arm != growing), key=int)
+    labels = []
     for arm, colour in [*zip(fixed, GREYS[-len(fixed) :], strict=True), (growing, GROWN)]:
         points = sorted(curves[arm].items())
         yield (
@@ -49,9 +52,12 @@ def _lines(curves: Curves, growing: str) -> Iterator[str]:
             + '"/>'
         )
         yield from (f'<circle cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="3" fill="{colour}"/>' for x, y in points)
-        label = "grows" if arm == growing else f"{arm} × 3"
         end_x, end_y = x_of(points[-1][0]) + 6, y_of(points[-1][1]) + 4
-        yield _text(end_x, end_y, label, colour=GROWN if arm == growing else INK)
+        labels.append((end_x, end_y, "grows" if arm == growing else f"{arm} × 3", GROWN if arm == growing else INK))
+    lowest: dict[float, float] = {}
+    for x, y, label, colour in sorted(labels):
+        lowest[x] = max(y, lowest.get(x, -ROOM) + ROOM)
+        yield _text(x, lowest[x], label, colour=colour)
     yield "</svg>"
 
 
