@@ -2,6 +2,7 @@
 
     .venv/bin/python scripts/peers.py run --out peers.jsonl [--sets ames] [--methods default,lightgbm]
     .venv/bin/python scripts/peers.py run --out peers.jsonl --arm 'decay=optimizer.weight_decay=0.05'
+    .venv/bin/python scripts/peers.py run --out fresh.jsonl --first 5 --splits 3 --methods default,lightgbm
     .venv/bin/python scripts/peers.py table --out peers.jsonl [--against lightgbm]
 
 `run` appends one line per cell (set, split, method) and skips those that the file holds, so it can be stopped and
