@@ -41,9 +41,7 @@ def call(*arguments):
 
 def parts(run):
     with np.load(run / "checkpoints" / "best.split.npz") as file:
-        return {
-            part: set(file["sums"][file["parts"] == i].tolist()) for i, part in enumerate(("train", "val", "test"))
-        }
+        return {part: set(file["sums"][file["parts"] == i].tolist()) for i, part in enumerate(("train", "val", "test"))}
 
 
 @pytest.fixture
