@@ -1,10 +1,10 @@
 """Is there a size to choose? One net that grows, against every fixed size, at budgets over a factor of 64.
 
     .venv/bin/python scripts/envelope.py --out envelope.jsonl [--sets teacher,poker,fashion] [--seeds 3] [--arms …]
-    .venv/bin/python scripts/envelope.py --out envelope.jsonl --tables TABLES --sets flights,names
+    .venv/bin/python scripts/envelope.py --out envelope.jsonl --tables TABLES --sets flights
     .venv/bin/python scripts/envelope.py --out envelope.jsonl --table [--picture docs/pictures/envelope.svg]
 
-Of made-up sets rows are drawn afresh for as long as a run lasts and go by once; the two real ones are Parquet files
+Of made-up sets rows are drawn afresh for as long as a run lasts and go by once; those of a real one lie in Parquet files
 (`scripts/package_sets.py` makes them) that are streamed, and begun again where a run lasts longer. Every arm has the
 product's own trainer: a constant rate, then three tenths of the FLOPs in which it decays. Fixed nets have three layers
 of a power of two, the growing one starts at 16-16-16 and doubles; when it would is not told the budget, which refuses
@@ -40,11 +40,9 @@ GROWING = "envelope"
 
 BUDGETS = [6.25e11 / 64, 6.25e11 / 16, 6.25e11 / 4, 6.25e11]
 """Training FLOPs; a 128-128-128 net on the teacher's stream sees 2.8 million rows with the largest."""
-SHARE = {"names": 0.25}
-"""Of these budgets, on a set whose rows would go by too often with all."""
 
 SIZES = {"teacher": (16, 32, 64, 128, 256), "poker": (16, 32, 64, 128, 256), "fashion": (16, 32, 64, 128, 256, 512),
-         "flights": (16, 32, 64, 128, 256), "names": (8, 16, 32, 64, 128)}  # fmt: skip
+         "flights": (16, 32, 64, 128, 256)}  # fmt: skip
 
 
 class Teacher:
@@ -119,7 +117,7 @@ class Fashion:
             yield np.stack(shifted).reshape(BATCH, -1), self.labels[rows]
 
 
-TARGETS = {"flights": "late", "names": "gender"}
+TARGETS = {"flights": "late"}
 """The tables of `scripts/package_sets.py`, and what is predicted."""
 STREAMS = {"teacher": Teacher, "poker": Poker, "fashion": Fashion}
 
@@ -131,14 +129,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", default="", help=f"fixed widths or {GROWING}; empty: all")
     parser.add_argument("--budgets", default="0,1,2,3", help="which of the budgets, from the smallest")
-    parser.add_argument("--tables", type=Path, default=Path("tables"), help="the folder of the real sets")
+    parser.add_argument("--tables", type=Path, default=Path("tables"), help="the folder of the real set")
     parser.add_argument("--table", action="store_true", help="run nothing")
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     for name in () if options.table else options.sets.split(","):
         arms = options.arms.split(",") if options.arms else [GROWING, *map(str, SIZES[name])]
         for seed in range(options.seeds):
-            for budget in (SHARE.get(name, 1) * BUDGETS[int(i)] for i in options.budgets.split(",")):
+            for budget in (BUDGETS[int(i)] for i in options.budgets.split(",")):
                 for arm in arms:
                     run_once(options.out, options.tables, {"set": name, "arm": arm, "seed": seed, "budget": budget})
     cells = read_cells(options.out)

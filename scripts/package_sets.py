@@ -1,24 +1,19 @@
-"""Two tables of more than half a million rows that ship in package registries, as Parquet files to stream from.
+"""A table of three million rows that ships in a package registry, as Parquet files to stream from.
 
-    npm pack vega-datasets@3.2.1 && pip download --no-deps names-dataset==3.3.1     # into a folder: FROM
+    npm pack vega-datasets@3.2.1     # into a folder: FROM
     .venv/bin/python scripts/package_sets.py --packages FROM --out TABLES
 
 `flights` (vega-datasets): 3,000,000 flights within the United States from January to June 2001, where and when they
 start, where they go and how far that is, with the places of both airports; `late` says whether a flight left on time,
-by a quarter of an hour, or later. `names` (names-dataset): 551,000 given names in Latin letters, by their first and
-last six letters; `gender` is that of most people who bear the name. Rows are shuffled once, as files that are sorted by
-time would validate on a few mornings: one folder each, in parts of 200,000 rows.
+by a quarter of an hour, or later. Rows are shuffled once, as files that are sorted by time would validate on a few
+mornings, and written in parts of 200,000.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import io
-import pickle
 import tarfile
-import unicodedata
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,18 +21,11 @@ import numpy as np
 import pandas as pd
 
 PART = 200_000
-LETTERS = 6
-"""From each end of a name."""
-SIGNS = {*"abcdefghijklmnopqrstuvwxyz '.-"}
-NONE = "none"
-"""Where a name is shorter."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--packages", type=Path, required=True, help="the folder of vega-datasets-*.tgz and names_dataset-*.whl"
-    )
+    parser.add_argument("--packages", type=Path, required=True, help="the folder of vega-datasets-*.tgz")
     parser.add_argument("--out", type=Path, required=True, help="a folder to make for each set")
     parser.add_argument("--sets", default=",".join(SETS))
     options = parser.parse_args()
@@ -72,26 +60,6 @@ def flights(package: Path) -> pd.DataFrame:
     return table.assign(late=late).loc[kept].drop(columns="delay")
 
 
-def names(package: Path) -> pd.DataFrame:
-    """Those in Latin letters, accents left out; spellings that are then alike count once."""
-    with zipfile.ZipFile(package) as archive:
-        borne = pickle.loads(gzip.decompress(archive.read("names_dataset/v3/first_names.pkl.gz")))
-    known: dict[str, str] = {}
-    for name, of in borne.items():
-        if of["gender"] and set(written := _plain(name)) <= SIGNS:
-            known.setdefault(written, max(of["gender"], key=of["gender"].get))
-    spelled = pd.Series(list(known))
-    columns = {f"first_{i + 1}": spelled.str.slice(i, i + 1) for i in range(LETTERS)}
-    columns |= {f"last_{i + 1}": spelled.str[::-1].str.slice(i, i + 1) for i in range(LETTERS)}
-    letters = pd.DataFrame(columns).replace("", NONE)
-    return letters.assign(letters=spelled.str.len(), gender=list(known.values()))
-
-
-def _plain(name: str) -> str:
-    parts = unicodedata.normalize("NFKD", name.lower())
-    return "".join(sign for sign in parts if not unicodedata.combining(sign))
-
-
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     assert file is not None
@@ -100,7 +68,6 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
 
 SETS: dict[str, tuple[str, Callable[[Path], pd.DataFrame]]] = {
     "flights": ("vega-datasets-*.tgz", flights),
-    "names": ("names_dataset-*.whl", names),
 }
 
 if __name__ == "__main__":
