@@ -4,7 +4,7 @@
     .venv/bin/python scripts/envelope.py --out envelope.jsonl --tables TABLES --sets flights
     .venv/bin/python scripts/envelope.py --out envelope.jsonl --table [--picture docs/pictures/envelope.svg]
 
-Of made-up sets rows are drawn afresh for as long as a run lasts and go by once; those of a real one lie in Parquet files
+Of made-up sets rows are drawn afresh for as long as a run lasts and go by once; a real one is of Parquet files
 (`scripts/package_sets.py` makes them) that are streamed, and begun again where a run lasts longer. Every arm has the
 product's own trainer: a constant rate, then three tenths of the FLOPs in which it decays. Fixed nets have three layers
 of a power of two, the growing one starts at 16-16-16 and doubles; when it would is not told the budget, which refuses
