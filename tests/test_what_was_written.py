@@ -337,6 +337,17 @@ def test_every_key_that_a_run_on_a_table_writes_is_known_to_its_reader(alone):
     ):
         written = json.loads((alone / "run" / name).read_text())
         assert set(written) <= set(kind.__annotations__)
+    path = alone / "run" / "curves.json"
+    drawn = json.loads(path.read_text())
+    assert drawn["effects"]
+    said = set()
+    for _, wrong in wrong_ones(drawn["effects"], len(WRONG)):
+        path.write_text(json.dumps({**drawn, "effects": wrong}))
+        said.add(asked(page, alone / "run"))
+    path.write_text(json.dumps(drawn))
+    assert any("has no line" in line for line in said)
+    assert any("more values along than up" in line for line in said)
+    assert all("curves.json" in line for line in said - {""})
     for key in ("left_out", "read_as", "written"):
         card = json.loads((alone / "run" / "data_card.json").read_text())
         assert card[key]

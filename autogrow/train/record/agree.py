@@ -85,6 +85,9 @@ def fault_of_curves(curves: Plain, result: Plain) -> str:
     pairs = [(one["x"], one["y"]) for key in ("roc", "precision_recall") for one in curves.get(key, ())]
     pairs += [(one["said"], one["right"]) for one in curves.get("calibration", {}).values()]
     pairs += [(one["true"], one["predicted"]) for one in curves.get("cloud", ())]
+    pairs += [(effect["x"], line["y"]) for effect in curves.get("effects", ()) for line in effect["lines"]]
     if any(len(a) != len(b) or not len(a) for a, b in pairs):
         return "a curve has more values along than up"
+    if any(not effect["lines"] for effect in curves.get("effects", ())):
+        return "an effect has no line"
     return ""

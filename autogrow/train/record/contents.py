@@ -177,6 +177,21 @@ class Rows(TypedDict):
     predicted: Sequence[float]
 
 
+class Line(TypedDict):
+    """What is answered along a column."""
+
+    label: Label
+    y: Sequence[float]
+
+
+class Effect(TypedDict):
+    """How the answer goes along a column: at its knots."""
+
+    name: str
+    x: Sequence[float]
+    lines: Sequence[Line]
+
+
 class Curves(TypedDict, total=False):
     """`curves.json`."""
 
@@ -185,6 +200,7 @@ class Curves(TypedDict, total=False):
     precision_recall: Sequence[Points]
     calibration: Calibration
     cloud: Sequence[Rows]
+    effects: Sequence[Effect]
 
 
 class Result(TypedDict, total=False):
