@@ -41,11 +41,7 @@ def explain(command: str, error: BaseException, arguments: Sequence[str] = ()) -
         return f"cannot read the override {error.override!r}: {first}{near}".replace("\n", "\\n")
     missing = re.search(r"Could not override '([^']+)'", text)
     if missing:
-        keys = list(_keys_beside(missing[1], command, arguments))
-        return f"unknown key {missing[1]!r}; {_near_key(missing[1], keys)}"
-    group_missing = re.search(r"Could not override '([^']+)'\. No match in the defaults list", text)
-    if group_missing:
-        return f"unknown group {group_missing[1]!r}"
+        return f"unknown key {missing[1]!r}; {_near_key(missing[1], _keys_beside(missing[1], command, arguments))}"
     root = error
     while root.__cause__ is not None and isinstance(root.__cause__, OmegaConfBaseException):
         root = root.__cause__
@@ -65,16 +61,16 @@ def _near_key(key: str, keys: Sequence[str]) -> str:
     return nearest(leaf, [k.split(".")[-1] for k in siblings])
 
 
-def _keys_beside(wrong: str, command: str, arguments: Sequence[str]) -> Iterator[str]:
+def _keys_beside(wrong: str, command: str, arguments: Sequence[str]) -> list[str]:
     """The keys that there are with what was typed beside a wrong one; where that cannot be composed either, with the
     choices among it, or with nothing.
     """
     typed = [a for a in arguments if key_of(a) != wrong and _says_one_thing(a)]
-    where = _search_path(arguments)
+    where, hydra_too = _search_path(arguments), wrong.startswith("hydra.")
     for given in (typed, [a for a in typed if "." not in key_of(a)]):
         with suppress(HydraException, OmegaConfBaseException):
-            return iter([*known_keys(command, [*where, *given], hydra_too=wrong.startswith("hydra."))])
-    return known_keys(command, hydra_too=wrong.startswith("hydra."))
+            return list(known_keys(command, [*where, *given], hydra_too=hydra_too))
+    return list(known_keys(command, hydra_too=hydra_too))
 
 
 def _says_one_thing(argument: str) -> bool:

@@ -14,28 +14,24 @@ from __future__ import annotations
 import argparse
 import io
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-PART = 200_000
+PACKAGE, PART = "vega-datasets-*.tgz", 200_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, required=True, help="the folder of vega-datasets-*.tgz")
-    parser.add_argument("--out", type=Path, required=True, help="a folder to make for each set")
-    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--out", type=Path, required=True, help="the folder to make the folder flights in")
     options = parser.parse_args()
-    for name in options.sets.split(","):
-        pattern, make = SETS[name]
-        found = sorted(options.packages.glob(pattern))
-        if not found:
-            parser.error(f"{options.packages} has no {pattern}")
-        rows = write_parts(make(found[-1]), options.out / name)
-        print(f"{name}: {rows:,} rows in {options.out / name}")
+    found = sorted(options.packages.glob(PACKAGE))
+    if not found:
+        parser.error(f"{options.packages} has no {PACKAGE}")
+    folder = options.out / "flights"
+    print(f"{write_parts(flights(found[-1]), folder):,} rows in {folder}")
 
 
 def write_parts(table: pd.DataFrame, folder: Path) -> int:
@@ -65,10 +61,6 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
     assert file is not None
     return file.read()
 
-
-SETS: dict[str, tuple[str, Callable[[Path], pd.DataFrame]]] = {
-    "flights": ("vega-datasets-*.tgz", flights),
-}
 
 if __name__ == "__main__":
     main()

@@ -19,8 +19,8 @@ from torch import Tensor
 from autogrow.data.arrival.stage import at_stage
 from autogrow.data.card import fingerprint, make_card
 from autogrow.data.centre import is_constant, rounding_is_harmless
-from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of
-from autogrow.data.continued.marks import SUMS, marks_of
+from autogrow.data.continued.follow import TrainedOn, follow_inputs, keep_known, known_rows_of, way_of
+from autogrow.data.continued.marks import marks_of
 from autogrow.data.fit_inputs import encode_and_fit, fit_encoder, inputs_for
 from autogrow.data.give_back import give_back
 from autogrow.data.left_out import leave_out_columns
@@ -125,7 +125,7 @@ def _transformed(
         del data  # from here on only the columns are held that are not encoded yet
         fitted = encode_and_fit(inputs, rows, encoder, preprocess)
     parts = (rows.train, rows.val, rows.test)
-    way = SUMS if trained_on is None or trained_on.known is None else trained_on.known.way
+    way = way_of(trained_on)
     marks = [marks_of(x, target.values[own], way) for x, own in zip(fitted.encoded, parts, strict=True)]
 
     def part(x: Tensor, own: np.ndarray) -> Split:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autogrow.evaluation.evaluate import Plain
-from autogrow.evaluation.ranking import Ranking
+from autogrow.evaluation.ranking import rankings
 
 POINTS = 80  # of a curve
 BINS = 10  # of a calibration
@@ -47,10 +47,7 @@ def curves(
 
 
 def _one_against_rest(labels: list[Any], p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> Plain:
-    there = np.flatnonzero(np.bincount(y))
-    if len(there) < 2:
-        return {"roc": [], "precision_recall": []}
-    ranked = {c: Ranking.of(y == c, p[:, c], weights) for c in ([1] if len(labels) == 2 else there.tolist())}
+    ranked = rankings(p, y, weights)
     worst = sorted(ranked, key=lambda c: ranked[c].area_under_roc()) if len(ranked) > 1 else list(ranked)
     roc, precision_recall = [], []
     for c in sorted(worst[:CURVES]):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn import metrics as sk
 
-from autogrow.evaluation.ranking import Ranking
+from autogrow.evaluation.ranking import rankings
 
 Plain = dict[str, Any]
 
@@ -70,15 +70,15 @@ def _of_classes(
     precision, recall, f1 = _of_answers(codes, y, weights, k)
     rows = np.bincount(y, minlength=k)
     there = np.flatnonzero(rows)
-    rankings = _rankings(p, y, weights)
+    ranked = rankings(p, y, weights).values()
     found: Plain = {
         "rows": len(y),
         "log_loss": _log_loss(p, y, weights),
         "error": float(1 - np.average(y == codes, weights=weights)),
         "balanced_accuracy": float(recall[there].mean()),
         "f1": _known(f1[1] if k == 2 else f1[there].mean()),
-        "auroc": _mean([one.area_under_roc() for one in rankings]),
-        "average_precision": _mean([one.average_precision() for one in rankings]),
+        "auroc": _mean([one.area_under_roc() for one in ranked]),
+        "average_precision": _mean([one.average_precision() for one in ranked]),
     }
     if k == 2:
         found |= {
@@ -94,26 +94,6 @@ def _of_classes(
     if k > 2:
         found["confused"] = _most_confused(labels, confusion)
     return found
-
-
-def area_under_roc(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float | None:
-    """Area under the ROC curve: of the second of two classes, else the mean over the classes in `y`,
-    one against the rest; None where `y` has one class only.
-    """
-    return _mean([one.area_under_roc() for one in _rankings(p, y, weights)])
-
-
-def average_precision(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float | None:
-    """Area under the curve of precision against recall, by steps; classes as in `area_under_roc`."""
-    return _mean([one.average_precision() for one in _rankings(p, y, weights)])
-
-
-def _rankings(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> list[Ranking]:
-    """Of the second of two classes, else of each class that occurs; none where one class only does."""
-    there = np.flatnonzero(np.bincount(y))
-    if len(there) < 2:
-        return []
-    return [Ranking.of(y == c, p[:, c], weights) for c in ([1] if p.shape[1] == 2 else there)]
 
 
 def _mean(values: list[float]) -> float | None:

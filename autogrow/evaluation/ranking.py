@@ -66,3 +66,14 @@ class Ranking:
         """Area under precision against recall, by steps."""
         precision, recall = self.precision_recall()
         return float(max(0.0, -np.sum(np.diff(recall) * precision[:-1])))
+
+
+def rankings(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> dict[int, Ranking]:
+    """Of the second of two classes, else of each class that occurs, against the rest; none where one class only does.
+
+    p: probabilities (N, K). y: classes (N,). weights: (N,).
+    """
+    there = np.flatnonzero(np.bincount(y)).tolist()
+    if len(there) < 2:
+        return {}
+    return {c: Ranking.of(y == c, p[:, c], weights) for c in ([1] if p.shape[1] == 2 else there)}

@@ -38,6 +38,13 @@ class Knots(nn.Module):
         ramps = x.index_select(-1, self.column).sub_(self.low).div_(self.high - self.low).clamp_(0, 1)
         return torch.cat([x, ramps], -1)
 
+    def places(self) -> dict[int, list[float]]:
+        """Where the knots of each column that has any lie, the outer ones too, in order."""
+        found: dict[int, set[float]] = {}
+        for column, low, high in zip(self.column.tolist(), self.low.tolist(), self.high.tolist(), strict=True):
+            found.setdefault(column, set()).update((low, high))
+        return {column: sorted(places) for column, places in found.items()}
+
     def extra_repr(self) -> str:
         """Sizes, for print(net)."""
         return f"columns={self.columns}, components={len(self.column)}"

@@ -177,10 +177,8 @@ def _furthest(values: Tensor, mean: float, scale: float) -> float:
     return float((values - mean).abs().max()) * scale if len(values) else 0.0
 
 
-def news_of(old: Encoder, new: Encoder) -> list[str]:
+def news_of(old: TableEncoder, new: TableEncoder) -> list[str]:
     """Columns and categories that are new, in words."""
-    if isinstance(old, ImageEncoder) or isinstance(new, ImageEncoder):
-        return []
     added = [name for name in new.columns if name not in old.columns]
     notes = [f"new column{'s' * (len(added) > 1)}: {_listed(added)}"] if added else []
     for name, values in old.categories.items():
@@ -197,12 +195,16 @@ def _listed(names: Sequence[Any]) -> str:
 
 
 def extension_of(
-    before: Pipeline, encoder: Encoder, rows: pd.DataFrame | np.ndarray, after: Tensor, source: Sequence[int],
+    before: Pipeline, encoder: TableEncoder, rows: pd.DataFrame, after: Tensor, source: Sequence[int],
     factor: Tensor, shift: Tensor, *, labels: Sequence[Any],
 ) -> Extension:  # fmt: skip
-    """The extension, with net inputs of `rows` by both ways. after: what the new preprocessing makes of them (P, …)."""
+    """The extension of a table's net, with net inputs of `rows` by both ways.
+
+    after: what the new preprocessing makes of them (P, …).
+    """
     fresh = [label for label in labels if label not in before.labels]
-    table = rows if isinstance(rows, np.ndarray) else rows[list(before.encoder.columns)]  # type: ignore[union-attr]
+    assert isinstance(before.encoder, TableEncoder)
+    known = rows[list(before.encoder.columns)]
     notes = [f"new classes: {', '.join(map(str, fresh))}"] if fresh else []
     notes += news_of(before.encoder, encoder)
-    return Extension(tuple(source), factor, shift, len(fresh), before.inputs(table), after, tuple(notes))
+    return Extension(tuple(source), factor, shift, len(fresh), before.inputs(known), after, tuple(notes))

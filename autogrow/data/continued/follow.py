@@ -24,7 +24,7 @@ from autogrow.data.continued.extend import (
     refit_preprocess,
 )
 from autogrow.data.continued.known_rows import KnownRows
-from autogrow.data.continued.marks import mark_rows
+from autogrow.data.continued.marks import SUMS, mark_rows
 from autogrow.data.encode import Encoder, TableEncoder
 from autogrow.data.fit_inputs import Fitted, encode_and_fit
 from autogrow.data.pipeline import Pipeline
@@ -111,12 +111,15 @@ def follow_inputs(data: SplitData, trained_on: TrainedOn, fitted: Encoder) -> tu
     return Fitted(encoder, preprocess, [whole[rows] for rows in parts]), extension
 
 
+def way_of(trained_on: TrainedOn | None) -> str:
+    """How rows are marked: as the net knows them, today's way where it knows none."""
+    return SUMS if trained_on is None or trained_on.known is None else trained_on.known.way
+
+
 def known_rows_of(marks: Sequence[np.ndarray], trained_on: TrainedOn | None) -> KnownRows:
     """Which rows are in which split, and were: what a net that learns from these data will know.
 
-    marks: of the training, validation and test rows, made in the way in which the net knows rows.
+    marks: of the training, validation and test rows, made as `way_of` says.
     """
-    of_parts = dict(zip(PARTS, marks, strict=True))
-    if trained_on is None or trained_on.known is None:
-        return KnownRows.of(of_parts)
-    return trained_on.known.joined(KnownRows.of(of_parts, trained_on.known.way))
+    now = KnownRows.of(dict(zip(PARTS, marks, strict=True)), way_of(trained_on))
+    return now if trained_on is None or trained_on.known is None else trained_on.known.joined(now)

@@ -77,10 +77,9 @@ def _sliced(index: object, count: int, dims: int) -> int:
 
 def column_sites(trace: Trace, count: int, knots: str | None) -> dict[str, ColumnSite]:
     """A site for each column, in order."""
-    places: dict[int, set[float]] = {}
+    places: dict[int, list[float]] = {}
     if knots is not None:
         module = trace.net.get_submodule(knots)
         assert isinstance(module, Knots)
-        for column, low, high in zip(module.column.tolist(), module.low.tolist(), module.high.tolist(), strict=True):
-            places.setdefault(column, set()).update((low, high))
-    return {f"inputs[{i}]": ColumnSite(f"inputs[{i}]", i, tuple(sorted(places.get(i, ())))) for i in range(count)}
+        places = module.places()
+    return {f"inputs[{i}]": ColumnSite(f"inputs[{i}]", i, tuple(places.get(i, ()))) for i in range(count)}

@@ -18,6 +18,7 @@ SHARE_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 DIAGONAL = Curve("", "zero", "M0 1000L1000 0")
 MOST_CLASSES = 20  # of a table that a page has room for
 MOST_TARGETS = 3
+COLOURS = 6  # of classes, in page.css
 
 
 def charts(curves: Plain, found: Plain, base: Plain) -> list[Chart]:
@@ -47,10 +48,13 @@ def _precision_recall(curves: Sequence[Plain], found: Plain, base: Plain) -> Cha
     return _of_shares("Precision and recall", f"Precision against recall, {area}", "recall", "precision", drawn, area)
 
 
+def class_look(i: int) -> str:
+    """The look of the class that is drawn as number i: there are six colours, and then these again, dashed."""
+    return f"class-{i % COLOURS}" + " further" * (i >= COLOURS)
+
+
 def _classes(curves: Sequence[Plain]) -> list[Curve]:
-    return [
-        Curve(str(curve["label"]), f"class-{i % 6}", _line(curve["x"], curve["y"])) for i, curve in enumerate(curves)
-    ]
+    return [Curve(str(curve["label"]), class_look(i), _line(curve["x"], curve["y"])) for i, curve in enumerate(curves)]
 
 
 def _calibration(when: Plain, found: Plain) -> Chart:

@@ -7,15 +7,11 @@ from typing import Any
 
 from autogrow.report.drawing.scale import Scale, fit, path
 from autogrow.report.drawing.shapes import Chart, Curve
+from autogrow.report.run.answers import class_look
 from autogrow.show import words
 
 Plain = Mapping[str, Any]
 
-TOLD = (
-    "The mean answer over some training rows with one column set to each value, the others as they are (partial "
-    "dependence); the column that moves it most comes first. Marks below: knots, where the column's line may bend."
-)
-COLOURS = 6
 FAR = 3.0  # times the range of the other knots: outer pieces longer than that would leave them no room
 
 
@@ -24,7 +20,7 @@ def effect_charts(effects: Sequence[Plain], task: str) -> list[Chart]:
     values = [v for effect in effects for line in effect["lines"] for v in line["y"]]
     labels = sorted({str(line["label"]) for effect in effects for line in effect["lines"]})
     # a class has one look in all of them
-    looks = {label: f"class-{i % COLOURS}" + " further" * (i >= COLOURS) for i, label in enumerate(labels)}
+    looks = {label: class_look(i) for i, label in enumerate(labels)}
     alike = task == "classification" or len(labels) == 1
     return [_chart(effect, task, looks, fit(values, may_log=False) if alike else None) for effect in effects]
 

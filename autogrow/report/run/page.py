@@ -15,7 +15,7 @@ from autogrow.evaluation.judge import value_of
 from autogrow.policy.history import History, Row
 from autogrow.report.run.answers import charts, confusion
 from autogrow.report.run.chapters import Kept, chapters, columns
-from autogrow.report.run.effects import TOLD, effect_charts
+from autogrow.report.run.effects import effect_charts
 from autogrow.report.run.figure import axes, draw
 from autogrow.report.run.use import lines_to_use
 from autogrow.report.templates import templates
@@ -92,7 +92,6 @@ def render(
         confusion=confusion(found),
         charts=charts(curves, found, base),
         effects=effect_charts(curves.get("effects", ()), result["task"]),
-        effects_told=TOLD,
         use=lines_to_use(folder, card),
         delivered=rows.index(story.delivered) if story.delivered else 0,
         chapters=chapters(rows, story, metric),

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from autogrow.data import Prepared
+from autogrow.data.centre import Centring
 from autogrow.data.encode import TableEncoder
 from autogrow.data.pipeline import Pipeline
+from autogrow.data.preprocess import Standardise
 from autogrow.growth.modes import eval_mode
 from autogrow.nets.knots import Knots
-from autogrow.train.fit.looks.measurer import in_words_of_the_task
+from autogrow.train.fit.looks.measurer import answers_of
 from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.fit.net.measure import outputs_of
 
@@ -37,12 +39,12 @@ def effects_of(net: Delivered, prepared: Prepared) -> list[Plain]:
     of the three of more that vary most, or the target that varies most beside its spread.
     """
     encoder = prepared.pipeline.encoder
-    edges = _edges(net.net)
-    if not edges or not isinstance(encoder, TableEncoder):
+    knots = _knots(net.net)
+    if not knots or not isinstance(encoder, TableEncoder):
         return []
     rows, encoded = prepared.train.x[:ROWS].cpu().float(), encoder.encoded()
     drawn = []
-    for column, at in edges.items():
+    for column, at in knots.items():
         name = encoded[column][0]
         if name in encoder.dates:
             continue
@@ -50,21 +52,17 @@ def effects_of(net: Delivered, prepared: Prepared) -> list[Plain]:
         if name in encoder.indicators:
             here[:, encoded.index((name, "is missing"))] = 0  # a value that is set is there
         answers = _along(net, prepared.pipeline, here, column, at)
-        x, lines = _in_own_units(prepared.pipeline, column, at), _lines(prepared, answers)
-        drawn.append((float(_spread(prepared, answers).max()), {"name": name, "x": x, "lines": lines}))
+        far = _spread(prepared, answers)
+        x = _in_own_units(prepared.pipeline.preprocess, encoder.centred.get(name), column, at)
+        drawn.append((float(far.max()), {"name": name, "x": x, "lines": _lines(prepared, answers, far)}))
     drawn.sort(key=lambda effect: -effect[0])
     return [effect for _, effect in drawn[:COLUMNS]]
 
 
-def _edges(net: torch.nn.Module) -> dict[int, Tensor]:
+def _knots(net: torch.nn.Module) -> dict[int, Tensor]:
     """The knots (P,) of each refined column, by its place in the net's input, in the net's units."""
-    found: dict[int, Tensor] = {}
-    for module in net.modules():
-        if isinstance(module, Knots):
-            for column in module.column.unique().tolist():
-                own = module.column == column
-                found[column] = torch.cat([module.low[own], module.high[own]]).unique().cpu()
-    return found
+    there = (module for module in net.modules() if isinstance(module, Knots))
+    return {column: torch.tensor(at) for knots in there for column, at in knots.places().items()}
 
 
 def _along(net: Delivered, pipeline: Pipeline, rows: Tensor, column: int, at: Tensor) -> np.ndarray:
@@ -73,16 +71,13 @@ def _along(net: Delivered, pipeline: Pipeline, rows: Tensor, column: int, at: Te
     asked[:, column] = at.repeat_interleave(len(rows))
     with eval_mode(net):
         z = outputs_of(net.net, asked).float()
-    answers, _ = in_words_of_the_task(pipeline, z, torch.zeros(len(z), dtype=torch.long) if pipeline.labels else z)
-    mean: np.ndarray = answers.reshape(len(at), len(rows), -1).mean(1)
+    mean: np.ndarray = answers_of(pipeline, z).reshape(len(at), len(rows), -1).mean(1)
     return mean
 
 
-def _in_own_units(pipeline: Pipeline, column: int, at: Tensor) -> list[float]:
-    encoder, preprocess = pipeline.encoder, pipeline.preprocess
-    assert isinstance(encoder, TableEncoder)
+def _in_own_units(preprocess: Standardise, centring: Centring | None, column: int, at: Tensor) -> list[float]:
+    """Net inputs (P,) of a column as they stand in the table."""
     values = at.double() / preprocess.scale[column].double() + preprocess.mean[column].double()
-    centring = encoder.centred.get(encoder.encoded()[column][0])
     if centring is not None:
         values = values * centring.spread + centring.origin
     return [float(value) for value in values]
@@ -94,8 +89,8 @@ def _spread(prepared: Prepared, answers: np.ndarray) -> np.ndarray:
     return far if prepared.target_scale is None else far / prepared.target_scale[1].double().numpy()
 
 
-def _lines(prepared: Prepared, answers: np.ndarray) -> list[Plain]:
+def _lines(prepared: Prepared, answers: np.ndarray, far: np.ndarray) -> list[Plain]:
     names: Sequence[Any] = prepared.labels or prepared.pipeline.targets
-    most = [int(i) for i in np.argsort(-_spread(prepared, answers), kind="stable")]
+    most = [int(i) for i in np.argsort(-far, kind="stable")]
     shown = [1] if len(prepared.labels) == 2 else sorted(most[: LINES if prepared.labels else 1])
     return [{"label": names[i], "y": [float(v) for v in answers[:, i]]} for i in shown]

@@ -14,7 +14,7 @@ from autogrow.evaluation import baseline, evaluate, prior_of
 from autogrow.evaluation.curves import curves
 from autogrow.evaluation.judge import BY_ANSWERS, best_threshold
 from autogrow.growth.modes import eval_mode
-from autogrow.train.fit.looks.measurer import in_words_of_the_task
+from autogrow.train.fit.looks.measurer import answers_of, in_words_of_the_task
 from autogrow.train.fit.looks.metrics import final_metrics
 from autogrow.train.fit.net.deliver import Delivered
 from autogrow.train.fit.net.measure import measure_outputs, outputs_of
@@ -48,7 +48,7 @@ def take_final_look(
     )
     weights = _weights(split)
     answers, y = in_words_of_the_task(pipeline, z, split.y)
-    before = None if temperature == 1 else in_words_of_the_task(pipeline, z * temperature, split.y)[0]
+    before = None if temperature == 1 else answers_of(pipeline, z * temperature)
     labels, targets = pipeline.labels, pipeline.targets
     metrics = evaluate(task, labels, answers, y, weights=weights, threshold=net.threshold, names=targets)
     error = found.error if net.threshold is None else metrics["error"]

@@ -69,11 +69,18 @@ def in_words_of_the_task(pipeline: Pipeline, z: Tensor, y: Tensor) -> tuple[np.n
     """Outputs (N, O) and targets of a split as `evaluation` takes them:
     probabilities (N, K) and codes (N,), or values (N, t) in target units.
     """
-    z, y = z.cpu(), y.cpu()
+    return answers_of(pipeline, z), y.cpu().numpy() if pipeline.target_scale is None else answers_of(pipeline, y)
+
+
+def answers_of(pipeline: Pipeline, z: Tensor) -> np.ndarray:
+    """Outputs (N, O) as probabilities (N, K), or as values (N, t) in target units."""
+    z = z.cpu().double()
     if pipeline.target_scale is None:
-        return z.double().softmax(1).numpy(), y.numpy()
+        p: np.ndarray = z.softmax(1).numpy()
+        return p
     mean, std = (t.double() for t in pipeline.target_scale)
-    return (z.double() * std + mean).numpy(), (y.double() * std + mean).numpy()
+    values: np.ndarray = (z * std + mean).numpy()
+    return values
 
 
 def _part(split: Split, rows: int, device: torch.device) -> Looked:
