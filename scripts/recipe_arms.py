@@ -89,7 +89,7 @@ ARMS: dict[str, Arm] = {
     "round_robin": _variant("one width after another", "growth/where=round_robin"),
     "widest_gain": _variant("the site of the widest gain", "growth/where=widest_gain"),
     "random_site": _variant("a random site", "growth/where=random"),
-    "trial": _variant("growths on trial", "growth=trial"),
+    "trial": _variant("growths on trial", "growth/guards=[gap_closes,trial]", "growth.finer=null"),
     "split": _variant("new units are copies", "neurons=split"),
     "antisymmetric": _variant("new units in opposite pairs", "neurons=antisymmetric_pair"),
     "variance_transfer": _variant("variance transfer", "neurons=variance_transfer"),
