@@ -66,7 +66,7 @@ def make_card(name: str, data: SplitData, *, encoder: Encoder, split: str, sha25
             name: reading.said() for name, reading in raw.written.readings.items() if reading.kind != "text"
         }
     if isinstance(encoder, TableEncoder) and not isinstance(raw.x, np.ndarray):
-        missing = {c: k for c in raw.x.columns if (k := int(raw.x[c].isna().sum()))}
+        missing = {c: k for c in raw.x.columns if (k := int(np.count_nonzero(raw.x[c].isna())))}
         card["numeric"] = len(encoder.numeric)
         card["categories"] = {c: len(v) for c, v in encoder.categories.items()}
         card["encoded_columns"] = encoder.width
@@ -83,7 +83,8 @@ def make_card(name: str, data: SplitData, *, encoder: Encoder, split: str, sha25
             for i, label in enumerate(target.labels)
         ]
         card["balance"] = float(counts.min() / counts.max())
-        unseen = sorted(set(np.unique(target.values)) - set(np.unique(target.values[rows.train])))
+        learned = np.bincount(target.values[rows.train], minlength=len(counts))
+        unseen = np.flatnonzero((counts > 0) & (learned == 0)).tolist()
         if unseen:
             card["notes"].append(
                 "classes that no training row has: " + ", ".join(str(target.labels[c]) for c in unseen)

@@ -51,7 +51,7 @@ def centring_of(values: np.ndarray, *, precision: float = np.finfo(np.float64).e
     if not len(seen) or rounds_well(seen, precision=precision):
         return None
     seen = seen.astype(np.float64, copy=False)
-    rounded = _single(seen)
+    rounded = single_precision(seen)
     if is_constant(seen, precision=precision):
         return None if rounded.min() == rounded.max() else Centring(float(seen[0]), 0.0)
     std = spread_of(seen)
@@ -70,23 +70,29 @@ def rounding_is_harmless(values: np.ndarray, std: float) -> bool:
     """Whether values (n,) with this standard deviation can be rounded to 32 bits as they are."""
     if not SMALLEST <= std <= LARGEST:
         return False
-    return float(np.abs(_single(values) - values).max()) <= KEPT * std
+    return float(np.abs(single_precision(values) - values).max()) <= KEPT * std
 
 
-def rounds_well(values: np.ndarray, *, precision: float = np.finfo(np.float64).eps, kept: float = KEPT) -> bool:
+def rounds_well(
+    values: np.ndarray, rows: np.ndarray | None = None, *, precision: float = np.finfo(np.float64).eps,
+    kept: float = KEPT,
+) -> bool:  # fmt: skip
     """Whether values (n,), none missing, are surely told apart in 32 bits: from their least and largest one and a part
     of them. A standard deviation is at least that of every k-th value over √k. False where only all of them can say.
+
+    rows: that only these (m,) are meant, in any order; then what may be missing, or far off, is so in all n.
     """
     low, high = float(values.min()), float(values.max())
-    size = max(abs(low), abs(high))
+    size, meant = max(abs(low), abs(high)), len(values) if rows is None else len(rows)
     if not np.isfinite(size) or high - low > LARGEST or high - low <= NOISE * precision * size:
         return False
     for looked_at in _LOOKED_AT:
-        part = values[:: max(1, len(values) // looked_at)].astype(np.float64, copy=False)
-        std = float(part.std()) * (len(part) / len(values)) ** 0.5 * _SURELY
+        some = values[:: max(1, meant // looked_at)] if rows is None else values[rows[:looked_at]]
+        part = some.astype(np.float64, copy=False)
+        std = float(part.std()) * (len(part) / meant) ** 0.5 * _SURELY
         if std >= SMALLEST and size * 2.0**-24 <= kept * std:
             return True
-        if len(part) == len(values):
+        if len(part) == meant:
             break
     return False
 
@@ -110,10 +116,11 @@ def spread_of(values: np.ndarray) -> float:
 
 def told_apart(values: np.ndarray) -> np.ndarray:
     """The values (n,) in 32 bits where these tell them apart well enough, else as they are: for a fingerprint."""
-    return _single(values) if centring_of(values) is None else values.astype(np.float64, copy=False)
+    return single_precision(values) if centring_of(values) is None else values.astype(np.float64, copy=False)
 
 
-def _single(values: np.ndarray) -> np.ndarray:
+def single_precision(values: np.ndarray) -> np.ndarray:
+    """The values (n,) in 32 bits, infinite where they are beyond these."""
     with np.errstate(over="ignore"):  # what is beyond 32 bits is refused by name where it is encoded
         rounded: np.ndarray = values.astype(np.float32, copy=False)
     return rounded

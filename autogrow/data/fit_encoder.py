@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autogrow.data.as_text import coded
-from autogrow.data.centre import Centring, centring_of
+from autogrow.data.centre import Centring, centring_of, rounds_well
 from autogrow.data.columns import days, is_date, is_missing, is_numeric, single, stored
 from autogrow.data.date_parts import different_days, varying_parts
 from autogrow.data.encode import TableEncoder
@@ -34,14 +34,19 @@ def fit_table_encoder(
     parts: dict[str, tuple[str, ...]] = {}
     numeric, dates, indicators = [], [], []
     for name in columns:
-        column = table[name] if rows is None else table[name].take(rows)
+        column = table[name]
+        if name not in categorical and rows is not None and _is_plain(column, rows):
+            numeric.append(name)
+            continue
+        column = column if rows is None else _taken(column, rows)
         if name in categorical or not is_numeric(column):
             categories[name] = _commonest(column, most)
             continue
         numeric.append(name)
         if (centring := _centring(column)) is not None:
             centred[name] = centring
-        if 0 < is_missing(column).sum() < len(column):
+        missing = is_missing(column)
+        if missing.any() and not missing.all():
             indicators.append(name)
         if is_date(column):
             dates.append(name)
@@ -61,6 +66,25 @@ def fit_table_encoder(
         tuple(indicators),
         parts,
     )
+
+
+def _is_plain(column: pd.Series, rows: np.ndarray) -> bool:
+    """Whether a look at all of a column says that the training rows (m,), which then need not be picked, hold numbers
+    without gaps that 32-bit floats tell apart.
+    """
+    return (
+        isinstance(column.dtype, np.dtype)
+        and column.dtype in (np.float32, np.float64, np.int32, np.int64)
+        and bool(len(rows))
+        and rounds_well(column.to_numpy(), rows)
+    )
+
+
+def _taken(column: pd.Series, rows: np.ndarray) -> pd.Series:
+    """These rows (m,), numbered anew: their old numbers would take longer to pick than the values."""
+    import pandas as pd
+
+    return pd.Series(column.array.take(rows), name=column.name, copy=False)
 
 
 def _commonest(column: pd.Series, most: int) -> tuple[str | None, ...]:

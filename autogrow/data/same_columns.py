@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autogrow.data.as_text import coded, texts
+from autogrow.data.centre import single_precision
 from autogrow.data.columns import doubles, is_numeric
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def holds_the_same(one: pd.Series, two: pd.Series) -> bool:
     if is_numeric(one):
         a, b = doubles(one), doubles(two)
         if np.float32 in (one.dtype, two.dtype):
-            a, b = _single(a), _single(b)
+            a, b = single_precision(a), single_precision(b)
         return np.array_equal(a, b, equal_nan=True)
     a_coded, b_coded = coded(one), coded(two)
     where: dict[str | None, int] = {text: code for code, text in enumerate(a_coded.texts)}
@@ -54,12 +55,6 @@ def _beginning(column: pd.Series) -> tuple[str, object]:
     """What columns that hold the same have in common, from their first rows."""
     first = column.iloc[:_FIRST]
     if is_numeric(column):
-        values = _single(doubles(first)) + np.float32(0)  # −0 is 0
+        values = single_precision(doubles(first)) + np.float32(0)  # −0 is 0
         return "numbers", np.where(np.isnan(values), np.float32(np.nan), values).tobytes()
     return "texts", tuple(texts(first))
-
-
-def _single(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        rounded: np.ndarray = values.astype(np.float32)
-    return rounded

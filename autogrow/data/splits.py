@@ -99,5 +99,5 @@ def check_sizes(rows: Rows, classes: np.ndarray | None, n: int) -> None:
             f"(train {sizes['train']}, val {sizes['val']}, test {sizes['test']}) "
             f"and needs at least {least[small[0]]}{why}"
         )
-    if classes is not None and len(np.unique(classes[rows.train])) < 2:
+    if classes is not None and np.count_nonzero(np.bincount(classes[rows.train])) < 2:
         raise DataError("the training rows of this split hold one class only; another split or split column is needed")

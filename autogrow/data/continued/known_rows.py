@@ -28,11 +28,13 @@ class KnownRows:
     @staticmethod
     def of(marks: Mapping[str, np.ndarray], way: str = SUMS) -> KnownRows:
         """From the marks of each split. A row that occurs in several belongs to test before val before train."""
-        every = np.sort(np.concatenate([marks[part] for part in PARTS]))
+        ordered = [np.sort(marks[part]) for part in PARTS]
+        every = np.concatenate(ordered)
+        every.sort(kind="stable")  # which merges what is in order
         every = every[np.append(every[1:] != every[:-1], True)[: len(every)]]
-        where = np.zeros(len(every), dtype=np.uint8)
-        for i, part in enumerate(PARTS):
-            where[np.searchsorted(every, np.sort(marks[part]))] = i
+        where = np.zeros(len(every), dtype=np.uint8)  # train
+        for i, own in enumerate(ordered[1:], start=1):
+            where[np.searchsorted(every, own)] = i
         return KnownRows(every, where, way)
 
     def joined(self, later: KnownRows) -> KnownRows:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autogrow.data.centre import single_precision
 from autogrow.data.columns import is_text
 from autogrow.data.reading.column import Reading
 from autogrow.data.sources.storage import Storage, rounds_safely, smaller
@@ -20,7 +21,7 @@ from autogrow.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST, LEAST, CELLS = 1000, 4096, 1 << 20  # rows that are read first, rows at least and cells at a time behind them
+FIRST, LEAST, CELLS = 1000, 4096, 1 << 19  # rows that are read first, rows at least and cells at a time behind them
 
 
 def assembled(read: Callable[..., Any], storage: Storage) -> pd.DataFrame:
@@ -86,7 +87,13 @@ class Column:
         elif kind == "text":
             self._parts.append(self._coded(part))
         else:
-            self._parts.append(smaller(part.to_numpy()) if self.shrink else part.to_numpy())
+            self._parts.append(self._stored(part.to_numpy()))
+
+    def _stored(self, values: np.ndarray) -> np.ndarray:
+        """What is no text (n,) as it is kept: behind a part in 32 bits all are, and the whole is asked what it lost."""
+        if self._parts and self._parts[-1].dtype == np.float32:
+            return single_precision(values)
+        return smaller(values) if self.shrink else values
 
     def _coded(self, part: pd.Series) -> np.ndarray:
         import pandas as pd

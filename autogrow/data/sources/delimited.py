@@ -17,6 +17,7 @@ from autogrow.data.reading.column import MISSING, Reading, digits
 from autogrow.data.reading.find import Asked, Found, find_reading
 from autogrow.data.reading.written import Written
 from autogrow.data.sources.assemble import assembled, read_coded
+from autogrow.data.sources.blanks import may_hold_blanks
 from autogrow.data.sources.compressed import DAMAGED, open_table
 from autogrow.data.sources.sentinels import ask_about_sentinels
 from autogrow.data.sources.storage import AS_READ, Storage
@@ -117,12 +118,13 @@ def _parse(file: IO[bytes], form: FileFormat, spec: DataSpec, storage: Storage) 
     import pandas as pd
 
     decimal = form.decimal if form.decimal != form.separator else "."
+    blanks = may_hold_blanks(file, form)
 
     def read(**how: Any) -> Any:
         file.seek(0)
         return pd.read_csv(
             file, sep=form.separator, encoding=form.encoding, decimal=decimal, header=0 if form.header else None,
-            skiprows=form.skip, skipinitialspace=True, keep_default_na=False, na_values=[*MISSING, *spec.missing],
+            skiprows=form.skip, skipinitialspace=blanks, keep_default_na=False, na_values=[*MISSING, *spec.missing],
             low_memory=False, index_col=False, **how,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from autogrow.data.give_back import keep_for_the_next
 from autogrow.data.raw import Raw, from_arrays
 from autogrow.data.sources import delimited, idx, tables
 from autogrow.data.sources.storage import storage_for
@@ -150,4 +151,5 @@ def read_source(spec: DataSpec, *, centred: Collection[str] = ()) -> Raw:
     centred: columns that a net which is there already knows in 64 bits.
     """
     read = READERS[spec.source]
+    keep_for_the_next()
     return read(spec, storage_for(spec, centred)) if spec.source in TABLES else read(spec)
