@@ -29,7 +29,6 @@ USED = (
     "hydra._internal.core_plugins.basic_sweeper",
     "pandas",
     "sklearn.datasets",
-    "torch._dynamo",
 )
 
 MADE = (("autogrow.report.run.page", "template"),)  # once for all: called in the server
