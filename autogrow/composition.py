@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from autogrow.children.jobs import SINGLE
 from autogrow.children.server import own_process
+from autogrow.composed_once import composing_once
 from autogrow.config import CONF_DIR
 from autogrow.errors import AutogrowError, ConfigError, InterruptedRunError
 from autogrow.explanation import explain
@@ -138,7 +139,7 @@ def run_hydra(command: str, arguments: Sequence[str], task: Callable[[DictConfig
 
     whole = Task(command, job)
     try:
-        with read_from(arguments):
+        with read_from(arguments), composing_once():
             hydra.main(config_path=str(CONF_DIR), config_name=command, version_base="1.3")(whole)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(command, error, arguments)) from error

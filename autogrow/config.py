@@ -6,7 +6,7 @@ import copyreg
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +56,9 @@ class FitConfig:
     stage: StageSpec = field(default_factory=StageSpec)
 
 
+@cache
 def register_schema() -> None:
-    """Make the schema known to Hydra as `fit_schema`."""
+    """Make the schema known to Hydra as `fit_schema`; again does nothing."""
     # there is one store: Hydra, which copies all it knows to look up one group, need not copy it each time
     copyreg.pickle(ConfigStore, lambda _: "ConfigStore.instance()")
     ConfigStore.instance().store(name="fit_schema", node=FitConfig, provider="autogrow")

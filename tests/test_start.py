@@ -11,7 +11,8 @@ HEAVY = ("torch", "pytorch_lightning", "lightning_fabric", "torchmetrics", "skle
          "matplotlib", "jinja2", "optuna", "pyarrow", "tensorboard")  # fmt: skip
 """Packages that take a tenth of a second or more."""
 
-SIDE = ("optuna", "tensorboard", "torchvision", "mnist1d", "autogrow.compare", "autogrow.estimators", "autogrow.deploy")
+SIDE = ("torch._dynamo", "optuna", "tensorboard", "torchvision", "mnist1d",
+        "autogrow.compare", "autogrow.estimators", "autogrow.deploy")  # fmt: skip
 """What a run does not use."""
 
 CHILD = """

@@ -9,10 +9,13 @@ from __future__ import annotations
 import array
 import json
 import os
+import pickle
 import select
 import signal
 import socket
 import sys
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -29,10 +32,10 @@ USED = (
     "hydra._internal.core_plugins.basic_sweeper",
     "pandas",
     "sklearn.datasets",
-    "torch._dynamo",
 )
 
-MADE = (("autogrow.report.run.page", "template"),)  # once for all: called in the server
+MADE = (("autogrow.report.run.page", "compiled"), ("autogrow.config", "register_schema"))  # called once, in the server
+COMPOSED = "autogrow.composed_once"  # what the server knows its jobs need not compose
 _EVERY = 0.02  # seconds between two looks at the jobs
 
 
@@ -76,13 +79,21 @@ def _serve(asked: socket.socket) -> dict[str, Any]:
     Comes back in the process of a job alone: what it is to do.
     """
     numbers: dict[int, int] = {}  # of the jobs that run, by process
+    composed = import_module(COMPOSED).Composed
+    hears, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # what a job has composed
     while True:
-        if select.select([asked], [], [], _EVERY if numbers else None)[0]:
+        ready, _, _ = select.select([asked, hears], [], [], _EVERY if numbers else None)
+        if hears in ready:
+            key, config = pickle.loads(hears.recv(LONGEST))
+            composed.known[key] = config
+        if asked in ready:
             request, files = _receive(asked)
             if "start" in request:
                 process = os.fork()
                 if process == 0:
                     asked.close()
+                    hears.close()
+                    composed.heard.append(partial(_pass_on, tells))
                     _begin(files)
                     return request
                 os.close(files[0])
@@ -94,6 +105,12 @@ def _serve(asked: socket.socket) -> dict[str, Any]:
             ended, status = os.waitpid(process, os.WNOHANG)
             if ended:
                 _tell(asked, job=numbers.pop(process), code=os.waitstatus_to_exitcode(status))
+
+
+def _pass_on(tells: socket.socket, *composed: Any) -> None:
+    """Give the server what a job has composed; one that is too large, or comes too fast, is composed again."""
+    with suppress(OSError):
+        tells.send(pickle.dumps(composed), socket.MSG_DONTWAIT)
 
 
 def _receive(asked: socket.socket) -> tuple[dict[str, Any], list[int]]:

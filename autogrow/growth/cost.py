@@ -14,6 +14,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from autogrow.compiler import passed_over
 from autogrow.errors import GrowthError, nearest
 from autogrow.growth.neurons.drawn import NewUnits
 from autogrow.growth.sites.example import Example
@@ -64,6 +66,10 @@ class _Counter(TorchDispatchMode):
             if torch.is_grad_enabled():
                 self.backward += _backward_flops(operation.__name__, flops, args)
         return out
+
+
+# torch wraps it so that its compiler passes over it, and imports the compiler at the first call to say so
+_Counter.__torch_dispatch__ = passed_over(unwrap(_Counter.__torch_dispatch__))  # type: ignore[method-assign]
 
 
 def _backward_flops(operation: str, forward: int, args: Sequence[Any]) -> int:

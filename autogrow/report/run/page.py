@@ -18,13 +18,15 @@ from autogrow.report.run.chapters import Kept, chapters, columns
 from autogrow.report.run.effects import effect_charts
 from autogrow.report.run.figure import axes, draw
 from autogrow.report.run.use import lines_to_use
-from autogrow.report.templates import templates
+from autogrow.report.templates import compile_parts, templates
 from autogrow.show import words
 from autogrow.show.check import judges, measured
 from autogrow.show.measures import consolation, details, judged_by, name_of, say, split_of, table, verdict
 from autogrow.show.story import Story, headline, tell
 from autogrow.train.record.files import write_page
 from autogrow.train.record.folder import REPORT
+
+_PAGE = "run/page.html.j2"
 
 
 def write_report(
@@ -55,7 +57,13 @@ def template() -> Template:
     """The page's own, compiled once in a process."""
     environment = templates()
     environment.filters["whole"] = _whole
-    return environment.get_template("run/page.html.j2")
+    return environment.get_template(_PAGE)
+
+
+def compiled() -> None:
+    """Compile the page's template and those it is made of, which else its first page does."""
+    template()
+    compile_parts(_PAGE)
 
 
 def render(

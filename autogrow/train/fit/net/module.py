@@ -27,6 +27,7 @@ from autogrow.train.fit.net.dropout import set_dropout
 from autogrow.train.fit.net.gradients import written_gradients
 from autogrow.train.fit.net.measure import sample_loss
 from autogrow.train.fit.net.muon import Muon, orthogonal_flops
+from autogrow.train.fit.net.optimizers import SGD, Adam, AdamW
 from autogrow.train.fit.net.rate import Rate
 from autogrow.train.fit.spec import FitSpec
 from autogrow.train.record.checkpoint import CHECKPOINT_KEY, CHECKPOINT_VERSION
@@ -262,6 +263,6 @@ def make_optimizer(spec: FitSpec, net: nn.Module) -> torch.optim.Optimizer:
             fused=True,
         )
     if opt.name == "sgd":
-        return torch.optim.SGD(groups, lr=opt.lr, momentum=opt.momentum)
-    make = torch.optim.AdamW if opt.name == "adamw" else torch.optim.Adam
+        return SGD(groups, lr=opt.lr, momentum=opt.momentum)
+    make = AdamW if opt.name == "adamw" else Adam
     return make(groups, lr=opt.lr, betas=tuple(opt.betas), fused=True)

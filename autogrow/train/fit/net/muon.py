@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autogrow.train.fit.net.optimizers import AdamW
+
 STEPS = 5  # Newton–Schulz steps; Jordan et al.'s
 _SLOPE, _CUBE, _FIFTH = 3.4445, -4.7750, 2.0315  # their coefficients: the steepest slope at 0
 _HALF_FROM = 128  # units from which 16 bits are faster than 32 (2.5 times at 168); the steps forgive the rounding
@@ -47,7 +49,7 @@ def orthogonal_flops(shape: Iterable[int]) -> int:
     return math.prod(members) * STEPS * (4 * m * m * n + 2 * m * m * m)
 
 
-class Muon(torch.optim.AdamW):
+class Muon(AdamW):
     """AdamW whose groups with `orthogonal` move along their momentum made orthogonal.
 
     State of those: `momentum_buffer`, a sum of gradients, which follows a growth as SGD's does.
