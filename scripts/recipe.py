@@ -79,6 +79,8 @@ def run_cell(where: Cell, data: list[str], arm: Arm, done: dict[tuple[Any, ...],
     cell |= {f"{part}_{k}": s[part][k] for part in ("val", "test") for k in ("error", "loss")}
     cell |= {"passes": s["epochs"], "steps": result.rows[-1].step, "stop_reason": s["stop_reason"]}
     cell["knots"] = facts_of(s, result.rows)["knots"]
+    before = (row for row in result.rows if row.phase in ("grow", "hold") and row.finite())
+    cell["curve"] = [(row.train_flops, row.score) for row in before]  # the anneal's falling rate flatters any net
     print(
         f"{where['set']:14} split {where['split']} seed {where['seed']} {where['arm']:18} test {100 * cell['test_error']:6.2f} %"
         f"  {cell['train_flops'] / 1e9:8.1f} GFLOP  {cell['cpu_seconds']:6.1f} s  {'-'.join(map(str, s['widths']))}",

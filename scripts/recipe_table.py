@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from recipe_arms import ARMS
+from recipe_reach import print_reached
 from scipy.stats import bootstrap
 
 Cell = dict[str, Any]
@@ -61,6 +62,8 @@ def print_tables(cells: Sequence[Cell]) -> None:
     print("\nIdeas against the shipped default:")
     for arm in (name for name, a in ARMS.items() if not a.part_of_the_table):
         print_against(good, arm, "default")
+    print("\nTraining FLOPs of the grown net over those of its own final net from scratch, to equal validation loss:")
+    print_reached(pairs(good, "default", "same_size"))
     print("\nGoals:")
     for goal in GOALS:
         print_goal(good, goal)
