@@ -9,8 +9,9 @@ from autogrow.policy.finer import Finer
 from autogrow.policy.finish import Finish, FinishRule
 from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
-from autogrow.policy.history import Anneal, Decision, History, Options, Stop
+from autogrow.policy.history import Anneal, Decision, History, Options, Regularize, Stop
 from autogrow.policy.needs import never_stops, room, shortened
+from autogrow.policy.regularize import NoRegularizer, Regularizer
 from autogrow.policy.signals import annealing, best, refitting
 from autogrow.policy.stop import Patience, StopRule
 from autogrow.policy.where import Cycle
@@ -32,8 +33,9 @@ def recipe(*, refit: bool = True) -> LifeCycle:
 class LifeCycle:
     """One policy for a whole run: grow, hold, anneal, done.
 
-    Precedence: a running anneal, then losses that are not finite, then the stop rule, then the budget (the anneal
-    starts in time to fit into `options.max_steps` and into the run's share of `budget`), then growth. With `NeverStop`
+    Precedence: a running anneal, then losses that are not finite, then regularizing that did not pay, then the stop
+    rule (where there is nothing to regularize with), then the budget (the anneal starts in time to fit into
+    `options.max_steps` and into the run's share of `budget`), then regularizing, then growth. With `NeverStop`
     nothing but the budget ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe
     without its refit, and for that with a longer anneal.
     """
@@ -42,6 +44,7 @@ class LifeCycle:
     stop: StopRule = field(default_factory=lambda: Patience(passes=2.0))
     finish: FinishRule = field(default_factory=Finish)
     budget: Budget = field(default_factory=Budget)
+    regularize: Regularizer = field(default_factory=NoRegularizer)
 
     def __call__(self, history: History, options: Options) -> Decision:
         """The decision after the history's last row."""
@@ -50,19 +53,29 @@ class LifeCycle:
             return self.finish.proceed(history, options, left=left, may_break=not never_stops(self.stop))
         now, target = history[-1], best(history)
         left, limit = steps_left(self.budget, history, options, at=target)
-        if not now.finite():
-            why = f"the losses at check {now.check} are not finite (train {now.train_loss:g}, val {now.val_loss:g}, score {now.score:g})"
+        regular = self.regularize(history, options)
+        why = self._over(history, options, regular)
+        if why:
             return self.finish.start(history, options, left=left, why=why)
-        verdict = self.stop(history, options)
-        if verdict.fires:
-            return self.finish.start(history, options, left=left, why=verdict.reason)
         check, anneal = options.steps_per_check, self.finish.steps(history, options)
         # one more check of the net as it is, and the anneal of the best one, whose steps may be cheaper
         if steps_left(self.budget, history, options, at=target, after=check)[0] < anneal:
             why = f"the budget of {limit} leaves {max(0, int(left))} steps (a check takes {check}, the anneal {anneal})"
             return self.finish.start(history, options, left=left, why=why)
+        if isinstance(regular.action, Regularize):
+            return regular
         reserve = max(anneal, room(self.growth, now.step))
         return WithinBudget(self.growth, self.budget, reserve=reserve)(history, options)
+
+    def _over(self, history: History, options: Options, regular: Decision) -> str:
+        """Why the search is over after the last row, but for the budget; empty where it is not."""
+        now = history[-1]
+        if not now.finite():
+            return f"the losses at check {now.check} are not finite (train {now.train_loss:g}, val {now.val_loss:g}, score {now.score:g})"
+        if isinstance(regular.action, Stop) and not never_stops(self.stop):
+            return regular.reason
+        verdict = self.stop(history, options)
+        return verdict.reason if verdict.fires and not isinstance(regular.action, Regularize) else ""
 
     def shortened(self, *, patience: float, finish: float) -> LifeCycle:
         """That of a stage that is not the last: its stop and finish rules as they shorten themselves."""

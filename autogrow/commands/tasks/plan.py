@@ -10,7 +10,7 @@ from autogrow.config import spec_from
 from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError
 from autogrow.policy import stop_reason
-from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Refit, Undo, Widen
+from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Refit, Regularize, Undo, Widen
 from autogrow.policy.needs import never_stops
 from autogrow.show import words
 from autogrow.train.fit.process import quiet_lightning, threads
@@ -98,6 +98,8 @@ def _how(action: Action | None) -> str:  # noqa: PLR0911  (a table, one line a c
             return "refitted"
         case Undo():
             return "undone"
+        case Regularize(dropout=share):
+            return f"dropout {share:g}"
     return "start"
 
 
