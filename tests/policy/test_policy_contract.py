@@ -96,7 +96,7 @@ LIVES = [
     *(LifeCycle(growth, NeverStop()) for growth in GROWTHS_UNDER_TEST),
     *(LifeCycle(stop=stop) for stop in STOPS),
     LifeCycle(finish=NoFinish()),
-    LifeCycle(regularize=Dropout((0.1, 0.3), gap=0.01, after=1, after_growth=1, checks=2)),
+    LifeCycle(stop=Patience(2, after_growth=0), regularize=Dropout((0.1, 0.3), gap=0.01, checks=2)),
     LifeCycle(finish=Finish(share=0.1, least_checks=1)),
     LifeCycle(budget=Budget(train_flops=3 * 10**5)),
 ]

@@ -22,12 +22,12 @@ from autogrow.train.record.contents import Result
 from autogrow.train.record.ledger import read_ledger
 
 OVERFITS = {"net": NetSpec(widths=[48]), "optimizer": OptimizerSpec(lr=5e-3), "max_epochs": 200}
-EAGER = Dropout((0.1, 0.3), gap=0.0, after=4, after_growth=1, gain=0.0, checks=12)
-HOPELESS = Dropout((0.9,), gap=0.0, after=4, after_growth=1, gain=0.5, checks=2)
+EAGER = Dropout((0.1, 0.3), gap=0.0, gain=0.0, checks=12)
+HOPELESS = Dropout((0.9,), gap=0.0, gain=0.5, checks=2)
 
 
 def patient(rule):
-    return eager_policy(stop=Patience(checks=12, after_growth=3), regularize=rule)
+    return eager_policy(stop=Patience(checks=4, after_growth=3), regularize=rule)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_what_has_not_paid_is_annealed_without(make_spec, seen, tmp_path):
     rows = result.rows
     at = next(row.check for row in rows if isinstance(row.action, Anneal))
     assert seen[at] == {0.9}
-    assert rows[at].reason.endswith("after 2 checks")
+    assert "dropout 0.9 has not paid in 2 checks" in rows[at].reason
     assert seen[at + 1 :] == [{0.0}] * (len(rows) - at - 1)
     assert "dropout" not in result.summary
     assert "dropout" not in read_checkpoint(tmp_path / "run/checkpoints/best.ckpt")["autogrow"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autogrow.errors import InterruptedRunError
-from autogrow.policy import Dropout, EarlyRamp, Factor, Finer, Growth, Trial
+from autogrow.policy import Dropout, EarlyRamp, Factor, Finer, Growth, Patience, Trial
 from autogrow.train.fit import checkpoint_writer
 from autogrow.train.fit import controller as controllers
 from autogrow.train.fit.run import fit
@@ -64,7 +64,8 @@ CASES = {
         "optimizer": OptimizerSpec(lr=0.02),
         "policy": eager_policy(
             growth=Growth(when=EarlyRamp(2, 4)),
-            regularize=Dropout((0.1, 0.3), gap=0.0, after=1, after_growth=1, gain=0.0, checks=3),
+            stop=Patience(checks=1, after_growth=1),
+            regularize=Dropout((0.1, 0.3), gap=0.0, gain=0.0, checks=3),
         ),
     },
     "undone growths": {
