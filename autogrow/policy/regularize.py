@@ -49,9 +49,9 @@ class Dropout:
     """
 
     shares: Sequence[float] = (0.2, 0.35)
-    gap: float = 0.2
+    gap: float = 0.6
     gain: float = 0.02
-    checks: int = 6
+    checks: int = 4
     needs: ClassVar[frozenset[str]] = frozenset({"dropout"})
 
     def __post_init__(self) -> None:
@@ -92,7 +92,7 @@ class Dropout:
         share = self.shares[len(tried)]
         return Decision(
             Regularize(target.check, share),
-            f"dropout {share:g} from check {target.check} (score {target.score:.4g}), because the smoothed relative gap "
+            f"regularized: dropout {share:g} from check {target.check} (score {target.score:.4g}), because the smoothed relative gap "
             f"{gap:.4g} is above {self.gap:g}: {over.reason}",
         )
 

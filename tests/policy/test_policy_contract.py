@@ -166,6 +166,7 @@ def test_every_reason_holds_a_number(run, growth):
             "widened",
             "deepened",
             "undone",
+            "regularized",
             "annealing",
             "stopped",
         ), row.reason
