@@ -20,7 +20,7 @@ from autogrow.chain.spec import StageSpec
 from autogrow.class_settings import checked_settings
 from autogrow.data.spec import DataSpec
 from autogrow.errors import ConfigError
-from autogrow.policy import Budget, LifeCycle
+from autogrow.policy import Budget, LifeCycle, NoRegularizer
 from autogrow.train.fit.spec import FitSpec, NetSpec, OptimizerSpec, ScheduleSpec, TrainerSpec, WarmStart, validate
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class FitConfig:
     neurons: Any = None
     stop: Any = None
     finish: Any = None
+    regularize: Any = None
     budget: Any = None
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
@@ -138,12 +139,14 @@ def loggers_from(cfg: DictConfig, out: Path) -> list[Any]:
 
 
 def instantiate_policy(cfg: DictConfig) -> LifeCycle:
-    """The life cycle that `growth`, `budget`, `stop` and `finish` describe together."""
+    """The life cycle that `growth`, `budget`, `stop`, `regularize` and `finish` describe together."""
     return LifeCycle(
         growth=instantiate(cfg.growth),
         stop=instantiate(cfg.stop),
         finish=instantiate(cfg.finish),
         budget=instantiate(cfg.budget),
+        # a run of before there was such a choice had none
+        regularize=NoRegularizer() if cfg.regularize is None else instantiate(cfg.regularize),
     )
 
 

@@ -46,7 +46,7 @@ TOUCH = {"_target_": "pathlib.Path.touch", "_args_": [{"_target_": "pathlib.Path
 
 
 @pytest.mark.parametrize(
-    "section", ["growth", "neurons", "stop", "finish", "budget", "logger", "data", "net", "metrics"]
+    "section", ["growth", "neurons", "stop", "regularize", "finish", "budget", "logger", "data", "net", "metrics"]
 )
 @pytest.mark.parametrize("depth", ["itself", "in an argument", "in a list"])
 def test_a_folder_does_not_say_what_code_is_run(run, section, depth):

@@ -31,6 +31,7 @@ def call(*arguments):
         ),
         (["growth=score"], ["all candidates are alike"]),
         (["experiment=accurate"], ["widened"]),
+        (["regularize=dropout", "regularize.gap=0.4"], ["with a gap above 0.4, dropout 0.2, then 0.35 is tried"]),
     ],
 )
 def test_says_what_may_happen_and_writes_nothing(arguments, said, capsys, tmp_path):

@@ -29,6 +29,7 @@ class ReplayConfig:
     growth: Any = None
     stop: Any = None
     finish: Any = None
+    regularize: Any = None
     budget: Any = None
 
 

@@ -12,6 +12,7 @@ from autogrow.policy.growth import Growth, build_growth
 from autogrow.policy.guards import Cooldown, GapCloses, Hysteresis, WarmUp
 from autogrow.policy.life import LifeCycle, recipe, recipe_growth, stop_reason
 from autogrow.policy.needs import replayable, requires
+from autogrow.policy.regularize import Dropout, NoRegularizer
 from autogrow.policy.replay import options_from_plain, options_to_plain, recording
 from autogrow.policy.settings import check_settings
 from autogrow.policy.stop import BudgetStop, GapStop, NeverStop, Patience
@@ -30,6 +31,7 @@ __all__ = [
     "Cooldown",
     "Cycle",
     "DataArrival",
+    "Dropout",
     "EarlyRamp",
     "Envelope",
     "Factor",
@@ -48,6 +50,7 @@ __all__ = [
     "Never",
     "NeverStop",
     "NoFinish",
+    "NoRegularizer",
     "Patience",
     "Plateau",
     "ProportionalToGain",

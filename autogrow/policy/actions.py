@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autogrow.errors import CheckpointError, nearest
-from autogrow.plain import Count, Positive, fault_of_fields
+from autogrow.plain import Amount, Count, Positive, fault_of_fields
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,16 @@ class Undo:
 
 
 @dataclass(frozen=True)
+class Regularize:
+    """Go back to the net of check `back_to` and train on from there with dropout: of each hidden width the share
+    `dropout` is left out at a step.
+    """
+
+    back_to: Count
+    dropout: Amount
+
+
+@dataclass(frozen=True)
 class Anneal:
     """Go back to the net of check `back_to` and decay the learning rate to zero over `steps` optimizer steps."""
 
@@ -84,7 +94,7 @@ class Stop:
     """End training; the deliverable is chosen from the history."""
 
 
-Action = Keep | Widen | Deepen | Refine | ExtendInputs | ExtendOutputs | Undo | Anneal | Refit | Stop
+Action = Keep | Widen | Deepen | Refine | ExtendInputs | ExtendOutputs | Undo | Regularize | Anneal | Refit | Stop
 GROWTHS = (Widen, Deepen, Refine, ExtendInputs, ExtendOutputs)
 COARSE = (Widen, Deepen, ExtendInputs, ExtendOutputs)
 """Growths that change how the net is built, not how finely it reads."""
@@ -96,6 +106,7 @@ _KINDS: dict[str, type[Any]] = {
     "extend_inputs": ExtendInputs,
     "extend_outputs": ExtendOutputs,
     "undo": Undo,
+    "regularize": Regularize,
     "anneal": Anneal,
     "refit": Refit,
     "stop": Stop,

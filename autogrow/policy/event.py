@@ -21,6 +21,7 @@ from autogrow.policy.actions import (
     Anneal,
     Deepen,
     Refit,
+    Regularize,
     Undo,
     action_from_plain,
     action_name,
@@ -110,7 +111,7 @@ class Event:
     def back_to(self) -> int | None:
         """The check whose net was put back; None for what is no return."""
         match self.done:
-            case Undo(to_check=check) | Anneal(back_to=check) | Refit(back_to=check):
+            case Undo(to_check=check) | Regularize(back_to=check) | Anneal(back_to=check) | Refit(back_to=check):
                 return check
         return None
 

@@ -14,7 +14,7 @@ from autogrow.policy.growth import GrowthPolicy, kept
 from autogrow.policy.history import GROWTHS, Decision, History, Options, Row
 from autogrow.policy.needs import by_the_clock, guarded
 from autogrow.policy.rows import read
-from autogrow.policy.signals import branch, checks_since_growth, smooth_gap, smoothed_gap
+from autogrow.policy.signals import branch, checks_since_growth, since_regularized, smooth_gap, smoothed_gap
 from autogrow.policy.verdict import Verdict, checks
 
 
@@ -24,7 +24,7 @@ class GapCloses:
     training goes on.
 
     The relative gap is (val loss − train loss) / val loss, both by one eval-mode function, smoothed half and half.
-    The gap of a growth that was undone is forgotten with it.
+    The gap of a growth that was undone is forgotten with it, and that of before the net was regularized.
     """
 
     growth: GrowthPolicy
@@ -40,7 +40,9 @@ class GapCloses:
     def ended(self, history: History) -> Verdict:
         """Whether growth is over for good."""
         start: tuple[float, Row | None, float] = (math.nan, None, math.nan)
-        _, row, gap = read(branch(history), ("gap closes", self.max_gap, self.from_check), start, self._opened)
+        _, row, gap = read(
+            since_regularized(branch(history)), ("gap closes", self.max_gap, self.from_check), start, self._opened
+        )
         if row is not None:
             return Verdict(
                 True,

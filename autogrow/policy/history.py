@@ -30,6 +30,7 @@ from autogrow.policy.actions import (
     Keep,
     Refine,
     Refit,
+    Regularize,
     Stop,
     Undo,
     Widen,
@@ -264,7 +265,7 @@ History = Sequence[Row]
 # whoever writes a policy imports actions and records from here
 __all__ = [
     "COARSE", "GROWTHS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
-    "Newborns", "Options", "Refine", "Refit", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
+    "Newborns", "Options", "Refine", "Refit", "Regularize", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 
 

@@ -9,10 +9,12 @@ from autogrow.policy.finer import Finer
 from autogrow.policy.finish import Finish, FinishRule
 from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
-from autogrow.policy.history import Anneal, Decision, History, Options, Stop
-from autogrow.policy.needs import never_stops, room, shortened
+from autogrow.policy.history import Anneal, Decision, History, Options, Regularize, Stop
+from autogrow.policy.needs import may_wait, never_stops, room, shortened
+from autogrow.policy.regularize import NoRegularizer, Regularizer
 from autogrow.policy.signals import annealing, best, refitting
 from autogrow.policy.stop import Patience, StopRule
+from autogrow.policy.verdict import Verdict
 from autogrow.policy.where import Cycle
 
 
@@ -32,8 +34,9 @@ def recipe(*, refit: bool = True) -> LifeCycle:
 class LifeCycle:
     """One policy for a whole run: grow, hold, anneal, done.
 
-    Precedence: a running anneal, then losses that are not finite, then the stop rule, then the budget (the anneal
-    starts in time to fit into `options.max_steps` and into the run's share of `budget`), then growth. With `NeverStop`
+    Precedence: a running anneal, then losses that are not finite, then the stop rule, unless `regularize` has something
+    to try before (or on trial), then the budget (the anneal starts in time to fit into `options.max_steps` and into the
+    run's share of `budget`), then what is to be tried, then growth. With `NeverStop`
     nothing but the budget ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe
     without its refit, and for that with a longer anneal.
     """
@@ -42,6 +45,7 @@ class LifeCycle:
     stop: StopRule = field(default_factory=lambda: Patience(passes=2.0))
     finish: FinishRule = field(default_factory=Finish)
     budget: Budget = field(default_factory=Budget)
+    regularize: Regularizer = field(default_factory=NoRegularizer)
 
     def __call__(self, history: History, options: Options) -> Decision:
         """The decision after the history's last row."""
@@ -50,23 +54,38 @@ class LifeCycle:
             return self.finish.proceed(history, options, left=left, may_break=not never_stops(self.stop))
         now, target = history[-1], best(history)
         left, limit = steps_left(self.budget, history, options, at=target)
-        if not now.finite():
-            why = f"the losses at check {now.check} are not finite (train {now.train_loss:g}, val {now.val_loss:g}, score {now.score:g})"
-            return self.finish.start(history, options, left=left, why=why)
-        verdict = self.stop(history, options)
-        if verdict.fires:
-            return self.finish.start(history, options, left=left, why=verdict.reason)
+        over = self._over(history, options)
+        regular = self.regularize(history, over) if now.finite() and may_wait(self.stop) else None
+        if regular is not None:
+            over = Verdict(isinstance(regular.action, Stop), regular.reason)
+        if over.fires:
+            return self.finish.start(history, options, left=left, why=over.reason)
         check, anneal = options.steps_per_check, self.finish.steps(history, options)
         # one more check of the net as it is, and the anneal of the best one, whose steps may be cheaper
         if steps_left(self.budget, history, options, at=target, after=check)[0] < anneal:
             why = f"the budget of {limit} leaves {max(0, int(left))} steps (a check takes {check}, the anneal {anneal})"
             return self.finish.start(history, options, left=left, why=why)
+        if regular is not None and isinstance(regular.action, Regularize):
+            return regular
         reserve = max(anneal, room(self.growth, now.step))
         return WithinBudget(self.growth, self.budget, reserve=reserve)(history, options)
 
+    def _over(self, history: History, options: Options) -> Verdict:
+        """Whether training is over after the last row, by the losses or the stop rule."""
+        now = history[-1]
+        if now.finite():
+            return self.stop(history, options)
+        losses = f"train {now.train_loss:g}, val {now.val_loss:g}, score {now.score:g}"
+        return Verdict(True, f"the losses at check {now.check} are not finite ({losses})")
+
     def shortened(self, *, patience: float, finish: float) -> LifeCycle:
-        """That of a stage that is not the last: its stop and finish rules as they shorten themselves."""
-        return replace(self, stop=shortened(self.stop, patience), finish=shortened(self.finish, finish))
+        """That of a stage that is not the last: its stop, finish and regularizing rules as they shorten themselves."""
+        return replace(
+            self,
+            stop=shortened(self.stop, patience),
+            finish=shortened(self.finish, finish),
+            regularize=shortened(self.regularize, patience),
+        )
 
     def phase(self, history: History) -> str:
         """'grow', 'hold' (growth is over for good, as far as the last row shows), 'anneal', 'refit' or 'done'.

@@ -3,10 +3,11 @@ a stage how to shorten it.
 
 Nothing here knows any policy by its class: a policy of a user's own says the same by the same attributes, and what it
 does not say is taken for no. `needs`: names of what it must be shown (see `requires`). `by_the_clock`, `never_grows`,
-`never_stops`: true or false, and `anneals` of a finish rule (what does not say may). `over(row, max_steps)`: of a
-schedule, whether growth is over. `shortened(factor)`: of a stop or finish rule, itself for a stage that is not the
-last. `first_width(width, checks)`, `first_depth(depth)`: of a growth policy, the width and the number of layers that a
-run starts with. `room(step)`: of its `when`, the steps that a growth must leave the larger net in a run's budget.
+`never_stops`: true or false, and `anneals` of a finish rule, `may_wait` of a stop rule (what does not say may).
+`over(row, max_steps)`: of a schedule, whether growth is over. `shortened(factor)`: of a stop, finish or regularizing
+rule, itself for a stage that is not the last. `first_width(width, checks)`, `first_depth(depth)`: of a growth policy,
+the width and the number of layers that a run starts with. `room(step)`: of its `when`, the steps that a growth must
+leave the larger net in a run's budget.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def requires(policy: object) -> frozenset[str]:
     """The names of what a policy must be shown, beyond rows and costs.
 
     'scores': `options.scores`. 'error': `val_error` and `train_error`. 'seconds': `row.timing`. 'undo': the net as it
-    was before each growth must be kept. All others ('checkpoint_bytes', 'latency_p95_ms', 'train_rows') are keys of
-    `options.measured`.
+    was before each growth must be kept. 'dropout': the net has places where units can be left out. All others
+    ('checkpoint_bytes', 'latency_p95_ms', 'train_rows') are keys of `options.measured`.
     """
     return frozenset().union(*(getattr(part, "needs", ()) for part in parts(policy)))
 
@@ -64,6 +65,11 @@ def never_grows(policy: object) -> bool:
 def never_stops(stop: object) -> bool:
     """Whether nothing but the budget ends the run, as far as the stop rule says."""
     return bool(getattr(stop, "never_stops", False))
+
+
+def may_wait(stop: object) -> bool:
+    """Whether what a stop rule ends may go on for a while with something that may still help, as far as it says."""
+    return bool(getattr(stop, "may_wait", True))
 
 
 def anneals(policy: object) -> bool:
@@ -106,7 +112,7 @@ def room(policy: object, step: int) -> int:
 
 
 def shortened(rule: Rule, factor: float) -> Rule:
-    """A stop or finish rule for a stage that is not the last;
+    """A stop, finish or regularizing rule for a stage that is not the last;
     one that does not say how it is shortened stays as it is.
     """
     shorten = getattr(rule, "shortened", None)

@@ -1,11 +1,11 @@
 """What a policy reads out of the rows: best so far, checks since, smoothed gap. Recomputed each time, never stored.
 
-**The branch.** After an `Undo`, an `Anneal` or a `Refit` the net goes back to an earlier check, and the rows in between
-belong to a net that no longer exists. `branch(history)` is the list of rows that led to the net as it is now: it is
-found by walking back from the last row, each row's parent being the row before it, or the check that the action in
-between went back to. Patience, "best at the last growth", the smoothed gap and checks-since are all read from the
-branch, so that an abandoned branch leaves no trace in them; counts of what has been *tried* (`growths`) are read from
-the whole history, undone growths included, so that nothing is tried for ever.
+**The branch.** After an `Undo`, a `Regularize`, an `Anneal` or a `Refit` the net goes back to an earlier check, and the
+rows in between belong to a net that no longer exists. `branch(history)` is the list of rows that led to the net as it
+is now: it is found by walking back from the last row, each row's parent being the row before it, or the check that the
+action in between went back to. Patience, "best at the last growth", the smoothed gap and checks-since are all read from
+the branch, so that an abandoned branch leaves no trace in them; counts of what has been *tried* (`growths`) are read
+from the whole history, undone growths included, so that nothing is tried for ever.
 
 An action is decided at the end of a row and applied at the start of the next: a row's action belongs to the branch only
 if the next row of the branch is the very next check.
@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from autogrow.policy.event import Continued, Size
-from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Refit, Row, Undo, Widen
+from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Refit, Regularize, Row, Undo, Widen
 from autogrow.policy.newborns import Newborns
 from autogrow.policy.rows import Rows, read, rows_of
 
@@ -38,7 +38,7 @@ def branch(history: History) -> Rows:
 def _went_back(seen: tuple[int, int], before: Row | None, _: Row) -> tuple[int, int]:
     """(rows so far, the place of the first row after the net went back to an earlier one, for the last time)."""
     place, back = seen
-    gone = before is not None and type(before.action) in (Undo, Anneal, Refit)
+    gone = before is not None and type(before.action) in (Undo, Regularize, Anneal, Refit)
     return place + 1, place if gone else back
 
 
@@ -47,7 +47,7 @@ def _walk(history: Sequence[Row]) -> list[Row]:
     parent: dict[int, int] = {}
     for before, row in itertools.pairwise(history):
         match before.action:
-            case Undo(to_check=back) | Anneal(back_to=back) | Refit(back_to=back):
+            case Undo(to_check=back) | Regularize(back_to=back) | Anneal(back_to=back) | Refit(back_to=back):
                 parent[row.check] = back
             case _:
                 parent[row.check] = before.check
@@ -207,6 +207,18 @@ def newborns_of(rows: Sequence[Row], grown_at: int) -> list[Newborns]:
     1: alike (see `Newborns`). Empty where that growth added none, and in ledgers of before this was measured.
     """
     return [newborns for row in rows for newborns in row.newborns if newborns.grown_at == grown_at]
+
+
+def since_regularized(rows: Rows) -> Rows:
+    """The rows of a branch since the net went on with other dropout for the last time; all where it never did."""
+    start: tuple[int, int] = (0, 0)
+
+    def at(seen: tuple[int, int], _: Row | None, row: Row) -> tuple[int, int]:
+        place, found = seen
+        begins = row.event is not None and isinstance(row.event.done, Regularize)
+        return place + 1, place if begins else found
+
+    return rows_of(rows[read(rows, "since regularized", start, at)[1] :])
 
 
 def annealing(history: History) -> int | None:

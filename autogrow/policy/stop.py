@@ -108,6 +108,7 @@ class BudgetStop:
     """Stop when another check would not fit into a budget of training FLOPs or seconds."""
 
     budget: Budget
+    may_wait: ClassVar[bool] = False
 
     def __call__(self, history: History, options: Options) -> Verdict:
         """Yes once less than a check is left."""

@@ -117,7 +117,7 @@ class Display(View):
         """A line that stays: what was done to the net, the reason it was decided with, its cost and its proof."""
         sign = ("▲ ", "bold green") if event.grew else ("↩ ", "bold yellow")
         at = words.passes(before.passes if before else 0.0)
-        bill = [words.cost_change(event), words.proof(event.receipt) if event.grew else ""]
+        bill = [words.cost_change(event), words.proof(event.receipt) if event.grew or event.receipt else ""]
         self._say(
             Text.assemble(sign, f"{at}  ", (words.deed(event), "bold")),
             decided_reason(before, event),

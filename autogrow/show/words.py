@@ -186,6 +186,8 @@ def intent(action: Action) -> str:  # noqa: PLR0911  (a table, one line a case)
             return f"answer with {times(more, 'more output')}"
         case history.Undo(to_check=check):
             return f"go back to check {check}"
+        case history.Regularize(back_to=check, dropout=share):
+            return f"go back to check {check} and train on with dropout {share:g}"
         case history.Anneal(back_to=check, steps=steps):
             return f"anneal from check {check} over {times(steps, 'step')}"
         case history.Refit(back_to=check, steps=steps):
@@ -218,6 +220,8 @@ def deed(event: Event) -> str:  # noqa: PLR0911  (a table, one line a case)
             return _continued(start)
         case history.Undo(to_check=check):
             return f"went back to check {check}{inside}"
+        case history.Regularize(back_to=check, dropout=share):
+            return f"went back to check {check}{inside} and trained on with dropout {share:g}"
         case history.Anneal(back_to=check, steps=steps):
             return f"returned to check {check}{inside} and annealed over {times(steps, 'step')}"
         case history.Refit(back_to=check, steps=steps):
@@ -308,6 +312,7 @@ def facts(result: Mapping[str, Any]) -> dict[str, str]:
     """What the delivered net is, what it took, and why training ended, from the contents of `result.json`."""
     return {
         "widths": widths(result["widths"]),
+        **({"dropout": f"{result['dropout']:g}"} if "dropout" in result else {}),
         "parameters": count(result["parameters"]),
         "training": f"{flops(result['train_flops'])} in {passes(result['epochs'])}, {duration(result['seconds'])}",
         "best at": passes(result["best_epoch"]),

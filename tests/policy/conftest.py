@@ -24,6 +24,7 @@ from autogrow.policy.history import (
     Options,
     Refine,
     Refit,
+    Regularize,
     Row,
     Stop,
     Undo,
@@ -71,7 +72,7 @@ class Run:
         widths, before = dict(self.widths), book.last
         if before is not None:
             action, old = before.action, size_of(before.widths)
-            if isinstance(action, (Undo, Anneal, Refit)):
+            if isinstance(action, (Undo, Regularize, Anneal, Refit)):
                 back = action.to_check if isinstance(action, Undo) else action.back_to
                 widths = dict(self.rows[back].widths)
             else:
@@ -139,7 +140,7 @@ def after(widths: Mapping[str, int], action: Action) -> dict[str, int]:
             return {**widths, **new}
         case Deepen(after=place):
             return {**widths, f"h{len(widths)}": widths[place]}
-        case ExtendInputs() | ExtendOutputs() | Refine() | Keep() | Stop() | Undo() | Anneal() | Refit():
+        case ExtendInputs() | ExtendOutputs() | Refine() | Keep() | Stop() | Undo() | Regularize() | Anneal() | Refit():
             return dict(widths)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from autogrow.errors import CheckpointError
 from autogrow.policy.event import Continued, Event, FullVal, Size
-from autogrow.policy.history import Anneal, Deepen, ExtendInputs, ExtendOutputs, Undo, Widen
+from autogrow.policy.history import Anneal, Deepen, ExtendInputs, ExtendOutputs, Regularize, Undo, Widen
 
 SMALL, LARGE = Size({"h0": 8}, 100, 160), Size({"h0": 8, "h1": 8}, 172, 288)
 RECEIPT = {"promise": 1e-9, "max_abs_change": 0.0}
@@ -19,6 +19,7 @@ EVENTS = [
     Event(ExtendInputs(2), decided_at=0),
     Event(ExtendOutputs(1), decided_at=0),
     Event(Undo(4), LARGE, SMALL, decided_at=9),
+    Event(Regularize(4, 0.2), LARGE, SMALL, RECEIPT, decided_at=9, flops=90),
     Event(Anneal(4, 60), LARGE, SMALL, decided_at=9, flops=90, full_val=FullVal(0.5, 0.1, 0.4)),
     Event(ARRIVED, receipt=RECEIPT, flops=20),
     Event(Continued(**{**vars(ARRIVED), "shrink": 0.5, "perturb": 0.1}), receipt=RECEIPT),
@@ -35,7 +36,7 @@ def test_an_event_survives_the_disk(event):
 
 def test_what_kind_of_event_it_is():
     assert [event.do for event in EVENTS if event.grew] == ["widen", "deepen", "extend_inputs", "extend_outputs"]
-    assert [event.back_to for event in EVENTS if event.back_to is not None] == [4, 4]
+    assert [event.back_to for event in EVENTS if event.back_to is not None] == [4, 4, 4]
 
 
 OLDER = [

@@ -17,7 +17,7 @@ from autogrow.policy import Budget, Factor, Finer, GapCloses, Growth, LifeCycle,
 from autogrow.policy.needs import parts
 
 CONF = Path(__file__).parents[2] / "conf"
-FILES = sorted(path for group in ("growth", "stop", "budget") for path in (CONF / group).rglob("*.yaml"))
+FILES = sorted(path for group in ("growth", "stop", "budget", "regularize") for path in (CONF / group).rglob("*.yaml"))
 PRESETS = sorted(path.stem for path in (CONF / "growth").glob("*.yaml"))
 
 

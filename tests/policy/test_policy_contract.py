@@ -20,6 +20,7 @@ from autogrow.policy import (
     Cooldown,
     Cycle,
     DataArrival,
+    Dropout,
     EarlyRamp,
     Envelope,
     Factor,
@@ -95,6 +96,7 @@ LIVES = [
     *(LifeCycle(growth, NeverStop()) for growth in GROWTHS_UNDER_TEST),
     *(LifeCycle(stop=stop) for stop in STOPS),
     LifeCycle(finish=NoFinish()),
+    LifeCycle(stop=Patience(2, after_growth=0), regularize=Dropout((0.1, 0.3), gap=0.01, checks=2)),
     LifeCycle(finish=Finish(share=0.1, least_checks=1)),
     LifeCycle(budget=Budget(train_flops=3 * 10**5)),
 ]
@@ -164,6 +166,7 @@ def test_every_reason_holds_a_number(run, growth):
             "widened",
             "deepened",
             "undone",
+            "regularized",
             "annealing",
             "stopped",
         ), row.reason

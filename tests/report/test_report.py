@@ -17,7 +17,7 @@ from rich.console import Console
 from autogrow.data import DataSpec, prepare
 from autogrow.evaluation import baseline, evaluate
 from autogrow.evaluation.curves import curves
-from autogrow.policy.history import Anneal, Event, Keep, Undo, Widen
+from autogrow.policy.history import Anneal, Event, Keep, Regularize, Undo, Widen
 from autogrow.policy.newborns import Newborns
 from autogrow.report import write_report
 from autogrow.report.drawing.scale import fit, path
@@ -152,13 +152,15 @@ def test_both_axes_show_loss_error_gap_and_widths(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "fixed_run", "regression_run", "one_row", "no_rows", "broken", "unapplied", "undone"]
+    "name", ["run", "fixed_run", "regression_run", "one_row", "no_rows", "broken", "unapplied", "undone", "regularized"]
 )
 def test_any_run_makes_a_whole_page(name, run, fixed_run, regression_run, tmp_path):
     first, nan = run.rows[0], math.nan
     lost = replace(run.rows[7], train_loss=nan, val_loss=math.inf, score=nan, gap=nan, val_error=nan, train_error=nan)
     grown = run.rows[6].event
     back = {"event": Event(Undo(5), before=grown.after, after=grown.before)}
+    exact = {"promise": 0.0, "max_abs_change": 0.0}
+    dropped = {"event": Event(Regularize(7, 0.2), before=grown.after, after=grown.after, receipt=exact)}
     case = {
         "run": run,
         "fixed_run": fixed_run,
@@ -168,6 +170,7 @@ def test_any_run_makes_a_whole_page(name, run, fixed_run, regression_run, tmp_pa
         "broken": run.but(rows=[*run.rows[:7], lost, *run.rows[8:]]),
         "unapplied": run.but(rows=[*run.rows[:5], replace(run.rows[5], action=Widen({"hidden.0": 48}))]),
         "undone": run.but(rows=[*run.rows[:8], replace(run.rows[8], **back, action=Keep())]),
+        "regularized": run.but(rows=[*run.rows[:8], replace(run.rows[8], **dropped, action=Keep()), *run.rows[9:]]),
     }[name]
     page = page_of(case, tmp_path)
     assert page.all("h1")
@@ -178,6 +181,8 @@ def test_any_run_makes_a_whole_page(name, run, fixed_run, regression_run, tmp_pa
     assert ("not finite" in page.text) == (name == "broken")
     assert ("training ended before this was applied" in page.text) == (name == "unapplied")
     assert ("taken back: the delivered net does not have it" in page.text) == (name == "undone")
+    said = "went back to check 7 and trained on with dropout 0.2"
+    assert (said in page.text) == ("answers unchanged, exactly" in page.text) == (name == "regularized")
     assert ("test rmse 16.34" in page.text) == (name == "regression_run")
 
 

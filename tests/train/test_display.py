@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 
 from autogrow.growth import Receipt
 from autogrow.policy.event import Event, Size
-from autogrow.policy.history import Anneal, Keep, Row, Stop, Widen
+from autogrow.policy.history import Anneal, Keep, Regularize, Row, Stop, Widen
 from autogrow.show.display import Display
 from autogrow.show.panel import panel
 from autogrow.train.fit.view import Silent
@@ -144,6 +144,26 @@ def test_a_resumed_run_ends_with_its_whole_story():
     display.start("digits", CARD)
     display.finish(RESULT | {"widths": [96], "best_epoch": 2.0}, "runs/1", rows=ROWS)
     assert "Grew from 64 to 96 in 1 growth; test error 10.76 %\n" in file.getvalue()
+
+
+def test_dropout_that_a_run_goes_on_with_is_told_with_its_receipt_and_at_the_end():
+    file = io.StringIO()
+    display, exact = Display(Console(file=file, width=80)), Receipt(0.0, 0.0).to_plain()
+    display.start("digits", CARD)
+    for one in (
+        row(0),
+        row(1, action=Regularize(0, 0.2), reason="regularized: the gap is 0.7"),
+        row(2, event=Event(Regularize(0, 0.2), SMALL, SMALL, receipt=exact, decided_at=1)),
+    ):
+        display.check(one)
+    display.finish(RESULT | {"dropout": 0.2}, "runs/1")
+    lines = file.getvalue().splitlines()
+    at = lines.index("↩ 1 pass  went back to check 0 and trained on with dropout 0.2")
+    assert lines[at + 1 : at + 3] == [
+        "    regularized: the gap is 0.7",
+        "    answers unchanged, exactly (promised 0)",
+    ]
+    assert re.search(r"^  dropout +0\.2$", file.getvalue(), flags=re.M)
 
 
 def test_a_loss_that_is_not_finite_is_said():

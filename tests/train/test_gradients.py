@@ -22,6 +22,18 @@ def test_of_classes(widths, outputs, smoothing):
         check_same_bits(net, torch.randn(rows, 13), torch.randint(outputs, (rows,)), "classification", smoothing)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.5])
+@pytest.mark.parametrize("widths", [[], [16], [64, 64]], ids=str)
+def test_with_dropout_whose_masks_are_drawn_as_its_own_are(widths, share):
+    torch.manual_seed(0)
+    net, x = DenseNet(13, widths, 3, dropout=share), torch.randn(100, 13)
+    for rows in BATCHES:
+        check_same_bits(net, torch.randn(rows, 13), torch.randint(3, (rows,)), "classification", 0.05)
+    if widths:
+        deepen(net, "hidden.0.drop", example=x)
+        check_same_bits(net, x, torch.randint(3, (100,)), "classification", 0.05)
+
+
 @pytest.mark.parametrize("outputs", [1, 4])
 @pytest.mark.parametrize("inputs", [(13,), (5, 6)])
 def test_of_values_and_of_images(inputs, outputs):
@@ -49,12 +61,12 @@ def test_of_a_net_that_has_grown():
         DenseNet(4, [8], 3, members=2),
         DenseNet(4, [8], 3, norm="layer"),
         DenseNet(4, [8], 3, activation="gelu"),
-        DenseNet(4, [8], 3, dropout=0.1),
+        DenseNet(4, [8], 3, dropout=0.1, norm="layer"),
         DenseNet(4, [8], 3).double(),
         DenseNet(4, [8], 3).requires_grad_(False),
         nn.Sequential(nn.Linear(4, 3)),
     ],
-    ids=["residual", "members", "norm", "gelu", "dropout", "double", "frozen", "another"],
+    ids=["residual", "members", "norm", "gelu", "dropout and norm", "double", "frozen", "another"],
 )
 def test_what_is_no_plain_stack_is_left_to_autograd(net):
     assert written_gradients(net, "classification", 0.0) is None
@@ -62,12 +74,15 @@ def test_what_is_no_plain_stack_is_left_to_autograd(net):
 
 def check_same_bits(net, x, y, task, smoothing=0.0):
     net.zero_grad()
+    before = torch.get_rng_state()
     sample_loss(task, net(x), y, smoothing=smoothing).backward()
-    found = {name: p.grad for name, p in net.named_parameters()}
+    found, after = {name: p.grad for name, p in net.named_parameters()}, torch.get_rng_state()
     net.zero_grad()
+    torch.set_rng_state(before)
     written = written_gradients(net, task, smoothing)
     assert written is not None
     written(x, y)
+    assert torch.equal(torch.get_rng_state(), after)
     for name, p in net.named_parameters():
         assert torch.equal(p.grad, found[name]), name
         assert p.grad.stride() == found[name].stride(), name

@@ -18,7 +18,7 @@ from torch import nn
 
 from autogrow.errors import CheckpointError, ConfigError
 from autogrow.growth import GradMax
-from autogrow.policy import Finer, Finish, Growth, LifeCycle, NoFinish, WidestGain, recipe
+from autogrow.policy import Dropout, Finer, Finish, Growth, LifeCycle, NoFinish, WidestGain, recipe
 from autogrow.policy.finish import deliverable
 from autogrow.policy.history import Anneal, Deepen, Keep, Stop, Undo, Widen
 from autogrow.policy.stop import NeverStop
@@ -139,6 +139,12 @@ def test_the_recipe_without_its_refit_is_a_guests_policy(tmp_path):
     assert rows_of(fit(tmp_path, recipe(refit=False), epochs=6, options=GIVEN))
     with pytest.raises(ConfigError, match="your loaders are yours"):
         controller(recipe())
+
+
+def test_dropout_of_ones_own_module_is_ones_own(tmp_path):
+    life = LifeCycle(finish=NoFinish(), regularize=Dropout())
+    with pytest.raises(ConfigError, match="the policy needs dropout, which GrowthController does not offer"):
+        fit(tmp_path, life)
 
 
 # -- undo ------------------------------------------------------------------------------------------------------------

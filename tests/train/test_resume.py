@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autogrow.errors import InterruptedRunError
-from autogrow.policy import EarlyRamp, Factor, Finer, Growth, Trial
+from autogrow.policy import Dropout, EarlyRamp, Factor, Finer, Growth, Patience, Trial
 from autogrow.train.fit import checkpoint_writer
 from autogrow.train.fit import controller as controllers
 from autogrow.train.fit.run import fit
@@ -59,6 +59,15 @@ CASES = {
         "optimizer_state": "carry",
     },
     "judged by a metric": {"net": NetSpec(widths=[8]), "metric": "balanced_accuracy"},
+    "dropout on trial": {
+        "net": NetSpec(widths=[36]),
+        "optimizer": OptimizerSpec(lr=0.02),
+        "policy": eager_policy(
+            growth=Growth(when=EarlyRamp(2, 4)),
+            stop=Patience(checks=1, after_growth=1),
+            regularize=Dropout((0.1, 0.3), gap=0.0, gain=0.0, checks=3),
+        ),
+    },
     "undone growths": {
         "policy": eager_policy(growth=Trial(Growth(when=EarlyRamp(2, 20)), checks=2, gain=0.9, rest=1, give_up=3)),
     },
@@ -86,6 +95,9 @@ def test_bit_exact_from_every_check(make_spec, tmp_path, monkeypatch, case):
     assert bool(undone) == (case == "undone growths")
     for row in undone:
         assert row.widths == whole.rows[row.event.back_to].widths
+    tried = [r.event.done.dropout for r in whole.rows if r.event and r.event.do == "regularize"]
+    assert tried == ([0.1, 0.3][: len(tried)] if case == "dropout on trial" else [])
+    assert bool(tried) == (case == "dropout on trial")
     assert whole.summary["growth_events"] >= 2
     paths = sorted(kept.iterdir())
     assert len(paths) == len(whole.rows)

@@ -108,6 +108,8 @@ def stage_config(cfg: DictConfig, own: FitSpec) -> DictConfig:
     kept.continue_from = None if own.continue_from is None else as_text(str(own.continue_from))
     kept.warm_start.shrink, kept.warm_start.perturb = own.warm_start.shrink, own.warm_start.perturb
     kept.stop, kept.finish = described(own.policy.stop, cfg.stop), described(own.policy.finish, cfg.finish)
+    if cfg.regularize is not None:
+        kept.regularize = described(own.policy.regularize, cfg.regularize)
     return kept
 
 

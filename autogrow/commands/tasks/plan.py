@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 from autogrow.config import spec_from
 from autogrow.data import Prepared, prepare
 from autogrow.errors import ConfigError
-from autogrow.policy import stop_reason
-from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Refit, Undo, Widen
+from autogrow.policy import Dropout, stop_reason
+from autogrow.policy.history import GROWTHS, Action, Anneal, Deepen, Refine, Refit, Regularize, Undo, Widen
 from autogrow.policy.needs import never_stops
 from autogrow.show import words
 from autogrow.train.fit.process import quiet_lightning, threads
@@ -40,6 +40,7 @@ def report(found: Rehearsal, spec: FitSpec, prepared: Prepared) -> Iterator[str]
         yield ""
         yield from (title, *words.columns(list(_table(course)), left=3), f"  {closing(course, spec)}")
     yield ""
+    yield from dropout_line(spec.policy.regularize)
     yield from (limit_line(limited) for limited in found.limited)
     if found.most is not None and not never_stops(spec.policy.stop):
         passes, flops, seconds = found.most
@@ -98,6 +99,8 @@ def _how(action: Action | None) -> str:  # noqa: PLR0911  (a table, one line a c
             return "refitted"
         case Undo():
             return "undone"
+        case Regularize(dropout=share):
+            return f"dropout {share:g}"
     return "start"
 
 
@@ -113,6 +116,16 @@ def closing(course: Course, spec: FitSpec) -> str:
     if never_stops(spec.policy.stop):
         return f"in all {whole}; ended by {words.ending(stop_reason(course.rows))}"
     return f"in all at least {whole}; more where the loss falls for longer"
+
+
+def dropout_line(rule: object) -> Iterator[str]:
+    """What a run that overfits tries before it ends, which no made-up course shows."""
+    if isinstance(rule, Dropout):
+        shares = ", then ".join(f"{share:g}" for share in rule.shares)
+        yield (
+            f"regularize=dropout: where it would stop with a gap above {rule.gap:g}, dropout {shares} is tried from the best "
+            f"net: {words.times(rule.checks, 'check')} more, and as many as it goes on to gain by"
+        )
 
 
 def limit_line(found: Limited) -> str:

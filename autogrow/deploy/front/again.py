@@ -52,6 +52,8 @@ class FinishedRun:
     def module(self) -> GrowingModule:
         """A module of its own with the delivered net, as it was before the refit, ready to be trained on."""
         module = module_of(self.spec, self.prepared, self.source)
+        module.dropout = self.source.ours.get("dropout")
+        module.architecture_changed()
         for net in (module.net, module.ema):
             net.load_state_dict(dict(self.source.weights))
         kept = {k: v for k, v in self.source.ours["delivery"].items() if k not in ("threshold", "sharpness")}

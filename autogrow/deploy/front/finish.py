@@ -95,7 +95,7 @@ class Finisher:
         self, module: GrowingModule, start: Snapshot, stream: BatchStream, first: int, steps: int
     ) -> Iterator[int]:
         """Train from `start`; comes up for air at every check, with the step that it is at."""
-        module.restore(start["recipe"], start["net"], start["ema"])
+        module.restore(start["recipe"], start["net"], start["ema"], start.get("dropout"))
         self.optimizer = module.configure_optimizers()
         place_optimizer_state(module, self.optimizer, start["optimizer"])
         module.rate = Rate(**start["rate"]).annealed(first, steps)

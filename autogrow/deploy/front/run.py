@@ -180,7 +180,7 @@ def _narrowed(run: FinishedRun, spec: FrontSpec, finisher: Finisher) -> Iterator
         yield module, _Made(name, "narrowed", finished, {"function_change": change})
         following = run.module()
         chosen = finished.chosen
-        following.restore(chosen["recipe"], chosen["net"], chosen["ema"])
+        following.restore(chosen["recipe"], chosen["net"], chosen["ema"], chosen.get("dropout"))
         module = following
 
 

@@ -117,7 +117,7 @@ def _applied(told: Episode, metric: str, widest: int) -> Card:
         when=when,
         why=told.reason,
         costs=_costs(told.event),
-        proof=words.proof(told.event.receipt) if told.is_growth else "",
+        proof=words.proof(told.event.receipt) if told.is_growth or told.event.receipt else "",
         remark=lost,
         net=_picture(told.event, widest),
     )

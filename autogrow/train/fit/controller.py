@@ -22,7 +22,7 @@ from autogrow.growth.carry.optimizer import check_optimizer
 from autogrow.policy import LifeCycle, deliverable, return_target, validated
 from autogrow.policy.book import Book, Measured
 from autogrow.policy.event import Event, FullVal
-from autogrow.policy.history import GROWTHS, Anneal, Keep, Refit, Row, Stop, Undo
+from autogrow.policy.history import GROWTHS, Anneal, Keep, Refit, Regularize, Row, Stop, Undo
 from autogrow.policy.signals import last_decided
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.looks.measurer import Measurer
@@ -178,7 +178,7 @@ class LifeCycleController(pl.Callback):
         action, book = self.book.take(), self.book
         if isinstance(action, GROWTHS):
             book.applied(grow(trainer, module, action, events=book.events, decided_at=book.decided_at))
-        elif isinstance(action, (Anneal, Refit, Undo)):
+        elif isinstance(action, (Anneal, Refit, Regularize, Undo)):
             target = action.to_check if isinstance(action, Undo) else action.back_to
             event = install(trainer, module, action, self.snapshots[target], decided_at=book.decided_at)
             if isinstance(action, Anneal):

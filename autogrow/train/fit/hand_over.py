@@ -64,7 +64,7 @@ def hand_over(module: GrowingModule, prepared: Prepared, spec: FitSpec, chosen: 
 
 def _as_of(module: GrowingModule, snapshot: Snapshot, prepared: Prepared) -> Delivered:
     """The module's net as a snapshot has it, ready for use."""
-    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+    module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"], snapshot.get("dropout"))
     return deliver(module, prepared.pipeline)
 
 

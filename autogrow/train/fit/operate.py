@@ -4,6 +4,7 @@ Answers with its event.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,8 +15,9 @@ from autogrow.growth.carry.optimizer import check_optimizer, place_state, state_
 from autogrow.growth.cost import counting
 from autogrow.growth.neurons.learned import Learned
 from autogrow.growth.surgery.moves import Surgery
+from autogrow.growth.surgery.parity import Probe, Promise
 from autogrow.policy.event import Event
-from autogrow.policy.history import Action, Anneal, Refit, Undo
+from autogrow.policy.history import Action, Anneal, Refit, Regularize, Undo
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.net.snapshot import Snapshot, place_optimizer_state
 from autogrow.train.rewire.event import growth_event, perform, units_generator
@@ -73,13 +75,20 @@ def _neurons(module: GrowingModule) -> Any:
 
 
 def install(
-    trainer: pl.Trainer, module: GrowingModule, action: Anneal | Refit | Undo, snapshot: Snapshot, *, decided_at: int
+    trainer: pl.Trainer,
+    module: GrowingModule,
+    action: Anneal | Refit | Regularize | Undo,
+    snapshot: Snapshot,
+    *,
+    decided_at: int,
 ) -> Event:
-    """Return to a snapshot (its architecture too): weights, average, moments; then anneal, or go on."""
+    """Return to a snapshot (its architecture too): weights, average, moments, dropout; then anneal, or go on, with
+    other dropout where that was decided.
+    """
     before = module.size
 
     def change() -> None:
-        module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"])
+        module.restore(snapshot["recipe"], snapshot["net"], snapshot["ema"], snapshot.get("dropout"))
 
     rewire(trainer, change, lambda: place_optimizer_state(module, trainer.optimizers[0], snapshot["optimizer"]))
     check_optimizer(trainer.optimizers[0], module.net)
@@ -89,4 +98,17 @@ def install(
         module.rate = module.rate.annealed(step, action.steps)
     else:
         module.rate = module.rate.rewarmed(step, 0)
-    return Event(action, before, module.size, decided_at=decided_at)
+    event = Event(action, before, module.size, decided_at=decided_at)
+    return regularized(module, action, event) if isinstance(action, Regularize) else event
+
+
+def regularized(module: GrowingModule, action: Regularize, event: Event) -> Event:
+    """Set the dropout of the module's net, and prove that nothing which is measured has changed: in eval mode dropout
+    passes its input on, so its receipt promises 0.
+    """
+    with counting() as counted:
+        probe = Probe(module.net, module.example)
+        module.dropout = action.dropout
+        module.architecture_changed()
+        receipt = probe.receipt(Promise(0.0))
+    return dataclasses.replace(event, receipt=receipt.to_plain(), flops=counted.flops)

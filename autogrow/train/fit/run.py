@@ -255,6 +255,7 @@ def _finish(spec: FitSpec, run: _Fit) -> Result:
         "widths": list(module.widths.values()),
         "depth": len(module.widths),
         **({"knots": dict(knots)} if (knots := module.size.knots) else {}),
+        **({} if module.dropout is None else {"dropout": module.dropout}),
         "parameters": module.cost.parameters,
         "flops_per_sample": flops,
         "train_flops": rows[-1].train_flops,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from autogrow.evaluation.judge import check_metric
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost, Refine
-from autogrow.policy.needs import first_depth, first_width
+from autogrow.policy.needs import first_depth, first_width, requires
 from autogrow.policy.waiting import planned_checks
 from autogrow.train.fit.continue_from import FinishedNet
 from autogrow.train.fit.looks.device import DeviceGauge
@@ -27,6 +27,7 @@ from autogrow.train.fit.looks.metrics import check_metrics
 from autogrow.train.fit.looks.observe import RECORDED, checkpoint_bytes, look_batches
 from autogrow.train.fit.net.build import builder_for, start_widths
 from autogrow.train.fit.net.deliver import example_rows
+from autogrow.train.fit.net.dropout import has_dropout
 from autogrow.train.fit.net.kept import check_to_go_on
 from autogrow.train.fit.net.module import GrowingModule
 from autogrow.train.fit.shard import check_shares
@@ -93,16 +94,18 @@ def starting_net(spec: FitSpec, prepared: Prepared) -> dict[str, Any]:
     """The net that a run starts with, as plain data: of the widths that are asked for, or that inputs and policy call
     for.
     """
-    asked = spec.net.widths
+    asked, net = spec.net.widths, spec.net
+    if "dropout" in requires(spec.policy):  # its places are there from the start
+        net = replace(net, dropout=0.0)
     if not isinstance(asked, str):
-        return builder_for(spec.net, prepared, [int(width) for width in asked])
+        return builder_for(net, prepared, [int(width) for width in asked])
     widths = start_widths(math.prod(prepared.input_shape), asked)
     if asked == AUTO:
         limit = step_limit(spec, stream_of(spec, prepared))
         checks = planned_checks(limit, steps_per_check(spec, prepared))
         widths = [first_width(spec.policy.growth, width, checks) for width in widths]
         widths = widths * first_depth(spec.policy.growth, 1)
-    return builder_for(spec.net, prepared, widths)
+    return builder_for(net, prepared, widths)
 
 
 def module_of(spec: FitSpec, prepared: Prepared, source: FinishedNet | None = None) -> GrowingModule:
@@ -184,6 +187,7 @@ def check_run(
     limit = step_limit(spec, stream)
     _check_every(spec, stream)
     _check_once(spec, stream)
+    _check_dropout(spec, module)
     check_shares(stream.batch_size, spec.trainer.devices)
     taken: Any = gauge.take(module.net)
     check_settings(
@@ -195,6 +199,22 @@ def check_run(
         steps_per_check=stream.steps_per_check,
         max_steps=math.inf if limit is None else limit,
     )
+
+
+def _check_dropout(spec: FitSpec, module: GrowingModule) -> None:
+    """Where a policy decides on dropout, nobody else does, and the net has places for it."""
+    if "dropout" not in requires(spec.policy):
+        return
+    if spec.net.dropout is not None:
+        raise ConfigError(
+            f"regularize=dropout decides on dropout by validation: leave net.dropout null, got {spec.net.dropout!r} "
+            "(or regularize=none)"
+        )
+    if not has_dropout(module.net):
+        raise ConfigError(
+            "regularize=dropout needs a net with places for dropout, which the one it goes on from has not: it was "
+            "trained without (regularize=none)"
+        )
 
 
 def _check_once(spec: FitSpec, stream: BatchStream) -> None:

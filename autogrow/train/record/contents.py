@@ -215,6 +215,7 @@ class Result(TypedDict, total=False):
     widths: Sequence[Positive]
     depth: Count
     knots: Mapping[str, Positive]
+    dropout: Amount
     parameters: Count
     flops_per_sample: Count
     train_flops: Amount

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autogrow.errors import CheckpointError
 from autogrow.plain import NotPlainError, read_json
-from autogrow.policy.history import Action, Anneal, Refit, Row, Undo, action_name
+from autogrow.policy.history import Action, Anneal, Refit, Regularize, Row, Undo, action_name
 from autogrow.train.record.files import open_to_append, read_bytes, write_atomically
 from autogrow.train.record.folder import LEDGER, METRICS
 
@@ -91,9 +91,9 @@ def _row(line: bytes, before: Sequence[Row]) -> Row:
 
 
 def _returned_to(action: Action) -> int | None:
-    return (
-        action.to_check if isinstance(action, Undo) else action.back_to if isinstance(action, (Anneal, Refit)) else None
-    )
+    if isinstance(action, Undo):
+        return action.to_check
+    return action.back_to if isinstance(action, (Regularize, Anneal, Refit)) else None
 
 
 def write_metrics(folder: Path, rows: Sequence[Row]) -> None:

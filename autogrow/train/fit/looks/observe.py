@@ -26,7 +26,7 @@ from autogrow.train.fit.looks.newborns import look_at_newborns
 from autogrow.train.fit.net.module import GrowingModule
 
 RECORDED = (
-    "scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms", "flash_bytes", "ram_bytes",
+    "scores", "error", "undo", "seconds", "train_rows", "checkpoint_bytes", "latency_p95_ms", "flash_bytes", "ram_bytes", "dropout",
 )  # fmt: skip
 """What a run of ours can show a policy."""
 

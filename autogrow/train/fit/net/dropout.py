@@ -19,6 +19,11 @@ def dropout_for(width: int) -> float:
     return 0.1 * min(1.0, max(0.0, math.log2(width / 32) / 2))
 
 
+def has_dropout(net: nn.Module) -> bool:
+    """Whether a net has places where units are left out, whatever share."""
+    return any(isinstance(m, nn.modules.dropout._DropoutNd) for m in net.modules())
+
+
 def set_dropout(net: nn.Module, dropout: Any, sites: Sites) -> None:
     """Set every dropout behind a hidden width: by its width where `dropout` is 'auto', else to the given number."""
     modules = {name: m for name, m in net.named_modules() if isinstance(m, nn.modules.dropout._DropoutNd)}

@@ -1,4 +1,5 @@
-"""Gradients of a plain stack of linear layers and ReLUs, written out: the bits that autograd finds, without its graph.
+"""Gradients of a plain stack of linear layers, ReLUs and dropouts, written out: the bits that autograd finds, without
+its graph.
 
 A step of a small net is Python and bookkeeping more than arithmetic. What is written here calls the same kernels in the
 same order, so that a run may change between the two at any growth, and a law holds them equal bit for bit.
@@ -8,8 +9,9 @@ B batch, I inputs, W width, O outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,19 +20,19 @@ from torch import Tensor, nn
 from autogrow.nets import DenseNet
 from autogrow.nets.knots import Knots
 
-_PASSED = (nn.Identity, nn.Dropout)
-
 
 @dataclass(frozen=True)
 class WrittenGradients:
     """Sets the gradient of each parameter of a dense net, as `loss.backward()` would.
 
-    layers: the linear layers from input to head.  rectified: whether a ReLU stands behind each.
+    layers: the linear layers from input to head.  rectified: whether a ReLU stands behind each.  dropped: the share
+    that a dropout behind that leaves out; masks are drawn from torch's global random state, as its own are.
     """
 
     net: DenseNet
     layers: tuple[nn.Linear, ...]
     rectified: tuple[bool, ...]
+    dropped: tuple[float, ...]
     of_loss: Callable[[Tensor, Tensor], Tensor]
 
     @torch.no_grad()
@@ -38,15 +40,22 @@ class WrittenGradients:
         """From the inputs (B, …) and the targets (B,) or (B, O) of one batch."""
         if len(self.net.input_shape) > 1:
             x = self.net.flatten(x)
-        read = [self.net.columns(x)]
-        for layer, rectified in zip(self.layers, self.rectified, strict=True):
+        read, answered = [self.net.columns(x)], []
+        masks: list[Tensor | None] = []
+        for layer, rectified, share in zip(self.layers, self.rectified, self.dropped, strict=True):
             z = F.linear(read[-1], layer.weight, layer.bias)
-            read.append(torch.relu(z) if rectified else z)
+            answered.append(torch.relu(z) if rectified else z)
+            mask = torch.empty_like(z).bernoulli_(1 - share).div_(1 - share) if share else None
+            masks.append(mask)
+            read.append(answered[-1] if mask is None else answered[-1] * mask)
         delta = self.of_loss(read[-1], y)
         for i in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[i]
+            mask = masks[i]
+            if mask is not None:
+                delta = delta * mask
             if self.rectified[i]:
-                delta = torch.ops.aten.threshold_backward(delta, read[i + 1], 0)
+                delta = torch.ops.aten.threshold_backward(delta, answered[i], 0)
             layer.weight.grad, layer.bias.grad = delta.t().mm(read[i]), delta.sum(0)
             if i:
                 delta = delta.mm(layer.weight)
@@ -59,15 +68,28 @@ def written_gradients(net: nn.Module, task: str, smoothing: float) -> WrittenGra
     if not all(type(m) in (nn.Identity, Knots) for m in _leaves(net.columns)):  # they train nothing
         return None
     found = [*_leaves(net.hidden), net.head]
-    kept = [m for m in found if not isinstance(m, _PASSED) or (isinstance(m, nn.Dropout) and m.p > 0)]
-    layers = tuple(m for m in kept if type(m) is nn.Linear)
-    behind = [type(m) for m in kept[1:]]
-    plain = all(type(m) in (nn.Linear, nn.ReLU) for m in kept) and type(kept[0]) is nn.Linear
-    twice = any(type(m) is nn.ReLU and after is nn.ReLU for m, after in zip(kept, behind, strict=False))
-    if not plain or twice or not all(_is_plain(layer) for layer in layers) or len(set(layers)) < len(layers):
+    kept = [m for m in found if type(m) is not nn.Identity and not (type(m) is nn.Dropout and m.p == 0)]
+    groups = _groups(kept)
+    if groups is None:
         return None
-    rectified = tuple(after is nn.ReLU for m, after in zip(kept, [*behind, None], strict=True) if type(m) is nn.Linear)
-    return WrittenGradients(net, layers, rectified, _OfClasses(smoothing) if task == "classification" else of_values)
+    layers = tuple(group[0] for group in groups)
+    if not all(_is_plain(layer) for layer in layers) or len(set(layers)) < len(layers):
+        return None
+    rectified = tuple(any(type(m) is nn.ReLU for m in group) for group in groups)
+    dropped = tuple(sum(m.p for m in group if isinstance(m, nn.Dropout)) for group in groups)
+    of_loss = _OfClasses(smoothing) if task == "classification" else of_values
+    return WrittenGradients(net, layers, rectified, dropped, of_loss)
+
+
+def _groups(kept: Sequence[nn.Module]) -> list[list[Any]] | None:
+    """Each linear layer with what stands behind it; None where that is more than a ReLU, a dropout or both in turn."""
+    if not kept or type(kept[0]) is not nn.Linear:
+        return None
+    groups: list[list[Any]] = []
+    for module in kept:
+        groups = [*groups, [module]] if type(module) is nn.Linear else [*groups[:-1], [*groups[-1], module]]
+    known: tuple[list[type], ...] = ([], [nn.ReLU], [nn.Dropout], [nn.ReLU, nn.Dropout])
+    return groups if all([type(m) for m in group[1:]] in known for group in groups) else None
 
 
 def _leaves(module: nn.Module) -> Iterator[nn.Module]:

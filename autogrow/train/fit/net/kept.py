@@ -16,7 +16,7 @@ from autogrow.growth.surgery.entry import most_held
 from autogrow.nets.knots import Knots
 from autogrow.plain import Amount, Count, NotPlainError, Positive, check, check_plain
 from autogrow.policy import validated
-from autogrow.policy.actions import Anneal, Refit, Undo, action_from_plain
+from autogrow.policy.actions import Anneal, Refit, Regularize, Undo, action_from_plain
 from autogrow.policy.event import Event
 from autogrow.policy.history import Row
 from autogrow.train.fit.net.build import rebuild
@@ -66,6 +66,7 @@ class Ours(TypedDict):
     recipe: Sequence[Mapping[str, Any]]
     rate: NotRequired[Mapping[str, Any]]
     delivery: Delivery
+    dropout: NotRequired[Amount]
 
 
 class OfAnother(TypedDict):
@@ -85,6 +86,7 @@ class Snapshot(TypedDict):
     ema: Mapping[str, Tensor]
     optimizer: Mapping[str, Mapping[str, Any]]
     rate: PlainRate
+    dropout: NotRequired[Amount]
 
 
 class LifeCycleState(TypedDict):
@@ -231,7 +233,7 @@ def _check_state(state: Mapping[str, Any], ours: Content) -> None:
         pending.to_check
         if isinstance(pending, Undo)
         else pending.back_to
-        if isinstance(pending, (Anneal, Refit))
+        if isinstance(pending, (Regularize, Anneal, Refit))
         else None
     )
     if back_to is not None and back_to not in {int(key) for key in snapshots}:

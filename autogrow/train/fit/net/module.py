@@ -65,6 +65,7 @@ class GrowingModule(pl.LightningModule):
         self.recipe: list[dict[str, Any]] = []
         self.rate = Rate(spec.optimizer.lr, spec.schedule.warmup)
         self.delivery: dict[str, Any] = {}
+        self.dropout: float | None = None  # what a policy has decided, in the place of net.dropout
         self._compiled: list[Callable[[Tensor], Tensor]] = []  # in a list, so that it is not registered as a submodule
         net = rebuild(self.builder, recipe, example) if recipe else build_net(self.builder)
         self.install(net, None, [dict(entry) for entry in recipe])
@@ -86,7 +87,7 @@ class GrowingModule(pl.LightningModule):
         self.cost = cost(self.net, self.example)
         self.step_flops = sum(orthogonal_flops(p.shape) for p in hidden_matrices(self.spec, self.net))
         for net in (self.net, self.ema):
-            set_dropout(net, self.spec.net.dropout, self.sites)
+            set_dropout(net, self.spec.net.dropout if self.dropout is None else self.dropout, self.sites)
         self.list_tensors()
         if self.spec.trainer.compile:
             torch._dynamo.reset()  # else growth after growth uses up the recompile limit, and training falls back to eager
@@ -122,8 +123,17 @@ class GrowingModule(pl.LightningModule):
         """
         return rows * self.cost.train_flops_per_sample + self.step_flops
 
-    def restore(self, recipe: list[dict[str, Any]], net: Mapping[str, Tensor], ema: Mapping[str, Tensor]) -> None:
-        """Rebuild the architecture of `recipe` and load the given weights into net and average."""
+    def restore(
+        self,
+        recipe: list[dict[str, Any]],
+        net: Mapping[str, Tensor],
+        ema: Mapping[str, Tensor],
+        dropout: float | None = None,
+    ) -> None:
+        """Rebuild the architecture of `recipe` and load the given weights into net and average. dropout: what a policy
+        had decided by then, None for nothing.
+        """
+        self.dropout = dropout
         like = next(self.net.parameters())
         if recipe == self.recipe:
             new_net, new_ema = self.net, self.ema
@@ -219,6 +229,7 @@ class GrowingModule(pl.LightningModule):
             "recipe": self.recipe,
             "rate": self.rate.to_plain(),
             "delivery": self.delivery,
+            **({} if self.dropout is None else {"dropout": self.dropout}),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -226,7 +237,8 @@ class GrowingModule(pl.LightningModule):
         ours = checkpoint[CHECKPOINT_KEY]
         if ours["builder"] != self.builder:
             raise ConfigError("the checkpoint grew from another starting net than this config describes")
-        if ours["recipe"] != self.recipe:
+        self.dropout = ours.get("dropout")
+        if ours["recipe"] != self.recipe or self.dropout is not None:
             like = next(self.net.parameters())
             net = rebuild(self.builder, ours["recipe"], self.example.cpu())
             self.install(net.to(like.device, like.dtype).train(self.net.training), None, ours["recipe"])

@@ -14,8 +14,8 @@ Snapshot = dict[str, Any]
 
 
 def take(module: GrowingModule, optimizer: torch.optim.Optimizer) -> Snapshot:
-    """Copy the module's weights, its average, its recipe, its rate and the optimizer's state by name.
-    Plain containers.
+    """Copy the module's weights, its average, its recipe, its rate, dropout that was decided, and the optimizer's state
+    by name. Plain containers.
     """
     names: dict[Any, str] = {p: n for n, p in module.net.named_parameters()}
     return {
@@ -24,6 +24,7 @@ def take(module: GrowingModule, optimizer: torch.optim.Optimizer) -> Snapshot:
         "ema": _copy(module.ema.state_dict()),
         "optimizer": {names[p]: _copy(state) for p, state in optimizer.state.items()},
         "rate": module.rate.to_plain(),
+        **({} if module.dropout is None else {"dropout": module.dropout}),
     }
 
 
