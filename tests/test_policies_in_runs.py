@@ -76,7 +76,10 @@ def test_new_units_are_computed_from_the_rows_of_the_run(name, kind):
         (["growth=fixed", "growth.when.unit=epochs"], "growth.when.unit 'epochs' is unknown"),
         (["growth/guards=[gap_closes,hysteresis]", "growth.guards.hysteresis.close=0.7"], "is never reached"),
         (["growth=ramp", "growth/guards=[warm_up]", "growth.guards.warm_up.checks=30"], "it would never grow"),
-        (["growth/guards=[gap_closes,trial]", "stop.after_growth=1"], "can end the run before growth.guards.trial.checks"),
+        (
+            ["growth/guards=[gap_closes,trial]", "stop.after_growth=1"],
+            "can end the run before growth.guards.trial.checks",
+        ),
         (["growth.amount.cap=8", "net.widths=[16,16,16]"], "the net could never grow"),
         (["growth.amount.factor=1"], "growth.amount.factor must be above 1"),
         (["growth=plateau", "growth.when.watch=eror"], "did you mean 'error'?"),

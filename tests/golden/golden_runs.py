@@ -133,7 +133,11 @@ def undone() -> None:
     """Growths on trial that did not pay, and are undone."""
     trial = " ".join(f"growth.guards.trial.{key}" for key in ("checks=2", "gain=0.9", "rest=1", "give_up=3"))
     ramp = "growth.when.every=2 growth.when.until=20"
-    fit("run", f"data=digits growth=ramp growth/guards=[gap_closes,trial] {trial} {ramp} seed=8", guards="growth.guards.gap_closes.max_gap=0.99")
+    fit(
+        "run",
+        f"data=digits growth=ramp growth/guards=[gap_closes,trial] {trial} {ramp} seed=8",
+        guards="growth.guards.gap_closes.max_gap=0.99",
+    )
 
 
 def scored() -> None:
