@@ -1,4 +1,4 @@
-"""Laws of the quick ways through a large table: each gives to the bit what the plain way gives, or leaves it to that."""
+"""Laws of the quick ways through a large table: each gives to the bit what the plain way gives, or leaves it to it."""
 
 import gzip
 import io
@@ -58,7 +58,7 @@ FILES = {
     "blanks in names": lines(CELLS, CELLS[::-1], LABELS, head=" a,b ,y"),
     "a line of blanks": lines(CELLS, CELLS[::-1], LABELS) + b"   \n",
     "tabs": lines(CELLS, ["" if k % 5 else v for k, v in enumerate(CELLS)], LABELS, separator="\t"),
-    "a blank in the last row": lines(CELLS, CELLS[:-1] + [" NA"], LABELS),
+    "a blank in the last row": lines(CELLS, [*CELLS[:-1], " NA"], LABELS),
     "UTF-16": lines(CELLS, [" x"] * N, LABELS).decode().encode("utf-16"),
 }
 
@@ -128,7 +128,7 @@ COLUMNS = {
     "two values": lambda n: RNG.integers(0, 2, n),
     "sorted": np.arange,
     "ties": lambda n: RNG.normal(size=n).round(1),
-    "far tails": lambda n: RNG.standard_cauchy(n),
+    "far tails": RNG.standard_cauchy,
     "a few that mislead": lambda n: np.where(np.arange(n) % (n // _ASKED) == 0, 1e9, RNG.normal(size=n)),
     "a few that are all one": lambda n: np.where(np.arange(n) % (n // _ASKED) == 0, -3.0, RNG.normal(size=n)),
 }
