@@ -8,8 +8,11 @@ import sys
 
 def give_back() -> None:
     """Arrays of some megabytes that were let go stay with the C library, resident, while larger ones are asked for of
-    the system: behind the preparation of a large table as much again as the table. glibc gives them back when asked.
+    the system: behind the preparation of a large table as much again as the table. glibc gives them back when asked,
+    and pyarrow, in which pandas keeps text, what text was let go.
     """
+    if (pyarrow := sys.modules.get("pyarrow")) is not None:
+        pyarrow.default_memory_pool().release_unused()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
         if trim is not None:

@@ -115,7 +115,7 @@ def _ranked(values: np.ndarray, rank: int) -> Any:
         before = np.count_nonzero(values < least)
         near = values[(values >= least) & (values <= most)]
         if before <= rank < before + len(near):
-            values, rank = near, rank - before
+            values, rank = near, rank - int(before)
     return np.partition(values, rank)[rank]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autogrow.evaluation.evaluate import Plain
-from autogrow.evaluation.ranking import rankings
+from autogrow.evaluation.ranking import Rankings, rankings
 
 POINTS = 80  # of a curve
 BINS = 10  # of a calibration
@@ -25,8 +25,10 @@ def curves(
     before: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     names: Sequence[str] = (),
+    ranked: Rankings | None = None,
 ) -> Plain:
-    """The points to draw. Shapes as in `evaluate`; `before`: the probabilities (N, K) before the temperature was set.
+    """The points to draw. Shapes, and `ranked`, as in `evaluate`; `before`: the probabilities (N, K) before the
+    temperature was set.
 
     classification: `roc` and `precision_recall`, a curve (label, x, y) of the second of two classes, or of those of
     more that are told apart worst; `calibration`: for 'after' (and 'before') the mean probability and the share that
@@ -40,14 +42,14 @@ def curves(
     if task == "regression":
         return {"cloud": _cloud(np.asarray(outputs, dtype=np.float64), y, names)}
     shown = {"after": outputs} if before is None else {"before": before, "after": outputs}
+    ranked = rankings(outputs, y, weights) if ranked is None else ranked
     return {
-        **_one_against_rest(list(labels), outputs, y, weights),
+        **_one_against_rest(list(labels), ranked),
         "calibration": {when: _calibration(p, y, weights) for when, p in shown.items()},
     }
 
 
-def _one_against_rest(labels: list[Any], p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> Plain:
-    ranked = rankings(p, y, weights)
+def _one_against_rest(labels: list[Any], ranked: Rankings) -> Plain:
     worst = sorted(ranked, key=lambda c: ranked[c].area_under_roc()) if len(ranked) > 1 else list(ranked)
     roc, precision_recall = [], []
     for c in sorted(worst[:CURVES]):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn import metrics as sk
 
-from autogrow.evaluation.ranking import rankings
+from autogrow.evaluation.ranking import Ranking, Rankings, rankings
 
 Plain = dict[str, Any]
 
@@ -25,6 +25,7 @@ def evaluate(
     weights: np.ndarray | None = None,
     threshold: float | None = None,
     names: Sequence[str] = (),
+    ranked: Rankings | None = None,
 ) -> Plain:
     """Every metric of `outputs` against `y`, JSON-ready. What the rows do not define (an area with one class) is None.
 
@@ -39,6 +40,7 @@ def evaluate(
     mae, r2 for each of `names`).
 
     weights: (N,) of 0 or more, how much each row counts; the table of confusion then holds sums of them.
+    ranked: the `rankings` of just these rows, where somebody has them.
     """
     outputs, y = np.asarray(outputs, dtype=np.float64), np.asarray(y)
     if weights is not None:  # a row that counts for nothing is not there
@@ -46,7 +48,8 @@ def evaluate(
         outputs, y, weights = outputs[there], y[there], np.asarray(weights, dtype=np.float64)[there]
     if task == "regression":
         return _of_values(outputs, y.astype(np.float64), weights, names)
-    return _of_classes(list(labels), outputs, y, weights, threshold)
+    ranked = rankings(outputs, y, weights) if ranked is None else ranked
+    return _of_classes(list(labels), outputs, y, weights, threshold, list(ranked.values()))
 
 
 def answers(outputs: np.ndarray, threshold: float | None = None) -> np.ndarray:
@@ -63,14 +66,14 @@ def scalars(found: Plain) -> dict[str, float]:
 
 
 def _of_classes(
-    labels: list[Any], p: np.ndarray, y: np.ndarray, weights: np.ndarray | None, threshold: float | None
-) -> Plain:
+    labels: list[Any], p: np.ndarray, y: np.ndarray, weights: np.ndarray | None, threshold: float | None,
+    ranked: list[Ranking],
+) -> Plain:  # fmt: skip
     codes, k = answers(p, threshold), len(labels)
     confusion = np.bincount(y * k + codes, weights, minlength=k * k).reshape(k, k)
     precision, recall, f1 = _of_answers(codes, y, weights, k)
     rows = np.bincount(y, minlength=k)
     there = np.flatnonzero(rows)
-    ranked = rankings(p, y, weights).values()
     found: Plain = {
         "rows": len(y),
         "log_loss": _log_loss(p, y, weights),

@@ -68,12 +68,15 @@ class Ranking:
         return float(max(0.0, -np.sum(np.diff(recall) * precision[:-1])))
 
 
-def rankings(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> dict[int, Ranking]:
+Rankings = dict[int, Ranking]
+
+
+def rankings(p: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> Rankings:
     """Of the second of two classes, else of each class that occurs, against the rest; none where one class only does.
 
-    p: probabilities (N, K). y: classes (N,). weights: (N,).
+    p: probabilities (N, K). y: classes (N,). weights: (N,) of 0 or more; rows of 0 are not there.
     """
-    there = np.flatnonzero(np.bincount(y)).tolist()
+    there = np.flatnonzero(np.bincount(y if weights is None else y[weights > 0])).tolist()
     if len(there) < 2:
         return {}
     return {c: Ranking.of(y == c, p[:, c], weights) for c in ([1] if p.shape[1] == 2 else there)}

@@ -7,7 +7,8 @@ import pytest
 from sklearn import metrics as sk
 
 from autogrow.evaluation import evaluate
-from autogrow.evaluation.ranking import Ranking
+from autogrow.evaluation.curves import curves
+from autogrow.evaluation.ranking import Ranking, rankings
 
 RNG = np.random.default_rng(0)
 SIZES = (2, 3, 10, 101, 5000)
@@ -74,3 +75,18 @@ def test_the_metrics_of_classes_are_those_of_scikit_learn(rows, kind, classes, w
         assert found[name] == np.mean([metric(y == c, p[:, c], sample_weight=w) for c in ranked])
     if classes == 2:
         assert found["brier"] == sk.mean_squared_error(y, p[:, 1], sample_weight=w)
+
+
+@pytest.mark.parametrize("weights", [*WEIGHTS, "a class of nothing"])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_rankings_that_are_handed_over_are_those_of_the_rows_that_count(classes, weights):
+    y, p, w = drawn(300, classes, "ties", weights)
+    if weights == "a class of nothing":
+        w[y == classes - 1] = 0
+    ranked = rankings(p, y, w)
+    for say in (evaluate, curves):
+        given = ("classification", list(range(classes)), p, y)
+        assert repr(say(*given, weights=w, ranked=ranked)) == repr(say(*given, weights=w))
+    assert bool(ranked) == (classes > 2 or weights != "a class of nothing")
+    wrong = {c: Ranking(one.true, one.false, one.cuts) for c, one in ranked.items()}
+    assert not ranked or evaluate(*given, weights=w, ranked=wrong) != evaluate(*given, weights=w)

@@ -13,6 +13,7 @@ from autogrow.data import Prepared, Split
 from autogrow.evaluation import baseline, evaluate, prior_of
 from autogrow.evaluation.curves import curves
 from autogrow.evaluation.judge import BY_ANSWERS, best_threshold
+from autogrow.evaluation.ranking import rankings
 from autogrow.growth.modes import eval_mode
 from autogrow.train.fit.looks.measurer import answers_of, in_words_of_the_task
 from autogrow.train.fit.looks.metrics import final_metrics
@@ -50,7 +51,8 @@ def take_final_look(
     answers, y = in_words_of_the_task(pipeline, z, split.y)
     before = None if temperature == 1 else answers_of(pipeline, z * temperature)
     labels, targets = pipeline.labels, pipeline.targets
-    metrics = evaluate(task, labels, answers, y, weights=weights, threshold=net.threshold, names=targets)
+    ranked = rankings(answers, y, weights) if task == "classification" else None  # sorted once for both
+    metrics = evaluate(task, labels, answers, y, weights=weights, threshold=net.threshold, names=targets, ranked=ranked)
     error = found.error if net.threshold is None else metrics["error"]
     assert net.prior is not None
     return FinalLook(
@@ -61,7 +63,7 @@ def take_final_look(
         },
         metrics=metrics,
         baseline=baseline(task, labels, net.prior, y, weights=weights, names=targets),
-        curves=curves(task, labels, answers, y, before=before, weights=weights, names=targets),
+        curves=curves(task, labels, answers, y, before=before, weights=weights, names=targets, ranked=ranked),
         outputs=z,
     )
 
