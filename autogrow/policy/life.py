@@ -12,7 +12,7 @@ from autogrow.policy.guards import GapCloses, growth_ended
 from autogrow.policy.history import Anneal, Decision, History, Options, Regularize, Stop
 from autogrow.policy.needs import may_wait, never_stops, room, shortened
 from autogrow.policy.regularize import NoRegularizer, Regularizer
-from autogrow.policy.signals import annealing, best, refitting
+from autogrow.policy.signals import annealing, best, branch, refitting, regularized_at
 from autogrow.policy.stop import Patience, StopRule
 from autogrow.policy.verdict import Verdict
 from autogrow.policy.where import Cycle
@@ -36,9 +36,10 @@ class LifeCycle:
 
     Precedence: a running anneal, then losses that are not finite, then the stop rule, unless `regularize` has something
     to try before (or on trial), then the budget (the anneal starts in time to fit into `options.max_steps` and into the
-    run's share of `budget`), then what is to be tried, then growth. With `NeverStop`
-    nothing but the budget ends the run, so its anneal is not broken off either. `LifeCycle()` is the recipe
-    without its refit, and for that with a longer anneal.
+    run's share of `budget`), then what is to be tried, then growth. With `NeverStop` nothing but the budget ends the
+    run, so its anneal is not broken off either, nor is that of a net with dropout, whose scores scatter around its
+    best: the refit, which is worth more, comes only after a whole anneal. `LifeCycle()` is the recipe without its
+    refit, and for that with a longer anneal.
     """
 
     growth: GrowthPolicy = field(default_factory=recipe_growth)
@@ -51,7 +52,8 @@ class LifeCycle:
         """The decision after the history's last row."""
         if annealing(history) is not None:
             left, _ = steps_left(self.budget, history, options)
-            return self.finish.proceed(history, options, left=left, may_break=not never_stops(self.stop))
+            noisy = never_stops(self.stop) or regularized_at(branch(history)) is not None
+            return self.finish.proceed(history, options, left=left, may_break=not noisy)
         now, target = history[-1], best(history)
         left, limit = steps_left(self.budget, history, options, at=target)
         over = self._over(history, options)

@@ -211,14 +211,19 @@ def newborns_of(rows: Sequence[Row], grown_at: int) -> list[Newborns]:
 
 def since_regularized(rows: Rows) -> Rows:
     """The rows of a branch since the net went on with other dropout for the last time; all where it never did."""
-    start: tuple[int, int] = (0, 0)
+    return rows_of(rows[regularized_at(rows) or 0 :])
 
-    def at(seen: tuple[int, int], _: Row | None, row: Row) -> tuple[int, int]:
+
+def regularized_at(rows: Rows) -> int | None:
+    """Where in a branch the net began to train with its dropout; None where a policy never decided on any."""
+    start: tuple[int, int | None] = (0, None)
+
+    def at(seen: tuple[int, int | None], _: Row | None, row: Row) -> tuple[int, int | None]:
         place, found = seen
         begins = row.event is not None and isinstance(row.event.done, Regularize)
         return place + 1, place if begins else found
 
-    return rows_of(rows[read(rows, "since regularized", start, at)[1] :])
+    return read(rows, "regularized at", start, at)[1]
 
 
 def annealing(history: History) -> int | None:

@@ -27,7 +27,7 @@ from autogrow.policy import (
     Patience,
     requires,
 )
-from autogrow.policy.history import Anneal, Keep, Regularize
+from autogrow.policy.history import Anneal, Keep, Regularize, Stop
 from autogrow.policy.signals import branch
 
 STILL = Growth(Never())
@@ -88,6 +88,17 @@ def test_what_has_not_paid_is_left_behind(run):
     assert isinstance(rows[7].action, Anneal)
     assert rows[7].action.back_to == 2
     assert [row.check for row in branch(rows)] == [0, 1, 2, 8]
+
+
+def test_an_anneal_with_dropout_is_not_broken_off(run):
+    """At 2.0 the score is above 0.5 / 0.8; the anneal of a net without dropout ends there, and with it the refit."""
+    finish = Finish(0.5, refit=True)
+    paid = played(run, life(ONCE, finish=finish), [*FALLS, 0.5, 0.6, 0.6, 2.0, 2.0]).rows
+    plain = played(run, life(NoRegularizer(), finish=finish), [*FALLS, 2.0, 2.0]).rows
+    assert isinstance(paid[7].action, Anneal)
+    assert [row.action for row in paid[8:]] == [Keep(), Keep()]
+    assert isinstance(plain[4].action, Anneal)
+    assert isinstance(plain[5].action, Stop)
 
 
 @pytest.mark.parametrize("stop", [NeverStop(), BudgetStop(Budget(train_flops=3 * 10 * 352 * 5))])
