@@ -10,7 +10,7 @@ from autogrow.policy.finish import Finish, FinishRule
 from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
 from autogrow.policy.history import Anneal, Decision, History, Options, Stop
-from autogrow.policy.needs import never_stops, room, shortened
+from autogrow.policy.needs import never_stops, refitted, room, shortened
 from autogrow.policy.signals import annealing, best, refitting
 from autogrow.policy.stop import Patience, StopRule
 from autogrow.policy.where import Cycle
@@ -64,9 +64,14 @@ class LifeCycle:
         reserve = max(anneal, room(self.growth, now.step))
         return WithinBudget(self.growth, self.budget, reserve=reserve)(history, options)
 
-    def shortened(self, *, patience: float, finish: float) -> LifeCycle:
-        """That of a stage that is not the last: its stop and finish rules as they shorten themselves."""
-        return replace(self, stop=shortened(self.stop, patience), finish=shortened(self.finish, finish))
+    def shortened(self, *, patience: float, finish: float, refit: bool = False) -> LifeCycle:
+        """That of a stage that is not the last: its stop and finish rules as they shorten themselves. `refit`: with the
+        refit that the finish rule has.
+        """
+        short = shortened(self.finish, finish)
+        return replace(
+            self, stop=shortened(self.stop, patience), finish=refitted(short, self.finish) if refit else short
+        )
 
     def phase(self, history: History) -> str:
         """'grow', 'hold' (growth is over for good, as far as the last row shows), 'anneal', 'refit' or 'done'.
