@@ -1,7 +1,7 @@
 """Is there a size to choose? One net that grows, against every fixed size, at budgets over a factor of 64.
 
     .venv/bin/python scripts/envelope.py --out envelope.jsonl [--sets teacher,poker,fashion] [--seeds 3] [--arms …]
-    .venv/bin/python scripts/envelope.py --out envelope.jsonl --tables TABLES --sets flights
+    .venv/bin/python scripts/envelope.py --out envelope.jsonl --tables TABLES --sets flights,nouns
     .venv/bin/python scripts/envelope.py --out envelope.jsonl --table [--picture docs/pictures/envelope.svg]
 
 Of made-up sets rows are drawn afresh for as long as a run lasts and go by once; a real one is of Parquet files
@@ -42,7 +42,7 @@ BUDGETS = [6.25e11 / 64, 6.25e11 / 16, 6.25e11 / 4, 6.25e11]
 """Training FLOPs; a 128-128-128 net on the teacher's stream sees 2.8 million rows with the largest."""
 
 SIZES = {"teacher": (16, 32, 64, 128, 256), "poker": (16, 32, 64, 128, 256), "fashion": (16, 32, 64, 128, 256, 512),
-         "flights": (16, 32, 64, 128, 256)}  # fmt: skip
+         "flights": (16, 32, 64, 128, 256), "nouns": (8, 16, 32, 64, 128)}  # fmt: skip
 
 
 class Teacher:
@@ -117,7 +117,7 @@ class Fashion:
             yield np.stack(shifted).reshape(BATCH, -1), self.labels[rows]
 
 
-TARGETS = {"flights": "late"}
+TARGETS = {"flights": "late", "nouns": "gender"}
 """The tables of `scripts/package_sets.py`, and what is predicted."""
 STREAMS = {"teacher": Teacher, "poker": Poker, "fashion": Fashion}
 

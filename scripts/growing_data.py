@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/growing_data.py run --out growing.jsonl [--sets letter,satimage,fashion_mnist] [--seeds 5]
     .venv/bin/python scripts/growing_data.py run --out growing.jsonl --classes       five classes, then ten
-    .venv/bin/python scripts/growing_data.py table --out growing.jsonl
+    .venv/bin/python scripts/growing_data.py table --out growing.jsonl [--against warm]
 
 Five stages, 20 % to 100 % of the rows, nested; test error on the test rows that are there at each stage, training FLOPs
 summed up. `retrain` trains the net that `grow` ended at, knots too, from scratch at each stage; `warm` continues fixed
@@ -81,10 +81,11 @@ def main() -> None:
     parser.add_argument("--classes", action="store_true", help="two stages: half of the classes, then all")
     parser.add_argument("--tables", type=Path, default=Path("runs/growing_data/tables"), help="where the CSV files are")
     parser.add_argument("--more", nargs="*", default=[], help="further overrides, for every arm")
+    parser.add_argument("--against", default="retrain", help="the arm that the table sets the others against")
     options = parser.parse_args()
     cells = read_cells(options.out)
     if options.what == "table":
-        print_tables(cells)
+        print_tables(cells, options.against)
         return
     names = (options.sets or ("digits,fashion_mnist" if options.classes else SETS)).split(",")
     staged = ["data.arrival=class", "data.stages=2"] if options.classes else ["data.arrival=fraction", "data.stages=5"]
@@ -157,20 +158,20 @@ def composed(overrides: Sequence[str], out: Path) -> tuple[FitSpec, StageSpec]:
     return spec_from(cfg, out=out), StageSpec(**cfg.stage)
 
 
-def print_tables(cells: Sequence[Cell]) -> None:
-    """Means over seeds; against `retrain` the difference after the last stage with its 95 % interval,
+def print_tables(cells: Sequence[Cell], against: str) -> None:
+    """Means over seeds; against one arm, seed by seed, the difference after the last stage with its 95 % interval,
     and the ratio of FLOPs.
     """
     for where in dict.fromkeys((cell["by"], cell["set"]) for cell in cells):
         own = [cell for cell in cells if (cell["by"], cell["set"]) == where]
-        print(f"\n{where[1]}, data by {where[0]}: test error in % after each stage; last stage against retrain")
-        base = {cell["seed"]: cell for cell in own if cell["arm"] == "retrain"}
+        print(f"\n{where[1]}, data by {where[0]}: test error in % after each stage; last stage against {against}")
+        base = {cell["seed"]: cell for cell in own if cell["arm"] == against}
         for arm in dict.fromkeys(cell["arm"] for cell in own):
             runs = [cell for cell in own if cell["arm"] == arm]
             means = "  ".join(f"{100 * e:5.2f}" for e in np.mean([cell["test"] for cell in runs], axis=0))
             pairs = [(cell, base[cell["seed"]]) for cell in runs if cell["seed"] in base]
             line = f"  {arm:18} n={len(runs)}  {means}"
-            if pairs and arm != "retrain":
+            if pairs and arm != against:
                 low, mean, high = interval([100 * (a["test"][-1] - b["test"][-1]) for a, b in pairs])
                 ratio = np.mean([sum(a["train_flops"]) / sum(b["train_flops"]) for a, b in pairs])
                 seconds = np.mean([sum(a["seconds"]) / sum(b["seconds"]) for a, b in pairs])

@@ -10,14 +10,18 @@ from pathlib import Path
 class StageSpec:
     """How stages train.
 
-    patience, finish: of every stage but the last, whose net is only where the next one starts, so that it need not be
-    finished: factors on the stop rule's patience and on the length of the anneal, 0 for none.  shrink, perturb: of the
-    last, whose net is what counts: the shares of the old weights and of a fresh draw in what it starts from (see
-    `WarmStart`; 1 and 0: the same function, as chains of before these keys have it).
+    patience, finish: of every stage but the last, whose net is only where the next one starts, so that it need not
+    be finished: factors on the stop rule's patience and on the length of the anneal, 0 for none.  refit: whether
+    those stages, too, repeat their anneal on training and validation rows, as the last one does where the finish
+    says so; the next stage goes on from the net before that, so that the refit changes what is handed back there
+    and no more.  shrink, perturb: of the last, whose net is what counts: the shares of the old weights and of a
+    fresh draw in what it starts from (see `WarmStart`; 1 and 0: the same function, as chains of before these keys
+    have it).
     """
 
     patience: float = 0.25
     finish: float = 0.25
+    refit: bool = False
     shrink: float = 1.0
     perturb: float = 0.0
 

@@ -103,7 +103,8 @@ def stage_spec(spec: FitSpec, stage: StageSpec, number: int, count: int, before:
     assert spec.out is not None
     own = replace(spec, data=replace(spec.data, stage=number), out=stage_folder(spec.out, number), continue_from=before)
     if number < count - 1:
-        return replace(own, policy=spec.policy.shortened(patience=stage.patience, finish=stage.finish))
+        short = spec.policy.shortened(patience=stage.patience, finish=stage.finish, refit=stage.refit)
+        return replace(own, policy=short)
     # a warm start that is asked for is every stage's
     return replace(own, warm_start=WarmStart(stage.shrink, stage.perturb)) if spec.warm_start.exact else own
 

@@ -10,7 +10,7 @@ from autogrow.policy.finish import Finish, FinishRule
 from autogrow.policy.growth import Growth, GrowthPolicy
 from autogrow.policy.guards import GapCloses, growth_ended
 from autogrow.policy.history import Anneal, Decision, History, Options, Regularize, Stop
-from autogrow.policy.needs import may_wait, never_stops, room, shortened
+from autogrow.policy.needs import may_wait, never_stops, refitted, room, shortened
 from autogrow.policy.regularize import NoRegularizer, Regularizer
 from autogrow.policy.signals import annealing, best, branch, refitting, regularized_at
 from autogrow.policy.stop import Patience, StopRule
@@ -80,12 +80,15 @@ class LifeCycle:
         losses = f"train {now.train_loss:g}, val {now.val_loss:g}, score {now.score:g}"
         return Verdict(True, f"the losses at check {now.check} are not finite ({losses})")
 
-    def shortened(self, *, patience: float, finish: float) -> LifeCycle:
-        """That of a stage that is not the last: its stop, finish and regularizing rules as they shorten themselves."""
+    def shortened(self, *, patience: float, finish: float, refit: bool = False) -> LifeCycle:
+        """That of a stage that is not the last: its stop, finish and regularizing rules as they shorten themselves.
+        `refit`: with the refit that the finish rule has.
+        """
+        short = shortened(self.finish, finish)
         return replace(
             self,
             stop=shortened(self.stop, patience),
-            finish=shortened(self.finish, finish),
+            finish=refitted(short, self.finish) if refit else short,
             regularize=shortened(self.regularize, patience),
         )
 

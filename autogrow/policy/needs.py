@@ -5,9 +5,9 @@ Nothing here knows any policy by its class: a policy of a user's own says the sa
 does not say is taken for no. `needs`: names of what it must be shown (see `requires`). `by_the_clock`, `never_grows`,
 `never_stops`: true or false, and `anneals` of a finish rule, `may_wait` of a stop rule (what does not say may).
 `over(row, max_steps)`: of a schedule, whether growth is over. `shortened(factor)`: of a stop, finish or regularizing
-rule, itself for a stage that is not the last. `first_width(width, checks)`, `first_depth(depth)`: of a growth policy,
-the width and the number of layers that a run starts with. `room(step)`: of its `when`, the steps that a growth must
-leave the larger net in a run's budget.
+rule, itself for a stage that is not the last; `refit`: of a finish rule, whether it learns from validation rows in the
+end. `first_width(width, checks)`, `first_depth(depth)`: of a growth policy, the width and the number of layers that a
+run starts with. `room(step)`: of its `when`, the steps that a growth must leave the larger net in a run's budget.
 """
 
 from __future__ import annotations
@@ -109,6 +109,14 @@ def room(policy: object, step: int) -> int:
     """The steps that a growth after `step` of them must leave the larger net, as far as a growth policy says."""
     said = (part.room(step) for part in guarded(policy) if hasattr(part, "room"))
     return int(next(said, 0))
+
+
+def refitted(short: Rule, whole: Rule) -> Rule:
+    """A finish rule that was shortened, with the refit of the whole one; one that knows of no refit stays as it is."""
+    if not all(dataclasses.is_dataclass(rule) and hasattr(rule, "refit") for rule in (short, whole)):
+        return short
+    out: Rule = dataclasses.replace(short, refit=whole.refit)  # type: ignore[attr-defined,type-var]
+    return out
 
 
 def shortened(rule: Rule, factor: float) -> Rule:

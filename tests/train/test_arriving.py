@@ -15,7 +15,7 @@ from autogrow.chain.spec import StageSpec
 from autogrow.chain.stages import check_stages, fit_stages, stage_spec
 from autogrow.data import DataSpec, prepare
 from autogrow.errors import ConfigError, DataError
-from autogrow.policy import LifeCycle
+from autogrow.policy import Growth, LifeCycle, Never
 from autogrow.policy.finish import Finish, NoFinish
 from autogrow.policy.stop import NeverStop, Patience
 from autogrow.train.fit.spec import WarmStart
@@ -188,6 +188,34 @@ def test_stages_before_the_last_are_shortened_by_the_factor(factor):
         length = [f.share / (1 - f.share) for f in (policy.finish, short.finish)]
         assert length[1] == pytest.approx(factor * length[0])
     assert short.growth == policy.growth
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("refit", [False, True])
+def test_stages_before_the_last_learn_validation_rows_where_the_finish_does_and_it_is_asked_for(refit, factor):
+    for whole in (Finish(share=0.2, refit=refit), NoFinish()):
+        policy = LifeCycle(finish=whole)
+        plain = policy.shortened(patience=0.5, finish=factor)
+        asked = policy.shortened(patience=0.5, finish=factor, refit=True)
+        assert not getattr(plain.finish, "refit", False)
+        assert getattr(asked.finish, "refit", False) == (refit and isinstance(plain.finish, Finish))
+        assert asked.stop == plain.stop
+        if isinstance(plain.finish, Finish):
+            assert dataclasses.replace(asked.finish, refit=False) == plain.finish
+
+
+def test_a_refit_in_between_changes_what_is_handed_back_there_and_no_later_net(make_chain, tmp_path):
+    finish = Finish(share=0.2, least_checks=1, refit=True)
+    results = []
+    for refit in (False, True):
+        spec = make_chain(tmp_path / str(refit), dataclasses.replace(HALVES, stages=[0.5, 1.0]))
+        spec.policy = LifeCycle(Growth(Never()), Patience(1, after_growth=0, improvement=0.2), finish)
+        spec.trainer.max_epochs = 1000  # no limit that a refit would take its steps from
+        results.append(chain(spec, stage=dataclasses.replace(RENEWED, refit=refit))["stages"])
+    for number, (plain, refitted) in enumerate(zip(*results, strict=True)):
+        assert plain["val"] == refitted["val"]  # of the net before the refit
+        assert (plain["test"] == refitted["test"]) == (number == 1)
+        assert (plain["train_flops"] < refitted["train_flops"]) == (number == 0)
 
 
 def test_other_rules_stay_as_they_are():
