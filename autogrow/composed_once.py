@@ -25,6 +25,19 @@ from omegaconf.errors import OmegaConfBaseException
 Key = tuple[str, ...]
 _PLACES = "hydra.searchpath"
 _NEVER = b""
+_WORDS = [
+    "a=b",
+    "a.b=1",
+    "a.b=0.5",
+    "a=1e-3",
+    "a/b=c",
+    "a=null",
+    "a=true",
+    "a=[1,2]",
+    "a='b c'",
+    "a=/b/c-d_0",
+    "hydra.a=B",
+]
 
 
 class Composed:
@@ -32,6 +45,11 @@ class Composed:
 
     known: ClassVar[dict[Key, bytes]] = {}
     heard: ClassVar[list[Callable[[Key, bytes], None]]] = []
+
+
+def read_words() -> None:
+    """Read words of every kind: the tables of Hydra's grammar fill as words are read, and are the process's."""
+    OverridesParser.create().parse_overrides(_WORDS)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
     .venv/bin/python scripts/start_bench.py [REVISION] [--repeats 5] [--only WORDS]
 
 Each command is a process of its own; its user and system seconds are what the system says of it. `fit … max_epochs=1`
-trains for two checks, so what it takes is what every run takes beside its training.
+trains for two checks; what it takes outside training is what lies before its first optimizer step and behind its last.
 """
 
 from __future__ import annotations
@@ -30,11 +30,16 @@ COMMANDS = {
 }
 
 
-def cpu_seconds(checkout: Path, words: list[str]) -> float:
-    """User and system seconds of one command."""
+OUTSIDE = "  outside training"
+MARKED = Path(__file__).with_name("marked_run.py")
+
+
+def cpu_seconds(checkout: Path, words: list[str]) -> tuple[float, float]:
+    """User and system seconds of one command: all of them, and those outside training."""
     with tempfile.TemporaryDirectory() as folder:
+        marks = Path(folder) / "marks"
         process = subprocess.Popen(
-            [sys.executable, "-m", "autogrow", *words],
+            [sys.executable, str(MARKED), str(marks), *words],
             cwd=folder,
             env=environment_of(checkout),
             stdout=subprocess.DEVNULL,
@@ -42,7 +47,9 @@ def cpu_seconds(checkout: Path, words: list[str]) -> float:
         )
         _, _, usage = os.wait4(process.pid, 0)
         process.returncode = 0  # it has been waited for
-    return usage.ru_utime + usage.ru_stime
+        whole = usage.ru_utime + usage.ru_stime
+        first, last = map(float, marks.read_text().split()) if marks.is_file() else (0.0, 0.0)
+    return whole, whole - (last - first)
 
 
 def environment_of(checkout: Path) -> dict[str, str]:
@@ -77,10 +84,17 @@ def measure(before: Path, repeats: int, commands: dict[str, list[str]]) -> None:
     """Print the table: medians of both, and of the ratios of neighbours."""
     print(f"{'CPU seconds':28}{'before':>10}{'now':>10}{'ratio':>10}   n={repeats}, in turn")
     for name, words in commands.items():
-        pairs = [(cpu_seconds(before, words), cpu_seconds(HERE, words)) for _ in range(repeats + 1)][1:]  # .pyc files
-        old, new = (statistics.median(column) for column in zip(*pairs, strict=True))
-        ratio = statistics.median(now / then for then, now in pairs)
-        print(f"{name:28}{old:10.2f}{new:10.2f}{ratio:10.2f}", flush=True)
+        found = [(cpu_seconds(before, words), cpu_seconds(HERE, words)) for _ in range(repeats + 1)][1:]  # .pyc files
+        show(name, [(then[0], now[0]) for then, now in found])
+        if any(whole != outside for whole, outside in found[0]):
+            show(OUTSIDE, [(then[1], now[1]) for then, now in found])
+
+
+def show(name: str, pairs: list[tuple[float, float]]) -> None:
+    """One row: medians, and the median of the ratios of neighbours."""
+    old, new = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(now / then for then, now in pairs)
+    print(f"{name:28}{old:10.2f}{new:10.2f}{ratio:10.2f}", flush=True)
 
 
 if __name__ == "__main__":

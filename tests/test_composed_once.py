@@ -1,13 +1,19 @@
 """What is composed of known choices is what Hydra composes anew, to the flags of every node; and so are its errors."""
 
+import pickle
+import socket
+from functools import partial
+
 import pytest
 from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from autogrow.children import server
+from autogrow.children.warm import LONGEST
 from autogrow.composed_once import Composed, composing_once
 from autogrow.config import CONF_DIR
 from autogrow.registration import register
@@ -77,6 +83,25 @@ def test_choices_and_modes_are_told_apart(loader, known):
     assert len(known) == 5
 
 
+def test_what_one_process_has_composed_another_need_not(loader, known, monkeypatch):
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    words = ["data=iris", "growth=never", "seed=7"]
+    anew = load(loader, words)
+    with here, there:
+        monkeypatch.setattr(Composed, "heard", [partial(server._pass_on, there)])
+        with composing_once():
+            load(loader, ["data=iris", "seed=1", "growth=never"])
+        server._pass_on(there, ("too large",), bytes(10**7))  # is dropped
+        key, config = pickle.loads(here.recv(LONGEST))
+        with pytest.raises(BlockingIOError):
+            here.recv(LONGEST, socket.MSG_DONTWAIT)
+    known.clear()
+    known[key] = config
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", None)
+    with composing_once():
+        same(load(loader, words), anew)
+
+
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)
 def test_what_is_wrong_is_said_as_ever(words, loader):
     said = []
@@ -91,13 +116,13 @@ def test_what_is_wrong_is_said_as_ever(words, loader):
 
 
 def test_places_of_ones_own_are_looked_into_each_time(loader, known, tmp_path):
-    mine = tmp_path / "data" / "mine.yaml"
+    mine = tmp_path / "extra" / "mine.yaml"
     mine.parent.mkdir()
-    words = [f"hydra.searchpath=[file://{tmp_path}]", "data=mine"]
+    words = [f"hydra.searchpath=[file://{tmp_path}]", "+extra=mine"]
     with composing_once():
-        for name in ("one", "two"):
-            mine.write_text(f"name: {name}\n")
-            assert load(loader, words).data.name == name
+        for seed in (5, 6):
+            mine.write_text(f"# @package _global_\nseed: {seed}\n")
+            assert load(loader, words).seed == seed
     assert not known
 
 

@@ -34,7 +34,11 @@ USED = (
     "sklearn.datasets",
 )
 
-MADE = (("autogrow.report.run.page", "compiled"), ("autogrow.config", "register_schema"))  # called once, in the server
+MADE = (  # called once for all, in the server
+    ("autogrow.registration", "register"),
+    ("autogrow.composed_once", "read_words"),
+    ("autogrow.report.run.page", "compiled"),
+)
 COMPOSED = "autogrow.composed_once"  # what the server knows its jobs need not compose
 _EVERY = 0.02  # seconds between two looks at the jobs
 

@@ -92,6 +92,7 @@ class GrowingModule(pl.LightningModule):
         if self.spec.trainer.compile:
             torch._dynamo.reset()  # else growth after growth uses up the recompile limit, and training falls back to eager
             self._compiled = [torch.compile(self.net)]
+        self._listed = self._lying()
 
     def list_tensors(self) -> None:
         """What a step goes through: the tensors that are averaged, and the gradients that are written out."""
@@ -102,10 +103,24 @@ class GrowingModule(pl.LightningModule):
         self._written = written_gradients(self.net, self.task, self.spec.trainer.label_smoothing)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GrowingModule:
-        """Moving to a device replaces tensors: list them anew."""
+        """Moving to a device replaces tensors: list them anew. Lightning moves also to where the net is already."""
         super()._apply(fn, recurse)
-        self.architecture_changed()
+        self._look_again()
         return self
+
+    def _look_again(self) -> None:
+        """Bring along what depends on the tensors, where these are others, elsewhere, or knots were read."""
+        if self._lying() != self._listed:
+            self.architecture_changed()
+
+    def _lying(self) -> list[tuple[Any, ...]]:
+        """Which tensors there are, and where; of buffers also how often they were written to."""
+        kinds = ((self.parameters(), False), (self.buffers(), True))
+        return [
+            (id(t), t.data_ptr(), t.device, t.dtype, t._version if counted else 0)
+            for tensors, counted in kinds
+            for t in tensors
+        ]
 
     @property
     def widths(self) -> dict[str, int]:
@@ -133,15 +148,18 @@ class GrowingModule(pl.LightningModule):
         """Rebuild the architecture of `recipe` and load the given weights into net and average. dropout: what a policy
         had decided by then, None for nothing.
         """
-        self.dropout = dropout
-        like = next(self.net.parameters())
+        other, self.dropout = dropout != self.dropout, dropout
         if recipe == self.recipe:
-            new_net, new_ema = self.net, self.ema
-        else:
-            new_net = (
-                rebuild(self.builder, recipe, self.example.cpu()).to(like.device, like.dtype).train(self.net.training)
-            )
-            new_ema = copy.deepcopy(new_net)
+            self.net.load_state_dict(net)
+            self.ema.load_state_dict(ema)
+            if other:
+                self.architecture_changed()
+            else:
+                self._look_again()
+            return
+        like = next(self.net.parameters())
+        new_net = rebuild(self.builder, recipe, self.example.cpu()).to(like.device, like.dtype).train(self.net.training)
+        new_ema = copy.deepcopy(new_net)
         new_net.load_state_dict(net)
         new_ema.load_state_dict(ema)
         self.install(new_net, new_ema, recipe)
