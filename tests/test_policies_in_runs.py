@@ -34,6 +34,7 @@ CHOICES = [
     *([f"stop={name}"] for name in named("stop")),
     *([f"budget={name}"] for name in named("budget")),
     *([f"finish={name}"] for name in named("finish")),
+    *([f"regularize={name}"] for name in named("regularize")),
     *([f"neurons={name}", "growth=ramp"] for name in named("neurons")),
 ]
 
