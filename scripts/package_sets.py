@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder to make a set's folder in")
     parser.add_argument("--sets", default="flights", help=", ".join(SETS))
     options = parser.parse_args()
+    if unknown := set(options.sets.split(",")) - set(SETS):
+        parser.error(f"--sets knows {', '.join(SETS)}, not {', '.join(sorted(unknown))}")
     for name in options.sets.split(","):
         folder = options.out / name
         print(f"{write_parts(SETS[name](options.packages), folder):,} rows in {folder}")
