@@ -113,6 +113,7 @@ def fit(
     if source is not None:
         spec = continuing(spec, source)
     with ExitStack() as held:
+        held.enter_context(threads(spec))  # of the preparation, too: threads that wait for each other spin
         begun = None
         if resume and spec.out is not None:
             held.enter_context(lock(spec.out, "autogrow.fit"))  # from now on its checkpoints are ours
@@ -125,7 +126,6 @@ def fit(
             prepared = prepare_stream(stream, spec.data, begun=as_begun)
         prepared = prepared or prepare(spec.data, before, begun=as_begun)
         check_judges(spec, prepared)
-        held.enter_context(threads(spec))
         held.enter_context(quiet_lightning())
         run = _set_up(spec, prepared, display, source, held, begun)
         where = f", {run.where}" if run.where else ""
