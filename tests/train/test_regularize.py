@@ -11,7 +11,7 @@ from torch import nn
 
 import autogrow
 from autogrow.errors import ConfigError
-from autogrow.policy import Dropout, Patience
+from autogrow.policy import Dropout, NeverStop, Patience
 from autogrow.policy.history import Anneal, Regularize
 from autogrow.policy.replay import replay
 from autogrow.train.fit.controller import LifeCycleController
@@ -96,6 +96,11 @@ def test_a_replay_of_its_own_policy_decides_the_same(make_spec):
 def test_two_who_decide_on_dropout_are_refused(make_spec):
     with pytest.raises(ConfigError, match=r"leave net.dropout null, got 0.1"):
         fit(make_spec(policy=patient(EAGER), net=NetSpec(widths=[8], dropout=0.1)))
+
+
+def test_where_no_stop_rule_brings_it_about_it_is_refused(make_spec):
+    with pytest.raises(ConfigError, match=r"is tried where the stop rule would end the run.*take stop=patience"):
+        fit(make_spec(policy=eager_policy(stop=NeverStop(), regularize=EAGER), max_epochs=3))
 
 
 def test_a_net_without_places_for_it_cannot_go_on_with_it(make_spec, tmp_path):

@@ -19,7 +19,7 @@ from autogrow.evaluation.judge import check_metric
 from autogrow.growth.neurons.learned import Learned
 from autogrow.policy import check_settings
 from autogrow.policy.history import Cost, Refine
-from autogrow.policy.needs import first_depth, first_width, requires
+from autogrow.policy.needs import first_depth, first_width, may_wait, never_stops, requires
 from autogrow.policy.waiting import planned_checks
 from autogrow.train.fit.continue_from import FinishedNet
 from autogrow.train.fit.looks.device import DeviceGauge
@@ -202,9 +202,14 @@ def check_run(
 
 
 def _check_dropout(spec: FitSpec, module: GrowingModule) -> None:
-    """Where a policy decides on dropout, nobody else does, and the net has places for it."""
+    """A policy that decides on dropout is alone to do so, has a stop rule that brings it about, and a net with places."""
     if "dropout" not in requires(spec.policy):
         return
+    if never_stops(spec.policy.stop) or not may_wait(spec.policy.stop):
+        raise ConfigError(
+            "regularize=dropout is tried where the stop rule would end the run, and this one never does, or wants it ended "
+            "at once: take stop=patience (or regularize=none)"
+        )
     if spec.net.dropout is not None:
         raise ConfigError(
             f"regularize=dropout decides on dropout by validation: leave net.dropout null, got {spec.net.dropout!r} "
