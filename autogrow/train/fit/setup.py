@@ -202,7 +202,7 @@ def check_run(
 
 
 def _check_dropout(spec: FitSpec, module: GrowingModule) -> None:
-    """A policy that decides on dropout does so alone, has a stop rule to bring it about, and a net with places for it."""
+    """A policy that decides on dropout does so alone; a stop rule brings it about, and the net has places for it."""
     if "dropout" not in requires(spec.policy):
         return
     if never_stops(spec.policy.stop) or not may_wait(spec.policy.stop):
