@@ -15,8 +15,9 @@ GROW = "grow"
 """The arm that the others are compared with, and that runs first."""
 
 SEED = "seed"
-FACTS = (SEED, "start_widths", "widths", "knots", "train_flops", "seconds", "passes", "growth_checks")
-"""What an override may ask for in braces: the seed, and facts of the grown run of this seed."""
+FACTS = (SEED, "start_widths", "widths", "knots", "dropout", "train_flops", "seconds", "passes", "growth_checks")
+"""What an override may ask for in braces: the seed, and facts of the grown run of this seed (`dropout` where a policy
+decided on it)."""
 
 MATCHES = (None, "train_flops", "steps", "seconds")
 _KEYS = ("about", "label", "spoken", "overrides", "matched", "command", "kinds")
@@ -52,10 +53,11 @@ class Arm:
         return bool(self.asks - {SEED})
 
     def filled(self, user: Sequence[str], facts: Mapping[str, Any]) -> list[str]:
-        """The overrides of one run: the user's, as far as the arm leaves them,
-        then the arm's with the facts filled in.
+        """The overrides of one run: the user's, as far as the arm leaves them, then the arm's with the facts filled in,
+        but for those that ask for what the grown run does not have.
         """
-        own = [_ASKED.sub(lambda asked: _typed(facts[asked[1]]), override) for override in self.overrides]
+        said = [override for override in self.overrides if facts.keys() >= set(_ASKED.findall(override))]
+        own = [_ASKED.sub(lambda asked: _typed(facts[asked[1]]), override) for override in said]
         return [*(o for o in user if not any(_covers(key_of(a), key_of(o)) for a in own)), *own]
 
 
@@ -96,6 +98,7 @@ def facts_of(result: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
         "start_widths": list(rows[0].widths.values()),
         "widths": list(result["widths"]),
         "knots": _knots(result.get("knots", {}), rows) or None,
+        **({"dropout": result["dropout"]} if "dropout" in result else {}),
         "train_flops": result["train_flops"],
         "seconds": result["seconds"],
         "passes": rows[-1].passes,  # result.json rounds them

@@ -16,6 +16,8 @@ from autogrow.compare.read.runs import read_run
 from autogrow.config import spec_from
 from autogrow.errors import ConfigError
 from autogrow.nets.knots import Knots
+from autogrow.policy import Dropout, NoRegularizer
+from autogrow.policy.needs import never_stops
 from autogrow.policy.stop import NeverStop
 from autogrow.registration import register_launcher, register_schema
 from autogrow.train.fit.run import fit
@@ -105,6 +107,29 @@ def test_a_wrong_arm_is_named(node, message):
 
 def test_keys_of_groups_and_values_are_of_one_kind():
     assert [key_of(o) for o in ("a/b=c", "a.b=c", "++a.b=c", "~a/b", "a/b@c=d")] == ["a.b"] * 5
+
+
+@pytest.mark.parametrize("name", sorted(name for name in FOLLOWING if name.startswith("scratch")))
+def test_a_net_from_scratch_has_the_dropout_that_the_grown_run_decided_on(name, make_run, spec):
+    run = read_run(make_run("grow/seed_2", 2, growths=(0, 1)))
+    user = ["data=iris", "regularize=dropout", "regularize.checks=3"]
+    decided = spec(*ARMS[name].filled(user, facts_of({**run.result, "dropout": 0.2}, run.rows)))
+    assert decided.net.dropout == 0.2
+    assert isinstance(decided.policy.regularize, NoRegularizer)
+    left = spec(*ARMS[name].filled(["data=iris", "net.dropout=0.3"], facts_of(run.result, run.rows)))
+    assert left.net.dropout == 0.3  # where no policy decided, it is what was asked for
+
+
+@pytest.mark.parametrize("name", sorted(ARMS))
+def test_no_arm_is_refused_beside_a_run_that_decides_on_dropout(name, spec):
+    filled = ARMS[name].filled(["data=iris", "regularize=dropout"], EXAMPLE)
+    if ARMS[name].command != "fit":  # its trials draw a dropout of their own
+        assert [o for o in filled if o.startswith("regularize")] == ["regularize=none"]
+        return
+    made = spec(*filled)
+    if isinstance(made.policy.regularize, Dropout):
+        assert made.net.dropout is None
+        assert not never_stops(made.policy.stop)
 
 
 def test_a_net_from_scratch_has_the_grown_nets_knots_where_values_repeat(spec, tmp_path):
