@@ -62,6 +62,11 @@ class Undo:
 
     to_check: Count
 
+    @property
+    def back_to(self) -> int:
+        """The check whose net is put back, as of every action that returns."""
+        return self.to_check
+
 
 @dataclass(frozen=True)
 class Regularize:
@@ -98,6 +103,8 @@ Action = Keep | Widen | Deepen | Refine | ExtendInputs | ExtendOutputs | Undo | 
 GROWTHS = (Widen, Deepen, Refine, ExtendInputs, ExtendOutputs)
 COARSE = (Widen, Deepen, ExtendInputs, ExtendOutputs)
 """Growths that change how the net is built, not how finely it reads."""
+RETURNS = (Undo, Regularize, Anneal, Refit)
+"""Actions that put the net of an earlier check back, `back_to`."""
 _KINDS: dict[str, type[Any]] = {
     "keep": Keep,
     "widen": Widen,

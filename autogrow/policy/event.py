@@ -17,12 +17,9 @@ from autogrow.errors import CheckpointError
 from autogrow.plain import Count, Positive, fault, fault_of_fields
 from autogrow.policy.actions import (
     GROWTHS,
+    RETURNS,
     Action,
-    Anneal,
     Deepen,
-    Refit,
-    Regularize,
-    Undo,
     action_from_plain,
     action_name,
     action_to_plain,
@@ -110,10 +107,7 @@ class Event:
     @property
     def back_to(self) -> int | None:
         """The check whose net was put back; None for what is no return."""
-        match self.done:
-            case Undo(to_check=check) | Regularize(back_to=check) | Anneal(back_to=check) | Refit(back_to=check):
-                return check
-        return None
+        return self.done.back_to if isinstance(self.done, RETURNS) else None
 
     def to_plain(self) -> dict[str, Any]:
         """The event as a plain dict; what it has not is left out.

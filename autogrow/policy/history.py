@@ -22,6 +22,7 @@ from autogrow.plain import Amount, Count, Positive, fault_of_fields
 from autogrow.policy.actions import (
     COARSE,
     GROWTHS,
+    RETURNS,
     Action,
     Anneal,
     Deepen,
@@ -264,7 +265,7 @@ History = Sequence[Row]
 
 # whoever writes a policy imports actions and records from here
 __all__ = [
-    "COARSE", "GROWTHS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
+    "COARSE", "GROWTHS", "RETURNS", "Action", "Anneal", "Column", "Cost", "Decision", "Deepen", "Event", "ExtendInputs", "ExtendOutputs", "History", "Keep",
     "Newborns", "Options", "Refine", "Refit", "Regularize", "Row", "Stop", "Undo", "Widen", "action_from_plain", "action_name", "action_to_plain",
 ]  # fmt: skip
 

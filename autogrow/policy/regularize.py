@@ -13,8 +13,9 @@ from autogrow.errors import ConfigError
 from autogrow.policy.actions import Regularize
 from autogrow.policy.growth import kept
 from autogrow.policy.history import Decision, History, Row, Stop
+from autogrow.policy.paying import has_paid
 from autogrow.policy.rows import read
-from autogrow.policy.signals import best, branch, smoothed_gap, threshold
+from autogrow.policy.signals import best, branch, smoothed_gap
 from autogrow.policy.verdict import Verdict, checks
 
 
@@ -98,16 +99,13 @@ class Dropout:
 
     def _on_trial(self, history: History, at: int, share: float) -> Decision | None:
         """Keep while the last share has not paid yet, Stop once it has had its checks; None where it has paid."""
-        before, now = best(history[: at + 1]), best(history[at + 1 :])
-        since = len(history) - 1 - at
-        wanted = threshold(math.inf if before is None else before.score, relative=self.gain)
-        if now is not None and now.score < wanted:
+        before, since = best(history[: at + 1]), len(history) - 1 - at
+        paid = has_paid(math.inf if before is None else before.score, history[at + 1 :], self.gain)
+        if paid.fires:
             return None
-        found = "no finite score" if now is None else f"the best score {now.score:.4g}"
-        seen = f"dropout {share:g} is on trial, {since} of {checks(self.checks)}: {found} is not below {wanted:.4g}"
         if since < self.checks:
-            return kept(f"because {seen}")
-        return Decision(Stop(), f"dropout {share:g} has not paid in {checks(since)}: {found} is not below {wanted:.4g}")
+            return kept(f"because dropout {share:g} is on trial, {since} of {checks(self.checks)}: {paid.reason}")
+        return Decision(Stop(), f"dropout {share:g} has not paid in {checks(since)}: {paid.reason}")
 
 
 _Shares = tuple[tuple[int, float], ...]

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from autogrow.policy.event import Continued, Size
-from autogrow.policy.history import GROWTHS, Anneal, Deepen, History, Refit, Regularize, Row, Undo, Widen
+from autogrow.policy.history import GROWTHS, RETURNS, Anneal, Deepen, History, Refit, Regularize, Row, Widen
 from autogrow.policy.newborns import Newborns
 from autogrow.policy.rows import Rows, read, rows_of
 
@@ -38,7 +38,7 @@ def branch(history: History) -> Rows:
 def _went_back(seen: tuple[int, int], before: Row | None, _: Row) -> tuple[int, int]:
     """(rows so far, the place of the first row after the net went back to an earlier one, for the last time)."""
     place, back = seen
-    gone = before is not None and type(before.action) in (Undo, Regularize, Anneal, Refit)
+    gone = before is not None and isinstance(before.action, RETURNS)
     return place + 1, place if gone else back
 
 
@@ -46,11 +46,8 @@ def _walk(history: Sequence[Row]) -> list[Row]:
     """The branch, from the last row back to the first."""
     parent: dict[int, int] = {}
     for before, row in itertools.pairwise(history):
-        match before.action:
-            case Undo(to_check=back) | Regularize(back_to=back) | Anneal(back_to=back) | Refit(back_to=back):
-                parent[row.check] = back
-            case _:
-                parent[row.check] = before.check
+        action = before.action
+        parent[row.check] = action.back_to if isinstance(action, RETURNS) else before.check
     by_check = {row.check: row for row in history}
     rows = [history[-1]]
     while rows[-1].check in parent:

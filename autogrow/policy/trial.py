@@ -8,8 +8,9 @@ from typing import ClassVar
 from autogrow.errors import ConfigError
 from autogrow.policy.growth import GrowthPolicy, kept
 from autogrow.policy.history import GROWTHS, Decision, Deepen, History, Options, Refine, Row, Undo, Widen
+from autogrow.policy.paying import has_paid
 from autogrow.policy.rows import read
-from autogrow.policy.signals import best, branch, last_growth, threshold
+from autogrow.policy.signals import best, branch, last_growth
 from autogrow.policy.verdict import Verdict, checks
 
 
@@ -62,17 +63,16 @@ class Trial:
         if grown is None or not isinstance(rows[grown].action, (Widen, Deepen, Refine)):
             return None
         since = len(rows) - 1 - grown
-        before, now = best(rows[: grown + 1]), best(rows[grown + 1 :])
+        before = best(rows[: grown + 1])
         if since > self.checks or before is None:
             return None
-        wanted = threshold(before.score, relative=self.gain)
-        if now is not None and now.score < wanted:
+        when = f" since the growth at check {rows[grown].check}"
+        paid = has_paid(before.score, rows[grown + 1 :], self.gain, when=when)
+        if paid.fires:
             return None
-        found = "no finite score" if now is None else f"the best score {now.score:.4g}"
-        seen = f"{found} since the growth at check {rows[grown].check} is not below {wanted:.4g}"
         if since < self.checks:
-            return kept(f"because the growth is on trial, {since} of {checks(self.checks)}: {seen}")
-        return Decision(Undo(rows[grown].check), f"undone: after {checks(since)} {seen}")
+            return kept(f"because the growth is on trial, {since} of {checks(self.checks)}: {paid.reason}")
+        return Decision(Undo(rows[grown].check), f"undone: after {checks(since)} {paid.reason}")
 
 
 def _undone(history: History) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from autogrow.growth.carry.optimizer import check_optimizer
 from autogrow.policy import LifeCycle, deliverable, return_target, validated
 from autogrow.policy.book import Book, Measured
 from autogrow.policy.event import Event, FullVal
-from autogrow.policy.history import GROWTHS, Anneal, Keep, Refit, Regularize, Row, Stop, Undo
+from autogrow.policy.history import GROWTHS, RETURNS, Anneal, Keep, Refit, Row, Stop
 from autogrow.policy.signals import last_decided
 from autogrow.train.fit.checkpoint_writer import CheckpointWriter
 from autogrow.train.fit.looks.measurer import Measurer
@@ -178,9 +178,8 @@ class LifeCycleController(pl.Callback):
         action, book = self.book.take(), self.book
         if isinstance(action, GROWTHS):
             book.applied(grow(trainer, module, action, events=book.events, decided_at=book.decided_at))
-        elif isinstance(action, (Anneal, Refit, Regularize, Undo)):
-            target = action.to_check if isinstance(action, Undo) else action.back_to
-            event = install(trainer, module, action, self.snapshots[target], decided_at=book.decided_at)
+        elif isinstance(action, RETURNS):
+            event = install(trainer, module, action, self.snapshots[action.back_to], decided_at=book.decided_at)
             if isinstance(action, Anneal):
                 full = self.measurer.val(module, full=True)
                 found = FullVal(full.loss, full.error, full.score, full.judged)

@@ -110,7 +110,7 @@ class WayBack:
 
 def target_of(action: Action) -> int | None:
     """The check whose net an action puts back; None for what is no return."""
-    return action.to_check if isinstance(action, Undo) else action.back_to if isinstance(action, Anneal) else None
+    return action.back_to if isinstance(action, (Undo, Anneal)) else None
 
 
 def _taken(trainer: pl.Trainer, module: pl.LightningModule, record: GrowthRecord) -> Snapshot:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autogrow.errors import CheckpointError
 from autogrow.plain import NotPlainError, read_json
-from autogrow.policy.history import Action, Anneal, Refit, Regularize, Row, Undo, action_name
+from autogrow.policy.history import RETURNS, Row, action_name
 from autogrow.train.record.files import open_to_append, read_bytes, write_atomically
 from autogrow.train.record.folder import LEDGER, METRICS
 
@@ -83,17 +83,12 @@ def _row(line: bytes, before: Sequence[Row]) -> Row:
     row = Row.from_plain(read_json(line))
     if row.check != len(before):
         raise CheckpointError(f"it is check {row.check} in the place of check {len(before)}")
-    returns = (row.event.back_to if row.event is not None else None, _returned_to(row.action))
+    decided = row.action.back_to if isinstance(row.action, RETURNS) else None
+    returns = (row.event.back_to if row.event is not None else None, decided)
     for back_to in returns:
         if back_to is not None and back_to > row.check:
             raise CheckpointError(f"it returns to check {back_to}, which is still to come")
     return row
-
-
-def _returned_to(action: Action) -> int | None:
-    if isinstance(action, Undo):
-        return action.to_check
-    return action.back_to if isinstance(action, (Regularize, Anneal, Refit)) else None
 
 
 def write_metrics(folder: Path, rows: Sequence[Row]) -> None:

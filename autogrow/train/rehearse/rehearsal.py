@@ -20,7 +20,18 @@ from autogrow.policy.book import Book, Measured
 from autogrow.policy.budget import RUN_LIMITS
 from autogrow.policy.event import Event
 from autogrow.policy.guards import growth_ended
-from autogrow.policy.history import GROWTHS, Action, Anneal, Column, Keep, Options, Refit, Regularize, Row, Stop, Undo
+from autogrow.policy.history import (
+    GROWTHS,
+    RETURNS,
+    Action,
+    Anneal,
+    Column,
+    Keep,
+    Options,
+    Refit,
+    Row,
+    Stop,
+)
 from autogrow.policy.needs import by_the_clock, requires, schedule_over
 from autogrow.policy.rows import rows_of
 from autogrow.policy.signals import births
@@ -186,8 +197,8 @@ class _Play:
 
     def _apply(self, action: Action) -> None:
         before, decided_at = self.module.size, self.book.decided_at
-        if isinstance(action, (Anneal, Refit, Regularize, Undo)):
-            target = self.rows[action.to_check if isinstance(action, Undo) else action.back_to]
+        if isinstance(action, RETURNS):
+            target = self.rows[action.back_to]
             self.module = copy.deepcopy(self.nets[target.lineage])
             self.module.architecture_changed()  # sites are of one net, and do not survive being copied
             flops = self.all_val * self.module.cost.flops_per_sample if isinstance(action, Anneal) else 0

@@ -87,7 +87,9 @@ def _groups(kept: Sequence[nn.Module]) -> list[list[Any]] | None:
         return None
     groups: list[list[Any]] = []
     for module in kept:
-        groups = [*groups, [module]] if type(module) is nn.Linear else [*groups[:-1], [*groups[-1], module]]
+        if type(module) is nn.Linear:
+            groups.append([])
+        groups[-1].append(module)
     known: tuple[list[type], ...] = ([], [nn.ReLU], [nn.Dropout], [nn.ReLU, nn.Dropout])
     return groups if all([type(m) for m in group[1:]] in known for group in groups) else None
 

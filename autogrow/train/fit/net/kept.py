@@ -16,7 +16,7 @@ from autogrow.growth.surgery.entry import most_held
 from autogrow.nets.knots import Knots
 from autogrow.plain import Amount, Count, NotPlainError, Positive, check, check_plain
 from autogrow.policy import validated
-from autogrow.policy.actions import Anneal, Refit, Regularize, Undo, action_from_plain
+from autogrow.policy.actions import RETURNS, action_from_plain
 from autogrow.policy.event import Event
 from autogrow.policy.history import Row
 from autogrow.train.fit.net.build import rebuild
@@ -229,13 +229,7 @@ def _check_state(state: Mapping[str, Any], ours: Content) -> None:
             ]
             if wrong or name not in shapes:
                 raise CheckpointError(f"snapshot {key} has no such optimizer state: {wrong[0] if wrong else name}")
-    back_to = (
-        pending.to_check
-        if isinstance(pending, Undo)
-        else pending.back_to
-        if isinstance(pending, (Regularize, Anneal, Refit))
-        else None
-    )
+    back_to = pending.back_to if isinstance(pending, RETURNS) else None
     if back_to is not None and back_to not in {int(key) for key in snapshots}:
         raise CheckpointError(f"it is to return to check {back_to}, whose net it does not hold")
     random, drawn = state["random_state"], state.get("random_state_of_device", torch.zeros(0, dtype=torch.uint8))

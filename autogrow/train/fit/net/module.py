@@ -109,18 +109,19 @@ class GrowingModule(pl.LightningModule):
         return self
 
     def _look_again(self) -> None:
-        """Bring along what depends on the tensors, where these are others, elsewhere, or knots were read."""
+        """Bring along what depends on tensors and dropout, where these are others, elsewhere, or knots were read."""
         if self._lying() != self._listed:
             self.architecture_changed()
 
-    def _lying(self) -> list[tuple[Any, ...]]:
-        """Which tensors there are, and where; of buffers also how often they were written to."""
+    def _lying(self) -> tuple[Any, ...]:
+        """Which dropout and tensors there are, and where; of buffers also how often they were written to."""
         kinds = ((self.parameters(), False), (self.buffers(), True))
-        return [
+        tensors = [
             (id(t), t.data_ptr(), t.device, t.dtype, t._version if counted else 0)
             for tensors, counted in kinds
             for t in tensors
         ]
+        return self.dropout, tensors
 
     @property
     def widths(self) -> dict[str, int]:
@@ -148,14 +149,11 @@ class GrowingModule(pl.LightningModule):
         """Rebuild the architecture of `recipe` and load the given weights into net and average. dropout: what a policy
         had decided by then, None for nothing.
         """
-        other, self.dropout = dropout != self.dropout, dropout
+        self.dropout = dropout
         if recipe == self.recipe:
             self.net.load_state_dict(net)
             self.ema.load_state_dict(ema)
-            if other:
-                self.architecture_changed()
-            else:
-                self._look_again()
+            self._look_again()
             return
         like = next(self.net.parameters())
         new_net = rebuild(self.builder, recipe, self.example.cpu()).to(like.device, like.dtype).train(self.net.training)
